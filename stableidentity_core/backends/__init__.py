@@ -1,0 +1,3 @@
+from .protocol import Conditioning, DiffusionBackend, Prediction
+
+__all__ = ["Conditioning", "DiffusionBackend", "Prediction"]

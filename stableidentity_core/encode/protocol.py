@@ -1,0 +1,37 @@
+"""Face encoders behind one protocol."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ..errors import StableIdentityError
+from ..face.portrait import Face, FaceFeature
+
+
+class FaceEncoder(Protocol):
+    """A frozen network from an aligned portrait to one vector."""
+
+    name: str  # what was loaded, with a hash of its weights
+    width: int  # F
+    licence: str
+
+    def __call__(self, portraits: Tensor) -> Tensor:
+        """Aligned portraits [B, 3, S, S] in 0..1 -> features [B, F] float32.
+
+        Cropping, resizing and normalising are the encoder's own business.
+        """
+        ...
+
+
+def encode_face(encoder: FaceEncoder, face: Face) -> Face:
+    """Add the features of the photo and of its mirror image to a face."""
+    with torch.no_grad():
+        features = encoder(torch.stack([face.image, face.image.flip(-1)])).float().cpu()
+    if not features.isfinite().all():
+        raise StableIdentityError(
+            f"Face encoder '{encoder.name}' returned values that are not finite; its file may be damaged."
+        )
+    return face.with_feature(FaceFeature(encoder=encoder.name, plain=features[0], mirrored=features[1]))

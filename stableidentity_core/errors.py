@@ -1,0 +1,25 @@
+"""Errors a user can act on: what was found, what was needed, what to do."""
+
+
+class StableIdentityError(ValueError):
+    """Input or environment the method cannot work with; the message says how to mend it."""
+
+
+class ShapeError(StableIdentityError):
+    """A tensor of the wrong shape."""
+
+
+class MissingFileError(StableIdentityError, FileNotFoundError):
+    """A file the user has to provide; the message names path, source and size."""
+
+
+class IdentityFileError(StableIdentityError):
+    """A file that is not a readable identity."""
+
+
+class WrongModelError(StableIdentityError):
+    """A diffusion model, text encoder or VAE that does not fit the method or each other."""
+
+
+class TrainingError(StableIdentityError):
+    """A training that cannot teach anything: a loss or gradient is zero or not finite."""

@@ -1,0 +1,3 @@
+from .portrait import Face, FaceFeature, portrait
+
+__all__ = ["Face", "FaceFeature", "portrait"]

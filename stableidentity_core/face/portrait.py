@@ -1,0 +1,132 @@
+"""An aligned portrait with its masks: what the rest of the method needs of a photo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+import torchvision.transforms.v2.functional as TF
+from torch import Tensor
+
+from ..errors import StableIdentityError
+from ..shapes import check_shape
+
+SIZE = 512
+MIN_SIDE = 64
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FaceFeature:
+    """What a face encoder sees in a photo and in its mirror image (training flips half the time)."""
+
+    encoder: str
+    plain: Tensor  # [F]
+    mirrored: Tensor  # [F]
+
+    def __post_init__(self):
+        check_shape(self.mirrored, "f", "mirrored feature", **check_shape(self.plain, "f", "feature"))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Face:
+    """A square FFHQ-aligned portrait and where face and hair are in it."""
+
+    image: Tensor  # [3, S, S] float32 in 0..1
+    face_mask: Tensor  # [S, S] float32 in 0..1
+    hair_mask: Tensor  # [S, S] float32 in 0..1
+    feature: FaceFeature | None = None
+
+    def __post_init__(self):
+        sizes = check_shape(self.image, "3 s s", "face image")
+        check_shape(self.face_mask, "s s", "face mask", s=sizes["s"])
+        check_shape(self.hair_mask, "s s", "hair mask", s=sizes["s"])
+
+    @property
+    def size(self) -> int:
+        return self.image.shape[-1]
+
+    def with_feature(self, feature: FaceFeature) -> Face:
+        return replace(self, feature=feature)
+
+
+def portrait(
+    image: Tensor,  # [C, H, W] in 0..1, C = 1 (grey), 3 or 4 (alpha, laid over black)
+    face_mask: Tensor | None = None,  # [H', W'] in 0..1
+    hair_mask: Tensor | None = None,  # [H', W'] in 0..1
+    size: int = SIZE,
+) -> Face:
+    """Make a Face of an already aligned, square portrait.
+
+    Without a face mask the oval that FFHQ alignment puts the face in is taken; without a hair
+    mask, none. Masks may be of another size than the image when they have its proportions.
+
+    Raises:
+        StableIdentityError: values not finite or outside 0..1, not square, too small, or a mask
+            that marks nothing or has other proportions.
+    """
+    rgb = _to_rgb(image)
+    _check_values(rgb, "The portrait")
+    height, width = rgb.shape[-2:]
+    if min(height, width) < MIN_SIDE:
+        raise StableIdentityError(
+            f"The portrait is {width}x{height} pixels, needed at least {MIN_SIDE}x{MIN_SIDE}. Use a larger photo."
+        )
+    if abs(height - width) > 0.02 * max(height, width):
+        raise StableIdentityError(
+            f"The portrait is {width}x{height} pixels, needed a square one with the face aligned as in FFHQ. "
+            "Crop it to the head first."
+        )
+    rgb = TF.resize(rgb, [size, size], antialias=True).clamp(0, 1)
+    face = ffhq_oval(size) if face_mask is None else _mask(face_mask, "face mask", (height, width), size)
+    hair = torch.zeros(size, size) if hair_mask is None else _mask(hair_mask, "hair mask", (height, width), size)
+    if face.max() < 0.5:
+        raise StableIdentityError(
+            "The face mask marks nothing (its largest value is "
+            f"{face.max().item():.2f}, needed 0.5 or more somewhere). Paint the face white or disconnect the mask."
+        )
+    return Face(image=rgb, face_mask=face, hair_mask=hair)
+
+
+def ffhq_oval(size: int = SIZE) -> Tensor:  # [S, S]
+    """The oval in which FFHQ alignment puts brows to chin; eyes at 47 % and mouth at 73 % of the height."""
+    axis = (torch.arange(size) + 0.5) / size
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    return (((x - 0.5) / 0.27) ** 2 + ((y - 0.58) / 0.34) ** 2 <= 1).float()
+
+
+def _to_rgb(image: Tensor) -> Tensor:
+    if image.ndim != 3 or image.shape[0] not in (1, 3, 4) or image.numel() == 0:
+        raise StableIdentityError(
+            f"The portrait has shape {list(image.shape)}, needed one picture [channels, height, width] "
+            "with 1 (grey), 3 (RGB) or 4 (RGBA) channels."
+        )
+    image = image.detach().float().cpu()
+    match image.shape[0]:
+        case 1:
+            return image.expand(3, -1, -1).clone()
+        case 4:
+            return image[:3] * image[3:]
+        case _:
+            return image.clone()
+
+
+def _check_values(image: Tensor, what: str) -> None:
+    if not image.isfinite().all():
+        bad = (~image.isfinite()).sum().item()
+        raise StableIdentityError(f"{what} has {bad} values that are not finite (NaN or infinite). Load it anew.")
+    low, high = image.min().item(), image.max().item()
+    if low < -0.01 or high > 1.01:
+        raise StableIdentityError(f"{what} has values from {low:.2f} to {high:.2f}, needed 0 to 1.")
+
+
+def _mask(mask: Tensor, what: str, portrait_size: tuple[int, int], size: int) -> Tensor:
+    check_shape(mask, "h w", what)
+    mask = mask.detach().float().cpu()
+    _check_values(mask, f"The {what}")
+    height, width = portrait_size
+    if abs(mask.shape[0] / mask.shape[1] * width / height - 1) > 0.02:
+        raise StableIdentityError(
+            f"The {what} is {mask.shape[1]}x{mask.shape[0]} pixels, the portrait {width}x{height}: "
+            "their proportions differ. Make the mask from the same picture."
+        )
+    return TF.resize(mask[None], [size, size], antialias=True)[0].clamp(0, 1)

@@ -1,0 +1,139 @@
+"""The identity file: safetensors that every reader of textual inversions takes.
+
+One text space (SD1, SD2): a single tensor [N, D] whose key is the trigger. Several (SDXL): one tensor
+per space under the keys `clip_l` and `clip_g`. All else stands in the header as strings, because
+a second tensor makes ComfyUI take the wrong one and diffusers and A1111 refuse the file.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from ..atomic import save_tensors
+from ..errors import IdentityFileError, MissingFileError, StableIdentityError
+from .prompt import normalize_trigger
+from .types import Identity
+
+FORMAT = "stableidentity-1"
+SUFFIXES = (".safetensors", ".pt", ".bin")
+
+# Widths of the text encoders' embeddings, for files that do not say which one they are for.
+SPACE_BY_WIDTH = {768: "clip_l", 1024: "clip_h", 1280: "clip_g"}
+MAX_WORDS = 75
+
+
+def save_identity(identity: Identity, path: Path) -> None:
+    """Write an identity atomically; `path` should end in `.safetensors` and lie in `models/embeddings`."""
+    spaces = sorted(identity.words)
+    tensors = {identity.trigger if len(spaces) == 1 else space: identity.words[space].float() for space in spaces}
+    widths = ",".join(str(identity.words[space].shape[-1]) for space in spaces)
+    header = {
+        **identity.header,
+        "format": FORMAT,
+        "trigger": identity.trigger,
+        "text_space": ",".join(spaces),
+        "text_width": widths,
+    }
+    save_tensors(path, tensors, header)
+
+
+def load_identity(path: Path, trigger: str | None = None) -> Identity:
+    """Read an identity: our own file, the published `.pt` [1, 2, 1024], or someone's textual inversion.
+
+    Args:
+        path: `.safetensors`, `.pt` or `.bin`.
+        trigger: replaces the file's own; foreign files without a usable one take the file's name.
+
+    Raises:
+        MissingFileError: no such file.
+        IdentityFileError: damaged, not an embedding, or a pickle that holds code (never run).
+    """
+    if not path.is_file():
+        raise MissingFileError(f"No identity file at {path}. Files end in {', '.join(SUFFIXES)}.")
+    header, content = _read_safetensors(path) if path.suffix == ".safetensors" else ({}, _read_pickle(path))
+    words = _words(content, header, path)
+    return Identity(trigger=trigger or _trigger(content, header, path), words=words, header=header)
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.metadata() or {}, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise IdentityFileError(
+            f"{path} ({path.stat().st_size:,} bytes) is not a whole safetensors file: {error}. Copy it again."
+        ) from error
+
+
+def _read_pickle(path: Path) -> Any:
+    try:
+        return torch.load(path, weights_only=True, map_location="cpu")
+    except pickle.UnpicklingError as error:
+        raise IdentityFileError(
+            f"{path} holds more than tensors and was refused unread, since it could run code. "
+            "Ask its author for a safetensors file."
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise IdentityFileError(
+            f"{path} ({path.stat().st_size:,} bytes) cannot be read as an embedding: {error}. Copy it again."
+        ) from error
+
+
+def _words(content: Any, header: Mapping[str, str], path: Path) -> dict[str, Tensor]:
+    tensors = _tensors(content)
+    if not tensors:
+        raise IdentityFileError(f"{path} holds no embedding: found {type(content).__name__}, needed tensors [N, D].")
+    by_space = {key: value for key, value in tensors.items() if key in SPACE_BY_WIDTH.values()}
+    if by_space:
+        return {space: _matrix([value], path) for space, value in by_space.items()}
+    matrix = _matrix(list(tensors.values()), path)
+    own = header.get("format") == FORMAT
+    space = header.get("text_space") if own else SPACE_BY_WIDTH.get(matrix.shape[-1])
+    if not space:
+        raise IdentityFileError(
+            f"{path} holds an embedding of width {matrix.shape[-1]}; known are "
+            f"{', '.join(f'{width} ({name})' for width, name in SPACE_BY_WIDTH.items())}."
+        )
+    return {space: matrix}
+
+
+def _tensors(content: Any) -> dict[str, Tensor]:
+    """All embedding tensors of the layouts in use: bare, A1111's `string_to_param`, or a flat dict."""
+    if isinstance(content, Tensor):
+        return {"": content}
+    if not isinstance(content, Mapping):
+        return {}
+    inner = content.get("string_to_param", content)
+    if not isinstance(inner, Mapping):
+        return {}
+    return {str(key): value for key, value in inner.items() if isinstance(value, Tensor) and value.ndim >= 1}
+
+
+def _matrix(rows: list[Tensor], path: Path) -> Tensor:  # [N, D]
+    widths = {row.shape[-1] for row in rows}
+    if len(widths) != 1:
+        raise IdentityFileError(f"{path} holds embeddings of several widths {sorted(widths)}, needed one.")
+    matrix = torch.cat([row.detach().float().reshape(-1, row.shape[-1]) for row in rows])
+    if not 1 <= len(matrix) <= MAX_WORDS:
+        raise IdentityFileError(f"{path} holds {len(matrix)} words, needed 1 to {MAX_WORDS}; is it an embedding?")
+    return matrix.clone()
+
+
+def _trigger(content: Any, header: Mapping[str, str], path: Path) -> str:
+    keys = list(_tensors(content))
+    candidates = [header.get("trigger", ""), *(keys if len(keys) == 1 else [])]
+    for candidate in candidates:
+        try:
+            return normalize_trigger(candidate)
+        except StableIdentityError:
+            continue
+    return normalize_trigger(re.sub(r"[^A-Za-z0-9_.-]+", "-", path.stem).strip("-")[:64] or "person")

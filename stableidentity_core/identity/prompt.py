@@ -1,0 +1,61 @@
+"""Triggers in prompts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+from ..errors import StableIdentityError
+
+_TRIGGER = re.compile(r"<([A-Za-z0-9_.-]{1,64})>")
+
+
+def normalize_trigger(trigger: str) -> str:
+    """`anna` or `<anna>` -> `<anna>`, the one form used in prompts and as key of the file.
+
+    The brackets keep every trigger outside CLIP's vocabulary, where diffusers would refuse it:
+    CLIP never joins letters and punctuation into one token.
+    """
+    bare = trigger.strip()
+    bare = bare[1:-1] if bare.startswith("<") and bare.endswith(">") else bare
+    if not _TRIGGER.fullmatch(f"<{bare}>"):
+        raise StableIdentityError(
+            f"The trigger {trigger!r} must be 1 to 64 letters (a-z), digits, '.', '_' or '-', such as 'anna'."
+        )
+    return f"<{bare}>"
+
+
+def find_triggers(text: str) -> list[str]:
+    """All triggers that stand in a prompt, in order, repeats included."""
+    return [match.group(0) for match in _TRIGGER.finditer(text)]
+
+
+def check_triggers(text: str, known: Collection[str], required: Collection[str] = ()) -> None:
+    """Raise when a prompt names someone unknown or leaves out someone required."""
+    found = find_triggers(text)
+    offered = ", ".join(sorted(known)) or "none"
+    unknown = [trigger for trigger in dict.fromkeys(found) if trigger not in known]
+    if unknown:
+        raise StableIdentityError(
+            f"The prompt names {', '.join(unknown)}, but the identities here are: {offered}. "
+            f"Mend the spelling or connect the identity. Prompt: {_short(text)!r}"
+        )
+    missing = [trigger for trigger in required if trigger not in found]
+    if missing:
+        raise StableIdentityError(
+            f"The prompt does not contain {', '.join(missing)}, so that identity would have no effect. "
+            f"Type the trigger where the person is meant. Prompt: {_short(text)!r}"
+        )
+
+
+def replace_triggers(text: str, replacements: dict[str, str]) -> str:
+    """Replace each known trigger by a word of its own, with white space around it."""
+
+    def substitute(match: re.Match[str]) -> str:
+        return f" {replacements[match.group(1)]} " if match.group(1) in replacements else match.group(0)
+
+    return re.sub(r"\s*(<[A-Za-z0-9_.-]{1,64}>)\s*", substitute, text)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 120 else text[:117] + "..."

@@ -1,0 +1,102 @@
+"""Results of trainings on disk, found again by what went into them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from . import __version__
+from .atomic import save_tensors
+from .face.portrait import Face
+from .fingerprint import fingerprint_tensors
+from .identity.types import Identity
+from .words.names import NameSpace
+
+FORMAT = "stableidentity-result-1"
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainResult:
+    """All that a training returns."""
+
+    identity: Identity
+    projector: Mapping[str, Tensor]  # state dict
+    losses: Tensor  # [steps]
+
+
+def work_key(
+    faces: list[Face], name_spaces: list[NameSpace], model: str, settings: Mapping[str, Any]
+) -> str:
+    """Hash of everything that decides the result of a training."""
+    parts = {
+        "faces": [_face_hash(face) for face in faces],
+        "names": [fingerprint_tensors([(ns.space, ns.embeddings)], samples=1 << 24) for ns in name_spaces],
+        "model": model,
+        "settings": dict(settings),
+        "version": __version__,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+class ResultStore:
+    """One safetensors file per result in a folder."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def path(self, key: str) -> Path:
+        return self.folder / f"{key}.safetensors"
+
+    def get(self, key: str) -> TrainResult | None:
+        """The stored result, or None. A damaged file is reported, and counts as none."""
+        path = self.path(key)
+        if not path.is_file():
+            return None
+        try:
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata()
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return _unpack(tensors, metadata)
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+            log.warning("The stored training %s is damaged (%s); training anew.", path, error)
+            return None
+
+    def put(self, key: str, result: TrainResult) -> None:
+        """Keep a result, atomically."""
+        tensors = {f"words.{space}": words for space, words in result.identity.words.items()}
+        tensors |= {f"projector.{name}": value for name, value in result.projector.items()}
+        tensors["losses"] = result.losses
+        metadata = {
+            "format": FORMAT,
+            "trigger": result.identity.trigger,
+            "header": json.dumps(dict(result.identity.header), sort_keys=True),
+        }
+        save_tensors(self.path(key), tensors, metadata)
+
+
+def _unpack(tensors: dict[str, Tensor], metadata: dict[str, str]) -> TrainResult:
+    if metadata.get("format") != FORMAT:
+        raise ValueError(f"format {metadata.get('format')!r}, needed {FORMAT!r}")
+    words = {name.removeprefix("words."): value for name, value in tensors.items() if name.startswith("words.")}
+    projector = {
+        name.removeprefix("projector."): value for name, value in tensors.items() if name.startswith("projector.")
+    }
+    identity = Identity(trigger=metadata["trigger"], words=words, header=json.loads(metadata["header"]))
+    return TrainResult(identity=identity, projector=projector, losses=tensors["losses"])
+
+
+def _face_hash(face: Face) -> str:
+    parts: dict[str, Tensor] = {"image": face.image, "face": face.face_mask, "hair": face.hair_mask}
+    if face.feature is not None:
+        parts |= {face.feature.encoder: torch.stack([face.feature.plain, face.feature.mirrored])}
+    return fingerprint_tensors(parts.items(), samples=1 << 26)

@@ -1,0 +1,72 @@
+"""Settings of a training; the defaults are the paper's."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+from ..errors import StableIdentityError
+from ..words.projector import Normalization
+
+ReconstructionLatents = Literal["unscaled", "scaled"]
+LossArea = Literal["canvas", "mask"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How to learn a person.
+
+    Attributes:
+        steps: optimiser steps (paper: 450).
+        learning_rate: of AdamW (paper: 5e-5).
+        batch_size: augmented views per step (paper: 1).
+        seed: of the initial projector and of all draws.
+        resolution: side of the training image in pixels, a multiple of 8 (SD2.1-base: 512).
+        alpha: where the phases part, as a share of the schedule: noise loss for t >= alpha T,
+            z0 reconstruction loss below (paper: 0.6, Eq. 6).
+        hair_weight: weight of the hair mask beside the face mask (paper: 0.1).
+        normalization: see StableIdentityProjector.
+        reconstruction_latents: `unscaled` takes the reconstruction loss on the VAE's own latents,
+            as the published code does, which weighs it 1 / 0.18215^2 = 30 times more than `scaled`.
+        loss_area: `canvas` takes means over all latent pixels, as published; `mask` over the
+            masked ones only, which makes the loss independent of the size of the face.
+        weight_decay, beta1, beta2, max_grad_norm: of AdamW and gradient clipping.
+    """
+
+    steps: int = 450
+    learning_rate: float = 5e-5
+    batch_size: int = 1
+    seed: int = 0
+    resolution: int = 512
+    alpha: float = 0.6
+    hair_weight: float = 0.1
+    normalization: Normalization = "per_word"
+    reconstruction_latents: ReconstructionLatents = "unscaled"
+    loss_area: LossArea = "canvas"
+    weight_decay: float = 1e-2
+    beta1: float = 0.9
+    beta2: float = 0.999
+    max_grad_norm: float = 1.0
+
+    def __post_init__(self):
+        require = {
+            "steps": (self.steps >= 1, "at least 1"),
+            "learning_rate": (0 < self.learning_rate <= 1, "above 0 and at most 1"),
+            "batch_size": (self.batch_size >= 1, "at least 1"),
+            "resolution": (self.resolution >= 64 and self.resolution % 8 == 0, "a multiple of 8, at least 64"),
+            "alpha": (0 <= self.alpha <= 1, "between 0 and 1"),
+            "hair_weight": (self.hair_weight >= 0, "0 or more"),
+            "normalization": (self.normalization in get_args(Normalization), f"one of {get_args(Normalization)}"),
+            "reconstruction_latents": (
+                self.reconstruction_latents in get_args(ReconstructionLatents),
+                f"one of {get_args(ReconstructionLatents)}",
+            ),
+            "loss_area": (self.loss_area in get_args(LossArea), f"one of {get_args(LossArea)}"),
+            "max_grad_norm": (self.max_grad_norm > 0, "above 0"),
+        }
+        for name, (fits, needed) in require.items():
+            if not fits:
+                raise StableIdentityError(f"{name} is {getattr(self, name)!r}, needed {needed}.")
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)

@@ -1,0 +1,257 @@
+"""The training loop: a generator of step reports over an explicit, resumable state."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+
+from ..atomic import save_tensors
+from ..backends.protocol import Conditioning, DiffusionBackend
+from ..errors import StableIdentityError, TrainingError
+from ..face.portrait import Face
+from ..words.place import prompt_rows
+from .augment import View, augment
+from .config import TrainConfig
+from .loss import Draw, two_phase_loss
+from .schedule import add_noise, predicted_z0
+from .templates import TEMPLATES
+
+CHECKPOINT_FORMAT = "stableidentity-checkpoint-1"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StepReport:
+    """What happened in one step."""
+
+    step: int  # counted from 1
+    steps: int
+    loss: float
+    grad_norm: float
+    timesteps: tuple[int, ...]
+    z0: Tensor  # [B, C, h, w] the predicted picture, scaled latents, detached
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Batch:
+    draw: Draw
+    features: Tensor  # [B, F]
+    templates: tuple[str, ...]
+
+
+class TrainingRun:
+    """One person being learned: projector, optimiser, random state and step count.
+
+    Args:
+        backend: the frozen diffusion model.
+        faces: prepared photos of one person, each with its feature.
+        projector: maps features [B, F] to words {text space: [B, 2, D]}; trained in place.
+        config: settings; the projector's own settings are taken as they are.
+    """
+
+    def __init__(self, backend: DiffusionBackend, faces: list[Face], projector: nn.Module, config: TrainConfig):
+        if not faces or any(face.feature is None for face in faces):
+            raise StableIdentityError("Training needs at least one face, each with its feature (Encode Face).")
+        self.backend = backend
+        self.faces = faces
+        self.config = config
+        self.projector = projector.to(backend.device).requires_grad_(True).train()
+        self.optimizer = torch.optim.AdamW(
+            self.projector.parameters(),
+            lr=config.learning_rate,
+            betas=(config.beta1, config.beta2),
+            weight_decay=config.weight_decay,
+        )
+        self.generator = torch.Generator().manual_seed(config.seed)
+        self.step = 0
+
+    def __iter__(self) -> Iterator[StepReport]:
+        """Train up to `config.steps`, yielding after each step.
+
+        Raises:
+            TrainingError: a loss or gradient that is not finite, or zero.
+        """
+        while self.step < self.config.steps:
+            self.backend.check_cancelled()
+            yield self._train_step()
+
+    def words(self) -> dict[str, Tensor]:
+        """The person's words {text space: [2, D]} from the mean feature of the plain photos."""
+        feature = torch.stack([_feature(face, mirrored=False) for face in self.faces]).mean(0, keepdim=True)
+        self.projector.eval()
+        with torch.no_grad():
+            words = self.projector(feature.to(self.backend.device))
+        return {space: value[0].float().cpu().clone() for space, value in words.items()}
+
+    def save(self, path: Path) -> None:
+        """Write everything needed to go on later, atomically, as safetensors."""
+        tensors = {f"projector.{key}": value for key, value in self.projector.state_dict().items()}
+        for index, state in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{key}": value for key, value in state.items()}
+        tensors["generator"] = self.generator.get_state()
+        metadata = {"format": CHECKPOINT_FORMAT, "step": str(self.step), "config": json.dumps(self.config.as_dict())}
+        save_tensors(path, {key: value.cpu().contiguous() for key, value in tensors.items()}, metadata)
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint made with the same settings (a larger `steps` is allowed)."""
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118, not a dict
+        self._check_checkpoint(metadata, path)
+        self.projector.load_state_dict(_under(tensors, "projector."))
+        optimizer = self.optimizer.state_dict()
+        for index in optimizer["param_groups"][0]["params"]:
+            optimizer["state"][index] = _under(tensors, f"optimizer.{index}.")
+        self.optimizer.load_state_dict(optimizer)
+        self.generator.set_state(tensors["generator"])
+        self.step = int(metadata["step"])
+
+    def _check_checkpoint(self, metadata: dict[str, str], path: Path) -> None:
+        if metadata.get("format") != CHECKPOINT_FORMAT:
+            raise StableIdentityError(f"{path} is not a training checkpoint of format {CHECKPOINT_FORMAT}.")
+        then: dict[str, Any] = json.loads(metadata["config"])
+        now = self.config.as_dict()
+        differing = [key for key in now if key != "steps" and then.get(key) != now[key]]
+        if differing:
+            changes = ", ".join(f"{key} {then.get(key)!r} -> {now[key]!r}" for key in differing)
+            raise StableIdentityError(f"{path} was made with other settings: {changes}. Use the same, or start anew.")
+
+    def _train_step(self) -> StepReport:
+        batch = draw_batch(self.backend, self.faces, self.config, self.generator)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss, output = _loss(self.backend, self.projector, batch, self.config)
+        loss = loss.mean()
+        loss.backward()
+        grad_norm = nn.utils.clip_grad_norm_(self.projector.parameters(), self.config.max_grad_norm)
+        loss_value, norm_value = loss.item(), grad_norm.item()
+        _check_learning(loss_value, norm_value, self.step + 1)
+        self.optimizer.step()
+        self.step += 1
+        draw = batch.draw
+        z0 = predicted_z0(
+            self.backend.prediction, output.detach(), draw.z_t, self.backend.alphas_cumprod, draw.timesteps
+        )
+        return StepReport(
+            step=self.step,
+            steps=self.config.steps,
+            loss=loss_value,
+            grad_norm=norm_value,
+            timesteps=tuple(draw.timesteps.tolist()),
+            z0=z0,
+        )
+
+
+def held_out_loss(
+    backend: DiffusionBackend,
+    faces: list[Face],
+    projector: nn.Module,
+    config: TrainConfig,
+    *,
+    draws: int = 16,
+    seed: int = 0x5EED,
+) -> float:
+    """Mean loss on draws of noise, timestep, view and prompt that training does not see.
+
+    The same seed gives the same draws, so that values before and after training compare;
+    timesteps are spread evenly over the schedule.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    count = len(backend.alphas_cumprod)
+    total = 0.0
+    with torch.no_grad():
+        for i in range(draws):
+            backend.check_cancelled()
+            timesteps = torch.full((config.batch_size,), int((i + 0.5) * count / draws))
+            batch = draw_batch(backend, faces, config, generator, timesteps)
+            loss, _ = _loss(backend, projector, batch, config)
+            total += loss.mean().item()
+    return total / draws
+
+
+def draw_batch(
+    backend: DiffusionBackend,
+    faces: list[Face],
+    config: TrainConfig,
+    generator: torch.Generator,
+    timesteps: Tensor | None = None,  # [B] int64; drawn evenly when None
+) -> _Batch:
+    """Draw views, templates, timesteps and noise; all randomness is the generator's, on the CPU."""
+    chosen = [faces[_index(len(faces), generator)] for _ in range(config.batch_size)]
+    views = [augment(face, config.resolution, backend.latent_factor, generator) for face in chosen]
+    templates = tuple(TEMPLATES[_index(len(TEMPLATES), generator)] for _ in views)
+    z0 = backend.encode_image(torch.stack([view.image for view in views]), generator)
+    if timesteps is None:
+        timesteps = torch.randint(len(backend.alphas_cumprod), (len(views),), generator=generator)
+    noise = torch.randn(z0.shape, generator=generator).to(z0)
+    timesteps = timesteps.to(z0.device)
+    draw = Draw(
+        z0=z0,
+        z_t=add_noise(z0, noise, backend.alphas_cumprod, timesteps),
+        noise=noise,
+        timesteps=timesteps,
+        face_mask=_masks(views, "face_mask", z0),
+        hair_mask=_masks(views, "hair_mask", z0),
+    )
+    features = torch.stack([_feature(face, view.mirrored) for face, view in zip(chosen, views, strict=True)])
+    return _Batch(draw=draw, features=features.to(backend.device), templates=templates)
+
+
+def _loss(
+    backend: DiffusionBackend, projector: nn.Module, batch: _Batch, config: TrainConfig
+) -> tuple[Tensor, Tensor]:
+    """Loss per sample [B] and the model's output [B, C, h, w]."""
+    output = backend.predict(batch.draw.z_t, batch.draw.timesteps, _condition(backend, projector, batch))
+    loss = two_phase_loss(
+        batch.draw,
+        output,
+        prediction=backend.prediction,
+        alphas_cumprod=backend.alphas_cumprod,
+        latent_scale=backend.latent_scale,
+        config=config,
+    )
+    return loss, output
+
+
+def _condition(backend: DiffusionBackend, projector: nn.Module, batch: _Batch) -> Conditioning:
+    rows = {
+        space.name: prompt_rows(batch.templates, space, lambda text, name=space.name: backend.tokenize(name, text))
+        for space in backend.text_spaces
+    }
+    return backend.encode_text(rows, projector(batch.features))
+
+
+def _check_learning(loss: float, grad_norm: float, step: int) -> None:
+    for what, value in (("loss", loss), ("gradient", grad_norm)):
+        if value != value or abs(value) == float("inf"):
+            raise TrainingError(
+                f"Step {step}: the {what} is {value}. The model's precision may overflow: load it in bf16 or fp32 "
+                "(fp16 is the usual cause), and check that the VAE belongs to the model."
+            )
+        if value == 0:
+            raise TrainingError(
+                f"Step {step}: the {what} is exactly zero, so nothing would be learned. The words do not reach the "
+                "model: look for nodes that replace its attention or conditioning, or for fp16 underflow (use bf16)."
+            )
+
+
+def _masks(views: list[View], which: str, like: Tensor) -> Tensor:
+    return torch.stack([getattr(view, which) for view in views]).to(like)
+
+
+def _feature(face: Face, mirrored: bool) -> Tensor:  # [F]
+    assert face.feature is not None  # checked when the run was made
+    return face.feature.mirrored if mirrored else face.feature.plain
+
+
+def _index(count: int, generator: torch.Generator) -> int:
+    return 0 if count == 1 else int(torch.randint(count, (), generator=generator).item())
+
+
+def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

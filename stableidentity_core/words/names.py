@@ -1,0 +1,94 @@
+"""The space of celebrity names: which names count, and their mean and deviation (Sec. 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from importlib import resources
+
+import torch
+from torch import Tensor
+
+from ..errors import StableIdentityError
+from ..shapes import check_shape
+
+MIN_NAMES = 2
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NameSpace:
+    """Embeddings of two-token names in one text space, and what AdaIN needs of them."""
+
+    space: str
+    names: tuple[str, ...]
+    embeddings: Tensor  # [M, 2, D] float32: first name, last name
+
+    def __post_init__(self):
+        check_shape(self.embeddings, "m 2 d", "name embeddings", m=len(self.names))
+        if len(self.names) < MIN_NAMES:
+            raise StableIdentityError(
+                f"A name space needs at least {MIN_NAMES} names, found {len(self.names)}."
+            )
+
+    @property
+    def width(self) -> int:
+        return self.embeddings.shape[-1]
+
+    @cached_property
+    def mean(self) -> Tensor:  # [2, D]
+        return self.embeddings.mean(dim=0)
+
+    @cached_property
+    def std(self) -> Tensor:  # [2, D], unbiased
+        return self.embeddings.std(dim=0, unbiased=True)
+
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """Smallest and largest embedding value of all names (Table 3 of the paper)."""
+        return self.embeddings.min().item(), self.embeddings.max().item()
+
+
+@lru_cache
+def celebrity_names() -> tuple[str, ...]:
+    """The pack's own list of celebrity names, in alphabetical order."""
+    text = resources.files(__package__).joinpath("celebrity_names.txt").read_text("utf-8")
+    return parse_names(text)
+
+
+def parse_names(text: str) -> tuple[str, ...]:
+    """Names from text: one a line, blank lines and `#` comments skipped, repeats dropped."""
+    lines = (line.strip() for line in text.splitlines())
+    return tuple(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
+
+
+def build_name_space(
+    space: str,
+    tokenize: Callable[[str], list[int]],
+    embed_tokens: Callable[[Tensor], Tensor],
+    names: Iterable[str] | None = None,
+) -> NameSpace:
+    """Look up the embeddings of all names that are exactly two tokens.
+
+    Args:
+        space: name of the text space.
+        tokenize: text -> ids without start and end tokens.
+        embed_tokens: ids [M, 2] -> embeddings [M, 2, D].
+        names: full names; by default the pack's own list.
+
+    Raises:
+        StableIdentityError: fewer than two of the names are two tokens long.
+    """
+    candidates = celebrity_names() if names is None else tuple(names)
+    ids = {name: tokenize(name) for name in candidates}
+    usable = {name: tokens for name, tokens in ids.items() if len(tokens) == 2}
+    if len(usable) < MIN_NAMES:
+        examples = ", ".join(f"{name!r} ({len(tokens)})" for name, tokens in list(ids.items())[:3])
+        raise StableIdentityError(
+            f"Of {len(candidates)} names only {len(usable)} are exactly two tokens in {space}, needed at least "
+            f"{MIN_NAMES} (better some hundreds). Give full names such as 'Tom Cruise', one a line"
+            + (f"; token counts found: {examples}." if examples else ".")
+        )
+    with torch.no_grad():
+        embeddings = embed_tokens(torch.tensor(list(usable.values()))).detach().float().cpu().clone()
+    return NameSpace(space=space, names=tuple(usable), embeddings=embeddings)
