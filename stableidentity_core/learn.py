@@ -17,7 +17,7 @@ from .store import TrainResult
 from .train.config import TrainConfig
 from .train.loop import StepReport, TrainingRun, held_out_loss
 from .words.names import NameSpace
-from .words.projector import StableIdentityProjector
+from .words.projector import StableIdentityProjector, TrainedProjector
 
 
 def make_projector(faces: list[Face], name_spaces: list[NameSpace], config: TrainConfig) -> StableIdentityProjector:
@@ -63,8 +63,42 @@ def learn_identity(
     after = held_out_loss(run.backend, run.faces, run.projector, run.config)
     header = describe(run, name_spaces, before, after)
     identity = Identity(trigger=trigger, words=words, header=header)
-    state = {key: value.detach().cpu().clone() for key, value in run.projector.state_dict().items()}
-    return TrainResult(identity=identity, projector=state, losses=torch.tensor(losses))
+    projector = TrainedProjector(
+        state={key: value.detach().cpu().clone() for key, value in run.projector.state_dict().items()},
+        feature_width=run.projector.feature_width,
+        normalization=run.config.normalization,
+        encoder=header["face_encoder"],
+    )
+    return TrainResult(identity=identity, projector=projector, losses=torch.tensor(losses))
+
+
+def project(face: Face, projector: TrainedProjector, name_spaces: list[NameSpace], trigger: str) -> Identity:
+    """Words for a face by a trained projector, without any step of training.
+
+    Raises:
+        StableIdentityError: the face has no feature, or one of another encoder than the projector's.
+    """
+    if face.feature is None:
+        raise StableIdentityError("The face has no feature yet; put Encode Face before Project to Name Space.")
+    if face.feature.encoder != projector.encoder:
+        raise StableIdentityError(
+            f"The face was encoded by {face.feature.encoder}, the projector was trained with {projector.encoder}. "
+            "Encode the face with the same encoder."
+        )
+    with torch.no_grad():
+        words = projector.build(name_spaces)(face.feature.plain[None])
+    header = {
+        "method": StableIdentityProjector.method,
+        "version": __version__,
+        "face_encoder": projector.encoder,
+        "steps": "0",
+        "date": today(),
+    }
+    return Identity(trigger=trigger, words={space: value[0].clone() for space, value in words.items()}, header=header)
+
+
+def today() -> str:
+    return datetime.now(timezone.utc).strftime("%Y-%m-%d")
 
 
 def describe(run: TrainingRun, name_spaces: list[NameSpace], before: float, after: float) -> dict[str, str]:
@@ -92,5 +126,5 @@ def describe(run: TrainingRun, name_spaces: list[NameSpace], before: float, afte
         "value_range": json.dumps(ranges, sort_keys=True),
         "held_out_loss_before": f"{before:.6g}",
         "held_out_loss_after": f"{after:.6g}",
-        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
+        "date": today(),
     }

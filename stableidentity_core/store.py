@@ -20,6 +20,7 @@ from .face.portrait import Face
 from .fingerprint import fingerprint_tensors
 from .identity.types import Identity
 from .words.names import NameSpace
+from .words.projector import TrainedProjector
 
 FORMAT = "stableidentity-result-1"
 log = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ class TrainResult:
     """All that a training returns."""
 
     identity: Identity
-    projector: Mapping[str, Tensor]  # state dict
+    projector: TrainedProjector
     losses: Tensor  # [steps]
 
 
@@ -74,12 +75,15 @@ class ResultStore:
     def put(self, key: str, result: TrainResult) -> None:
         """Keep a result, atomically."""
         tensors = {f"words.{space}": words for space, words in result.identity.words.items()}
-        tensors |= {f"projector.{name}": value for name, value in result.projector.items()}
+        tensors |= {f"projector.{name}": value for name, value in result.projector.state.items()}
         tensors["losses"] = result.losses
         metadata = {
             "format": FORMAT,
             "trigger": result.identity.trigger,
             "header": json.dumps(dict(result.identity.header), sort_keys=True),
+            "feature_width": str(result.projector.feature_width),
+            "normalization": result.projector.normalization,
+            "encoder": result.projector.encoder,
         }
         save_tensors(self.path(key), tensors, metadata)
 
@@ -88,9 +92,13 @@ def _unpack(tensors: dict[str, Tensor], metadata: dict[str, str]) -> TrainResult
     if metadata.get("format") != FORMAT:
         raise ValueError(f"format {metadata.get('format')!r}, needed {FORMAT!r}")
     words = {name.removeprefix("words."): value for name, value in tensors.items() if name.startswith("words.")}
-    projector = {
-        name.removeprefix("projector."): value for name, value in tensors.items() if name.startswith("projector.")
-    }
+    state = {name.removeprefix("projector."): value for name, value in tensors.items() if name.startswith("projector.")}
+    projector = TrainedProjector(
+        state=state,
+        feature_width=int(metadata["feature_width"]),
+        normalization=metadata["normalization"],  # type: ignore[arg-type]  # checked when it is built
+        encoder=metadata["encoder"],
+    )
     identity = Identity(trigger=metadata["trigger"], words=words, header=json.loads(metadata["header"]))
     return TrainResult(identity=identity, projector=projector, losses=tensors["losses"])
 

@@ -73,6 +73,7 @@ def tiny_sd(folder: Path, *, prediction: str = "epsilon", seed: int = 0, width: 
             beta_schedule="scaled_linear",
             clip_sample=False,
             set_alpha_to_one=False,
+            steps_offset=1,
             prediction_type=prediction,
         ),
         safety_checker=None,

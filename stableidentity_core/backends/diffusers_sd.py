@@ -95,7 +95,7 @@ def _load_folder(path: Path, dtype: torch.dtype) -> StableDiffusionPipeline:
     if not (path / "model_index.json").is_file():
         raise MissingFileError(f"{path} has no model_index.json, so it is not a diffusers folder.")
     return StableDiffusionPipeline.from_pretrained(
-        path, torch_dtype=dtype, safety_checker=None, feature_extractor=None, requires_safety_checker=False
+        path, dtype=dtype, safety_checker=None, feature_extractor=None, requires_safety_checker=False
     )
 
 

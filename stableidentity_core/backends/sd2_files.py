@@ -97,7 +97,7 @@ class Configuration:
             return StableDiffusionPipeline.from_single_file(
                 path,
                 config=str(self.folder),
-                torch_dtype=dtype,
+                dtype=dtype,
                 local_files_only=True,
                 safety_checker=None,
                 feature_extractor=None,

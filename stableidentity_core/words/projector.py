@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
@@ -109,3 +110,32 @@ class StableIdentityProjector(nn.Module):
     def forward(self, features: Tensor) -> dict[str, Tensor]:
         check_shape(features, "b f", "face features", f=self.feature_width)
         return {name: projector(features) for name, projector in self.spaces.items()}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainedProjector:
+    """A projector's weights and what it takes to use them on another face."""
+
+    state: Mapping[str, Tensor]  # of StableIdentityProjector
+    feature_width: int
+    normalization: Normalization
+    encoder: str  # the face encoder it was trained with
+
+    def build(self, name_spaces: Sequence[NameSpace]) -> StableIdentityProjector:
+        """The projector with these weights; mean and deviation are those of the given name spaces.
+
+        Raises:
+            StableIdentityError: the weights are of other text spaces or widths.
+        """
+        projector = StableIdentityProjector(self.feature_width, name_spaces, self.normalization)
+        own = projector.state_dict()
+        state = {key: own[key] if key.endswith((".mean", ".std")) else self.state.get(key) for key in own}
+        unfit = [key for key, value in state.items() if value is None or value.shape != own[key].shape]
+        if unfit:
+            spaces = ", ".join(f"{ns.space} (width {ns.width})" for ns in name_spaces)
+            raise StableIdentityError(
+                f"The projector was not trained for {spaces}: {len(unfit)} of its weights do not fit (first {unfit[0]}). "
+                "Connect the name space of the CLIP it was trained with."
+            )
+        projector.load_state_dict(state)
+        return projector.requires_grad_(False).eval()

@@ -1,0 +1,35 @@
+"""ComfyUI nodes of the pack."""
+
+from __future__ import annotations
+
+from comfy_api.latest import ComfyExtension, io
+
+from .face import EncodeFace, LoadFaceEncoder, PrepareFace
+from .host.paths import register_folders
+from .identity import LoadIdentity, Project, SaveIdentity
+from .prompt import ApplyIdentity, EncodePrompt
+from .train import CelebrityNameSpace, Train
+
+NODES: list[type[io.ComfyNode]] = [
+    LoadFaceEncoder,
+    PrepareFace,
+    EncodeFace,
+    CelebrityNameSpace,
+    Train,
+    Project,
+    ApplyIdentity,
+    EncodePrompt,
+    SaveIdentity,
+    LoadIdentity,
+]
+
+register_folders()
+
+
+class StableIdentityExtension(ComfyExtension):
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        return NODES
+
+
+def comfy_entrypoint() -> StableIdentityExtension:
+    return StableIdentityExtension()

@@ -1,0 +1,94 @@
+"""Where the pack's files lie in a ComfyUI installation."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import folder_paths
+
+from ...stableidentity_core.encode.vit import REPOSITORY, WEIGHT_FILES, missing_encoder_message
+from ...stableidentity_core.errors import MissingFileError, StableIdentityError
+
+FOLDER = "stableidentity"
+ENCODERS = "face_encoders"
+PAPER_ENCODER = REPOSITORY.rsplit("/", maxsplit=1)[-1]
+
+
+def register_folders() -> None:
+    """Make `models/stableidentity` known; folders of extra_model_paths.yaml stand before it."""
+    folder_paths.add_model_folder_path(FOLDER, str(Path(folder_paths.models_dir) / FOLDER))
+
+
+def face_encoders() -> list[str]:
+    """Names of the encoders that can be chosen; the paper's comes first even when it is not there yet."""
+    found = {PAPER_ENCODER: None}
+    for root in _encoder_roots():
+        for path in sorted(root.iterdir()) if root.is_dir() else []:
+            weights = path.is_dir() and any((path / name).is_file() for name in WEIGHT_FILES)
+            if weights or path.suffix in (".safetensors", ".bin"):
+                found[path.name] = None
+    return list(found)
+
+
+def face_encoder_path(name: str) -> Path:
+    """The first place that holds the encoder.
+
+    Raises:
+        MissingFileError: with the path to put it, its source and size.
+    """
+    roots = _encoder_roots()
+    for root in roots:
+        if (root / name).exists():
+            return root / name
+    raise MissingFileError(missing_encoder_message(roots[-1] / name))
+
+
+def embedding_path(name: str) -> Path:
+    """An existing embedding file by the name shown in lists."""
+    path = folder_paths.get_full_path("embeddings", name)
+    if path is None:
+        raise MissingFileError(
+            f"No file {name!r} in {', '.join(folder_paths.get_folder_paths('embeddings'))}. Press R to refresh the list."
+        )
+    return Path(path)
+
+
+def embeddings() -> list[str]:
+    return folder_paths.get_filename_list("embeddings")
+
+
+def embeddings_folder() -> Path:
+    """Where identities are saved."""
+    folders = folder_paths.get_folder_paths("embeddings")
+    if not folders:
+        raise StableIdentityError("ComfyUI knows no folder 'embeddings'; check extra_model_paths.yaml.")
+    return Path(folders[0])
+
+
+def results_folder() -> Path:
+    """Where finished trainings are kept, so that queueing the same work again does not repeat it."""
+    return Path(folder_paths.get_user_directory()) / FOLDER / "trained"
+
+
+def session_folder() -> Path:
+    """Where Apply Identity puts embeddings for stock nodes to read; emptied when ComfyUI starts."""
+    return Path(folder_paths.get_temp_directory()) / FOLDER
+
+
+def file_state(path: Path) -> str:
+    """Changes when a file is written, removed or replaced."""
+    parts = sorted(path.rglob("*")) if path.is_dir() else [path]
+    stats = [(part.name, part.stat().st_mtime_ns, part.stat().st_size) for part in parts if part.is_file()]
+    return hashlib.sha256(repr(stats).encode()).hexdigest()
+
+
+def folder_state(name: str) -> str:
+    """Changes when a saved identity of this name comes, goes or is replaced."""
+    folder = embeddings_folder()
+    files = [path for path in folder.iterdir() if path.name.startswith(name.strip())] if folder.is_dir() else []
+    return repr(sorted((file.name, file.stat().st_mtime_ns) for file in files))
+
+
+def _encoder_roots() -> list[Path]:
+    return [Path(root) / ENCODERS for root in folder_paths.get_folder_paths(FOLDER)]

@@ -1,0 +1,103 @@
+"""Identities without training: projected, saved, loaded."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ..stableidentity_core.identity import load_identity
+from ..stableidentity_core.identity.save import IfExists, save_under_name
+from ..stableidentity_core.learn import project
+from .host import paths
+from .types import CATEGORY, TRIGGER_TOOLTIP, FaceType, IdentityType, NameSpaceType, ProjectorType
+
+IF_EXISTS = [choice.value for choice in IfExists]
+
+
+class Project(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="StableIdentityProject",
+            display_name="Project to Name Space",
+            category=CATEGORY,
+            description="Turns a face into words by a projector that is already trained, without any training step.",
+            inputs=[
+                FaceType.Input("face", tooltip="From Encode Face, with the encoder the projector was trained with."),
+                ProjectorType.Input("projector", tooltip="From StableIdentity Train."),
+                NameSpaceType.Input("name_space", tooltip="Of the CLIP the words are for."),
+                io.String.Input("trigger", default="person-1", tooltip=TRIGGER_TOOLTIP),
+            ],
+            outputs=[IdentityType.Output(display_name="identity", tooltip="The person's words.")],
+        )
+
+    @classmethod
+    def execute(cls, face, projector, name_space, trigger) -> io.NodeOutput:
+        return io.NodeOutput(project(face, projector, [name_space], trigger))
+
+
+class SaveIdentity(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="StableIdentitySave",
+            display_name="Save Identity",
+            category=CATEGORY,
+            description="Saves a person to models/embeddings. Any prompt then understands embedding:<name>, "
+            "here and in other programs.",
+            inputs=[
+                IdentityType.Input("identity", tooltip="The person to save."),
+                io.String.Input("name", default="person-1", tooltip="File name without ending: letters, digits, '.', '_', '-'."),
+                io.Combo.Input(
+                    "if_exists",
+                    options=IF_EXISTS,
+                    default=IfExists.NUMBER.value,
+                    tooltip="When another person has this name: save as name-2, replace the file (ComfyUI may go on using "
+                    "the old words in prompts it has cached), or stop.",
+                ),
+            ],
+            outputs=[
+                io.String.Output(
+                    display_name="embedding", tooltip="What to type in a prompt: embedding:<name>, as it was saved."
+                )
+            ],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, name="", **_widgets) -> str:
+        return paths.folder_state(name)
+
+    @classmethod
+    def execute(cls, identity, name, if_exists) -> io.NodeOutput:
+        path = save_under_name(identity, paths.embeddings_folder(), name, IfExists(if_exists))
+        prompt = f"embedding:{path.stem}"
+        return io.NodeOutput(prompt, ui={"text": [f"{path.name}: type {prompt} in a prompt"]})
+
+
+class LoadIdentity(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="StableIdentityLoad",
+            display_name="Load Identity",
+            category=CATEGORY,
+            description="Loads a person from models/embeddings: one of ours, the published code's .pt, or any textual inversion.",
+            inputs=[
+                io.Combo.Input("name", options=paths.embeddings(), tooltip="A file in models/embeddings."),
+                io.String.Input(
+                    "trigger",
+                    default="",
+                    placeholder="empty: as saved",
+                    tooltip="Another trigger than the file's own. " + TRIGGER_TOOLTIP,
+                ),
+            ],
+            outputs=[IdentityType.Output(display_name="identity", tooltip="The person's words.")],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, name, trigger) -> str:
+        return f"{paths.file_state(paths.embedding_path(name))} {trigger}"
+
+    @classmethod
+    def execute(cls, name, trigger) -> io.NodeOutput:
+        return io.NodeOutput(load_identity(paths.embedding_path(name), trigger or None))

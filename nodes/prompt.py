@@ -1,0 +1,78 @@
+"""Identities in prompts."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ..stableidentity_core.errors import StableIdentityError
+from ..stableidentity_core.identity.prompt import check_triggers
+from .host import paths
+from .host.text import apply_identities
+from .types import CATEGORY, TRIGGER_TOOLTIP, IdentityType
+
+MORE = ("identity_2", "identity_3", "identity_4")
+
+
+class ApplyIdentity(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="StableIdentityApply",
+            display_name="Apply Identity",
+            category=CATEGORY,
+            description="Teaches a CLIP a person's trigger: every prompt node after it understands <trigger>. "
+            "Chain several for several people.",
+            inputs=[
+                io.Clip.Input("clip", tooltip="The CLIP of the base the person was learned on."),
+                IdentityType.Input("identity", tooltip="From StableIdentity Train, Project or Load Identity."),
+                io.String.Input(
+                    "trigger",
+                    default="",
+                    placeholder="empty: the identity's own",
+                    tooltip="Another trigger for this graph. " + TRIGGER_TOOLTIP,
+                ),
+            ],
+            outputs=[io.Clip.Output(display_name="clip", tooltip="For CLIPTextEncode and all other prompt nodes.")],
+        )
+
+    @classmethod
+    def execute(cls, clip, identity, trigger) -> io.NodeOutput:
+        identity = identity.renamed(trigger) if trigger.strip() else identity
+        return io.NodeOutput(apply_identities(clip, [identity], paths.session_folder()))
+
+
+class EncodePrompt(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="StableIdentityEncodePrompt",
+            display_name="Prompt with Identity",
+            category=CATEGORY,
+            description="Encodes a prompt that names one or more people by their triggers, and insists that all of them "
+            "stand in it.",
+            inputs=[
+                io.Clip.Input("clip", tooltip="The CLIP of the base the people were learned on."),
+                io.String.Input(
+                    "text",
+                    multiline=True,
+                    dynamic_prompts=True,
+                    default="a photo of <person-1> wearing a red hat in the snow",
+                    tooltip="The prompt, with each person's trigger in angle brackets.",
+                ),
+                IdentityType.Input("identity", tooltip="A person in the prompt."),
+                *(IdentityType.Input(name, optional=True, tooltip="One more person in the prompt.") for name in MORE),
+            ],
+            outputs=[io.Conditioning.Output(display_name="conditioning", tooltip="For KSampler and ControlNet.")],
+        )
+
+    @classmethod
+    def execute(cls, clip, text, identity, **more) -> io.NodeOutput:
+        identities = [identity, *(more[name] for name in MORE if more.get(name) is not None)]
+        triggers = [one.trigger for one in identities]
+        if len(set(triggers)) < len(triggers):
+            raise StableIdentityError(
+                f"Two of the identities have the same trigger ({', '.join(triggers)}). Rename one in Load Identity."
+            )
+        check_triggers(text, triggers, required=triggers)
+        applied = apply_identities(clip, identities, paths.session_folder())
+        return io.NodeOutput(applied.encode_from_tokens_scheduled(applied.tokenize(text)))

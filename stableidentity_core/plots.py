@@ -1,0 +1,43 @@
+"""Pictures of numbers, drawn by matplotlib without touching its global state."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .errors import StableIdentityError
+
+WIDTH, HEIGHT, DPI = 768, 384, 96
+
+
+def loss_curve(losses: Tensor, title: str = "") -> Tensor:
+    """Losses [N] of N steps -> picture [H, W, 3] in 0..1, with each step and the running median.
+
+    Single losses jump over three orders of magnitude with the drawn timestep, hence the logarithmic
+    axis and the median.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise StableIdentityError("The loss curve needs matplotlib. Run: pip install matplotlib") from error
+    figure = Figure(figsize=(WIDTH / DPI, HEIGHT / DPI), dpi=DPI, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    steps = np.arange(1, len(losses) + 1)
+    values = losses.detach().cpu().double().numpy()
+    axes.scatter(steps, values, s=6, alpha=0.35, color="tab:blue", label="one step", linewidths=0)
+    window = max(1, len(values) // 10)
+    axes.plot(steps, _running_median(values, window), color="tab:orange", label=f"median of {window}")
+    axes.set(yscale="log", xlabel="step", ylabel="masked loss", title=title)
+    axes.set_xlim(0, len(values) + 1)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="upper right")
+    canvas.draw()
+    return torch.from_numpy(np.asarray(canvas.buffer_rgba())[..., :3].astype(np.float32) / 255)
+
+
+def _running_median(values: np.ndarray, window: int) -> np.ndarray:
+    padded = np.concatenate([np.full(window - 1, np.nan), values])
+    return np.nanmedian(np.lib.stride_tricks.sliding_window_view(padded, window), axis=1)

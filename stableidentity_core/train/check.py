@@ -1,0 +1,92 @@
+"""A look at the gradient before training: does it reach the words, and is it the right one?"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..backends.protocol import DiffusionBackend
+from ..errors import TrainingError
+from ..words.place import PromptRows, prompt_rows
+
+STEP = 1e-2  # of the words' norm
+TOLERANCE = 0.25
+LATENT_SIDE = 8
+
+
+def check_gradient(backend: DiffusionBackend, compare: bool) -> float:
+    """Take one gradient at a name's words and, if `compare`, hold it against a finite difference.
+
+    Attention kernels without a backward pass in some layers give wrong gradients without any error;
+    the difference shows them. The comparison needs fp32: in 16 bits the difference drowns in rounding.
+
+    Returns:
+        The relative deviation from the finite difference, 0 when not compared.
+
+    Raises:
+        TrainingError: the gradient is missing, not finite, zero, or off by more than a quarter.
+    """
+    rows = {
+        space.name: prompt_rows(["a photo of a {}"], space, lambda text, name=space.name: backend.tokenize(name, text))
+        for space in backend.text_spaces
+    }
+    words = {space.name: backend.embed_tokens(space.name, _ids(backend, space.name))[None] for space in backend.text_spaces}
+    words = {name: value.to(backend.device).clone().requires_grad_(True) for name, value in words.items()}
+    probe = _Probe(backend, rows)
+    gradients = torch.autograd.grad(probe(words), list(words.values()), allow_unused=True)
+    norm = _norm(gradients)
+    if norm is None or not 0 < norm < float("inf"):
+        raise TrainingError(
+            f"The gradient at the words is {'missing' if norm is None else norm} before the first step. Something in the "
+            "model blocks it: remove nodes that replace its attention (sage, flash), or use bf16 or fp32 weights."
+        )
+    if not compare:
+        return 0.0
+    deviation = _deviation(probe, words, gradients, norm)
+    if deviation > TOLERANCE:
+        raise TrainingError(
+            f"The gradient at the words differs by {deviation:.0%} from what the model does (allowed {TOLERANCE:.0%}). "
+            "An attention kernel without a correct backward pass is the usual cause: start ComfyUI with "
+            "--use-pytorch-cross-attention."
+        )
+    return deviation
+
+
+class _Probe:
+    """A fixed linear reading of the model's output, as a function of the words."""
+
+    def __init__(self, backend: DiffusionBackend, rows: dict[str, PromptRows]):
+        generator = torch.Generator().manual_seed(0)
+        side = LATENT_SIDE * backend.latent_factor
+        image = torch.rand(1, 3, side, side, generator=generator)
+        self.backend = backend
+        self.rows = rows
+        self.z_t = backend.encode_image(image, generator)
+        self.reading = torch.randn(self.z_t.shape, generator=generator).to(self.z_t)
+        self.timesteps = torch.tensor([len(backend.alphas_cumprod) // 2], device=self.z_t.device)
+
+    def __call__(self, words: dict[str, Tensor]) -> Tensor:
+        conditioning = self.backend.encode_text(self.rows, words)
+        return (self.backend.predict(self.z_t, self.timesteps, conditioning) * self.reading).sum()
+
+
+def _deviation(probe: _Probe, words: dict[str, Tensor], gradients: tuple[Tensor, ...], norm: float) -> float:
+    size = sum(value.detach().norm().item() for value in words.values())
+    step = STEP * size / norm
+    with torch.no_grad():
+        ahead, behind = (
+            probe({name: value + sign * step * g for (name, value), g in zip(words.items(), gradients, strict=True)})
+            for sign in (1, -1)
+        )
+    expected = 2 * step * norm**2
+    return abs((ahead - behind).item() / expected - 1)
+
+
+def _ids(backend: DiffusionBackend, space: str) -> Tensor:
+    return torch.tensor(backend.tokenize(space, "person face"))
+
+
+def _norm(gradients: tuple[Tensor | None, ...]) -> float | None:
+    if any(gradient is None for gradient in gradients):
+        return None
+    return torch.cat([gradient.flatten() for gradient in gradients if gradient is not None]).norm().item()

@@ -1,0 +1,246 @@
+#!/usr/bin/env python3
+"""Chores of this repository, from a bare Python: each one sets up all it needs.
+
+python3 tasks.py test [--venv DIR] [-k EXPR] [--full-size] [pytest arguments]
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).absolute().parent
+CACHE = ROOT / ".cache"
+# One matching set from PyPI; the host asks for "torch" without a version.
+TORCH = ("torch==2.11.0", "torchvision==0.26.0", "torchaudio==2.11.0")
+COMFYUI_GIT = "https://github.com/comfyanonymous/ComfyUI"
+CLONE_SECONDS = 60
+
+
+class TaskError(Exception):
+    """A chore cannot be done; the text says what was found, needed, and to do."""
+
+
+@dataclass(frozen=True)
+class Host:
+    path: Path
+    version: str
+
+
+@dataclass
+class Report:
+    """What one pytest run did, read from its JUnit file."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    host_ran: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+# ComfyUI -----------------------------------------------------------------------------------------
+
+
+def is_comfyui(folder: Path) -> bool:
+    return (folder / "main.py").is_file() and (folder / "folder_paths.py").is_file() and (folder / "comfy").is_dir()
+
+
+def host_at(folder: Path) -> Host:
+    version_file = folder / "comfyui_version.py"
+    text = version_file.read_text(encoding="utf-8") if version_file.is_file() else ""
+    found = re.search(r"__version__\s*=\s*[\"']([^\"']+)", text)
+    return Host(folder.resolve(), found[1] if found else "of unknown version")
+
+
+def find_host() -> Host | None:
+    """$COMFYUI_PATH, the ComfyUI that holds this pack, ~/comfy/ComfyUI, or a fresh clone."""
+    wanted = os.environ.get("COMFYUI_PATH", "").strip()
+    if wanted.lower() == "none":
+        say("COMFYUI_PATH=none: THE HOST TESTS ARE LEFT OUT, AS ASKED")
+        return None
+    if wanted:
+        folder = Path(wanted).expanduser().absolute()
+        if not is_comfyui(folder):
+            raise TaskError(
+                f"COMFYUI_PATH is {wanted!r}, and {folder} is not a ComfyUI: main.py, folder_paths.py and comfy/ "
+                "are needed there. Point COMFYUI_PATH at such a folder, unset it, or set COMFYUI_PATH=none."
+            )
+        return host_at(folder)
+    near = [ROOT.parents[1]] if ROOT.parent.name == "custom_nodes" else []
+    for folder in [*near, Path.home() / "comfy" / "ComfyUI", CACHE / "ComfyUI"]:
+        if is_comfyui(folder):
+            return host_at(folder)
+    return clone_host(CACHE / "ComfyUI")
+
+
+def clone_host(target: Path) -> Host | None:
+    say(f"No ComfyUI on this machine: cloning {COMFYUI_GIT} ({CLONE_SECONDS} s at most)")
+    make_cache()
+    part = target.with_name(f"{target.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    command = ["git", "clone", "--quiet", "--depth", "1", COMFYUI_GIT, str(part)]
+    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
+    try:
+        subprocess.run(command, env=environment, timeout=CLONE_SECONDS, check=True)
+        part.rename(target)
+        return host_at(target)
+    except (OSError, subprocess.SubprocessError) as error:
+        shutil.rmtree(part, ignore_errors=True)
+        say(f"NO COMFYUI COULD BE HAD ({error}). GOING ON WITHOUT THE HOST TESTS; SET COMFYUI_PATH TO RUN THEM.")
+        return None
+
+
+def make_cache() -> None:
+    CACHE.mkdir(exist_ok=True)
+    (CACHE / ".gitignore").write_text("*\n", encoding="utf-8")
+
+
+# Python ------------------------------------------------------------------------------------------
+
+
+def venv_folder(option: str | None) -> Path:
+    return Path(option or os.environ.get("STABLEIDENTITY_VENV") or ROOT / ".venv").expanduser().absolute()
+
+
+def requirement_files(host: Host | None) -> list[Path]:
+    files = [ROOT / "requirements.txt", ROOT / "tests" / "requirements.txt"]
+    return ([host.path / "requirements.txt"] if host else []) + files
+
+
+def stamp_lines(files: Sequence[Path]) -> list[str]:
+    """One hash per requirement input, so that a run without a host fits a venv made with one."""
+    inputs = [" ".join(TORCH).encode(), *(file.read_bytes() for file in files)]
+    return [hashlib.sha256(text).hexdigest() for text in inputs]
+
+
+def ensure_venv(folder: Path, host: Host | None) -> Path:
+    """Make the venv and install what is needed, unless its stamp says that this was done; gives its python."""
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    files = requirement_files(host)
+    stamp, lines = folder / "stableidentity-stamp.txt", stamp_lines(files)
+    if python.exists() and stamp.is_file() and set(lines) <= set(stamp.read_text(encoding="utf-8").split()):
+        return python
+    stamp.unlink(missing_ok=True)
+    if not python.exists():
+        quietly([sys.executable, "-m", "venv", str(folder)], f"make a virtual environment in {folder}")
+    say(f"Installing into {folder} (the first time several GB; this takes minutes)")
+    options = [option for file in files for option in ("-r", str(file))]
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    quietly([*pip, *TORCH, *options], "install the requirements")
+    stamp.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return python
+
+
+def quietly(command: Sequence[str], purpose: str) -> None:
+    """Run a command whose output matters only if it fails."""
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    except OSError as error:
+        raise TaskError(f"Could not {purpose}: {error}.") from error
+    if done.returncode:
+        say("\n".join(done.stdout.splitlines()[-30:]))
+        raise TaskError(
+            f"Could not {purpose}: {' '.join(command[:4])} ... ended with code {done.returncode}; the end of its "
+            "output is above. Check the network and the free disk space, then run this again."
+        )
+
+
+# Tests -------------------------------------------------------------------------------------------
+
+
+def run_pytest(python: Path, host: Host | None, arguments: Sequence[str]) -> tuple[int, Report | None]:
+    tests = ROOT / "tests"
+    where = [] if any((ROOT / argument.split("::")[0]).exists() for argument in arguments) else [str(tests)]
+    with tempfile.TemporaryDirectory() as folder:
+        junit = Path(folder) / "junit.xml"
+        # The pack's root has an __init__.py for ComfyUI; pytest must not take it for a package of tests.
+        command = [str(python), "-m", "pytest", "-c", str(tests / "pytest.ini"), "--rootdir", str(tests)]
+        command += [f"--junitxml={junit}", *arguments, *where]
+        environment = {**os.environ, "COMFYUI_PATH": str(host.path) if host else "none"}
+        code = subprocess.run(command, cwd=ROOT, env=environment).returncode
+        return code, read_report(junit) if junit.is_file() else None
+
+
+def read_report(junit: Path) -> Report:
+    report = Report()
+    for case in ElementTree.parse(junit).getroot().iter("testcase"):
+        skip = case.find("skipped")
+        if skip is not None:
+            report.skipped += 1
+            report.reasons[skip.get("message") or "no reason given"] += 1
+            continue
+        bad = case.find("failure") is not None or case.find("error") is not None
+        report.failed += bad
+        report.passed += not bad
+        report.host_ran += any(mark.get("name") == "host" for mark in case.iter("property"))
+    return report
+
+
+def tell(report: Report | None, host: Host | None, code: int, seconds: float) -> None:
+    say("")
+    if report is None or (code and not report.failed):
+        say(f"TESTS BROKE OFF OR NONE WAS FOUND: pytest ended with code {code} and names the reason above")
+    if report is None:
+        return
+    for reason, count in report.reasons.most_common():
+        say(f"Skipped {count}: {reason}")
+    say(f"Tests: {report.passed} passed, {report.failed} failed, {report.skipped} skipped in {seconds:.0f} s")
+    if host:
+        say(f"Host tests: {report.host_ran} ran against ComfyUI {host.version} ({host.path})")
+    else:
+        say("HOST TESTS: NONE RAN, THERE WAS NO COMFYUI")
+
+
+def test(options: argparse.Namespace, rest: Sequence[str]) -> int:
+    host = find_host()
+    say(f"ComfyUI {host.version} in {host.path}" if host else "No ComfyUI")
+    python = ensure_venv(venv_folder(options.venv), host)
+    arguments = [*(["-k", options.k] if options.k else []), *(["--full-size"] if options.full_size else []), *rest]
+    started = time.monotonic()
+    code, report = run_pytest(python, host, arguments)
+    tell(report, host, code, time.monotonic() - started)
+    return code
+
+
+def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    tests = commands.add_parser("test", help="run all tests; further arguments go to pytest", allow_abbrev=False)
+    tests.add_argument("--venv", metavar="DIR", help="virtual environment to make or use (.venv)")
+    tests.add_argument("-k", metavar="EXPR", help="only tests that match, as in pytest")
+    tests.add_argument("--full-size", action="store_true", help="also the tests with a full-size model")
+    tests.set_defaults(run=test)
+    return parser.parse_known_args(arguments)
+
+
+def main(arguments: Sequence[str]) -> int:
+    options, rest = parse(arguments)
+    try:
+        if sys.version_info < (3, 10):  # noqa: UP036 - run by whatever python3 there is
+            raise TaskError(f"This is Python {sys.version.split()[0]}; run this with Python 3.10 or newer.")
+        return options.run(options, rest)
+    except TaskError as error:
+        print(f"tasks.py: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,51 @@
+"""The same tiny weights behind both adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+from backends.pack import pack_module
+from stableidentity_core.backends.diffusers_sd import load_diffusers
+from tiny import tiny_face_vit, tiny_sd
+
+PREDICTIONS = ("epsilon", "v_prediction")
+
+
+@pytest.fixture(scope="session", params=PREDICTIONS)
+def tiny_folder(request, tmp_path_factory) -> Path:
+    return tiny_sd(tmp_path_factory.mktemp(f"tiny_{request.param}"), prediction=request.param)
+
+
+@pytest.fixture(scope="session")
+def tiny_eps(tmp_path_factory) -> Path:
+    return tiny_sd(tmp_path_factory.mktemp("tiny_eps"))
+
+
+@pytest.fixture(scope="session")
+def face_vit(tmp_path_factory) -> Path:
+    return tiny_face_vit(tmp_path_factory.mktemp("tiny_vit"))
+
+
+@contextmanager
+def host_backend(comfyui: Path, folder: Path) -> Iterator:
+    """The ComfyUI adapter over tiny models that were loaded in inference mode, as nodes load them."""
+    adapter = pack_module("nodes.host.backend", comfyui)
+    import host_tiny
+
+    with torch.inference_mode():
+        trio = host_tiny.load_trio(folder)
+    with adapter.comfy_backend(*trio) as backend:
+        yield backend
+
+
+@pytest.fixture(params=["diffusers", pytest.param("comfyui", marks=pytest.mark.host)])
+def backend(request, tiny_folder):
+    if request.param == "diffusers":
+        yield load_diffusers(tiny_folder)
+        return
+    with host_backend(request.getfixturevalue("comfyui"), tiny_folder) as adapter:
+        yield adapter

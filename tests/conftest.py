@@ -1,0 +1,42 @@
+"""Which tests run: those marked `host` need a ComfyUI, those marked `full_size` are asked for by hand."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+HOST_TESTS = Path(__file__).parent / "host"
+
+
+def host_path() -> Path | None:
+    """The ComfyUI folder that tasks.py found, or None."""
+    text = os.environ.get("COMFYUI_PATH", "none")
+    return None if text.lower() == "none" else Path(text)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full-size", action="store_true", help="also run the tests with a full-size model")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    no_host = pytest.mark.skip(reason="NO COMFYUI: COMFYUI_PATH names none, so this host test did not run")
+    no_size = pytest.mark.skip(reason="opt-in: runs with --full-size")
+    for item in items:
+        if HOST_TESTS in item.path.parents:
+            item.add_marker("host")
+        if item.get_closest_marker("host"):
+            item.user_properties.append(("host", "yes"))  # tasks.py counts these in the JUnit file
+            if host_path() is None:
+                item.add_marker(no_host)
+        if item.get_closest_marker("full_size") and not config.getoption("--full-size"):
+            item.add_marker(no_size)
+
+
+@pytest.fixture(scope="session")
+def comfyui() -> Path:
+    """The folder of the ComfyUI under test; only for tests marked `host`."""
+    folder = host_path()
+    assert folder and (folder / "main.py").is_file(), f"COMFYUI_PATH={folder} has no main.py; run tasks.py test"
+    return folder

@@ -1,0 +1,183 @@
+"""A small synchronous client of ComfyUI's HTTP and websocket interface."""
+
+from __future__ import annotations
+
+import json
+import mimetypes
+import struct
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import websocket
+
+Json = dict[str, Any]
+PREVIEW, PREVIEW_WITH_METADATA = 1, 4  # ComfyUI's BinaryEventTypes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    kind: str
+    data: Json
+    at: float  # time.monotonic()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    mime: str
+    image: bytes
+    node: str | None
+
+
+@dataclass(kw_only=True)
+class RunResult:
+    """What became of one prompt; status is success, error, interrupted or rejected (by validation)."""
+
+    prompt_id: str = ""
+    status: str = ""
+    error: str = ""
+    node_errors: Json = field(default_factory=dict)
+    outputs: Json = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    previews: list[Preview] = field(default_factory=list)
+
+    def of(self, kind: str) -> list[Event]:
+        return [event for event in self.events if event.kind == kind]
+
+    @property
+    def executed_nodes(self) -> set[str]:
+        return {event.data["node"] for event in self.of("executing") if event.data.get("node")}
+
+    @property
+    def cached_nodes(self) -> set[str]:
+        return {node for event in self.of("execution_cached") for node in event.data["nodes"]}
+
+
+class Client:
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def request(self, path: str, body: bytes | None = None, kind: str = "application/json") -> tuple[int, bytes]:
+        """GET, or POST when there is a body; gives the status also when it tells of an error."""
+        message = urllib.request.Request(f"http://{self.address}{path}", data=body, headers={"Content-Type": kind})
+        try:
+            with urllib.request.urlopen(message, timeout=60) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()
+
+    def get(self, path: str) -> Any:
+        status, text = self.request(path)
+        if status != 200:
+            raise RuntimeError(f"GET {path}: HTTP {status}, 200 was expected: {text[:300]!r}")
+        return json.loads(text)
+
+    def post(self, path: str, body: Json) -> tuple[int, Json]:
+        status, text = self.request(path, json.dumps(body).encode())
+        try:
+            return status, json.loads(text) if text else {}
+        except ValueError:
+            return status, {"error": text.decode(errors="replace")}
+
+    def upload_image(self, path: Path) -> str:
+        """Put a picture into the server's input folder; gives its name there."""
+        boundary = uuid.uuid4().hex
+        kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        head = (
+            f'--{boundary}\r\nContent-Disposition: form-data; name="overwrite"\r\n\r\ntrue\r\n'
+            f'--{boundary}\r\nContent-Disposition: form-data; name="image"; filename="{path.name}"\r\n'
+            f"Content-Type: {kind}\r\n\r\n"
+        )
+        body = head.encode() + path.read_bytes() + f"\r\n--{boundary}--\r\n".encode()
+        status, text = self.request("/upload/image", body, f"multipart/form-data; boundary={boundary}")
+        if status != 200:
+            raise RuntimeError(f"Uploading {path.name}: HTTP {status}: {text[:300]!r}")
+        return json.loads(text)["name"]
+
+
+class Run:
+    """One queued prompt: its events as they arrive, then its result."""
+
+    def __init__(self, client: Client, prompt: Json) -> None:
+        self.client, self.result = client, RunResult()
+        name = uuid.uuid4().hex
+        self.socket = websocket.create_connection(f"ws://{client.address}/ws?clientId={name}", timeout=30)
+        # As the real frontend does: previews then say which node they belong to.
+        flags = {"type": "feature_flags", "data": {"supports_preview_metadata": True}}
+        self.socket.send(json.dumps(flags))
+        status, answer = client.post("/prompt", {"prompt": prompt, "client_id": name})
+        self.result.prompt_id = answer.get("prompt_id", "")
+        if status != 200:
+            self._reject(status, answer)
+
+    def _reject(self, status: int, answer: Json) -> None:
+        reason = answer.get("error") or f"HTTP {status}"
+        self.result.node_errors = answer.get("node_errors") or {}
+        self.result.error = f"{reason['message']} {reason.get('details', '')}" if isinstance(reason, dict) else reason
+        self._end("rejected")
+
+    def _end(self, status: str) -> None:
+        self.result.status = status
+        self.socket.close()
+
+    def wait_for(self, *kinds: str, timeout: float = 60) -> Event | None:
+        """The next event of one of these kinds; None when the prompt ends first."""
+        limit = time.monotonic() + timeout
+        while not self.result.status:
+            event = self._next(limit)
+            if event and event.kind in kinds:
+                return event
+        return None
+
+    def finish(self, timeout: float = 120) -> RunResult:
+        self.wait_for(timeout=timeout)
+        return self.result
+
+    def _next(self, limit: float) -> Event | None:
+        left = limit - time.monotonic()
+        try:
+            if left <= 0:
+                raise websocket.WebSocketTimeoutException
+            self.socket.settimeout(left)
+            message = self.socket.recv()
+        except websocket.WebSocketTimeoutException:
+            seen = [event.kind for event in self.result.events]
+            raise TimeoutError(
+                f"Prompt {self.result.prompt_id} did not get there in time; events: {seen[-20:]}"
+            ) from None
+        if isinstance(message, bytes):
+            self.result.previews.extend(read_preview(message))
+            return Event(kind="preview", data={}, at=time.monotonic())
+        return self._take(json.loads(message))
+
+    def _take(self, message: Json) -> Event | None:
+        event = Event(kind=message["type"], data=message.get("data") or {}, at=time.monotonic())
+        if event.data.get("prompt_id") != self.result.prompt_id:
+            return None
+        self.result.events.append(event)
+        if event.kind == "execution_error":
+            self.result.error = f"{event.data.get('exception_type')}: {event.data.get('exception_message')}"
+        if event.kind == "executing" and event.data.get("node") is None:  # the last event; the history is written
+            self._conclude()
+        return event
+
+    def _conclude(self) -> None:
+        kinds = {event.kind for event in self.result.events}
+        ends = {"execution_error": "error", "execution_interrupted": "interrupted", "execution_success": "success"}
+        history = self.client.get(f"/history/{self.result.prompt_id}")
+        self.result.outputs = history.get(self.result.prompt_id, {}).get("outputs", {})
+        self._end(next((status for kind, status in ends.items() if kind in kinds), "unknown"))
+
+
+def read_preview(message: bytes) -> Iterable[Preview]:
+    kind, word = struct.unpack(">II", message[:8])
+    if kind == PREVIEW:
+        yield Preview(mime="image/png" if word == 2 else "image/jpeg", image=message[8:], node=None)
+    elif kind == PREVIEW_WITH_METADATA:
+        about = json.loads(message[8 : 8 + word])
+        yield Preview(mime=about["image_type"], image=message[8 + word :], node=about.get("node_id"))

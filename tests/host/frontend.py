@@ -1,0 +1,92 @@
+"""ComfyUI's real frontend in a headless Chromium: opens workflows, and turns them into prompts and back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from playwright.sync_api import Page, sync_playwright
+
+Json = dict[str, Any]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+# A browser that looks up its maker's hosts stalls on a machine without internet.
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+# The frontend opens a first workflow of its own; one loaded before that would be replaced by it.
+READY = """() => window.app?.graph && window.LiteGraph && app.extensionManager?.workflow?.activeWorkflow
+  && !app.extensionManager.spinner && Object.keys(LiteGraph.registered_node_types).length > 100"""
+
+
+LOAD = """async (ui) => {
+  await app.loadGraphData(ui, true, true, 'check');
+  const unknown = ui.nodes.filter((node) => !LiteGraph.registered_node_types[node.type]);
+  const lost = (ui.links ?? []).filter(([id, from, output, to, input]) => {
+    const source = app.graph.getNodeById(from), target = app.graph.getNodeById(to);
+    const kept = target?.inputs?.[input]?.link === id && source?.outputs?.[output]?.links?.includes(id);
+    return !kept;
+  });
+  return [
+    ...unknown.map((node) => `node ${node.id}: unknown type ${node.type}`),
+    ...lost.map((link) => `link ${JSON.stringify(link)} is gone after loading`),
+    ...ui.nodes.filter((node) => !app.graph.getNodeById(node.id)).map((node) => `node ${node.id} is gone`),
+  ];
+}"""
+
+AUTHOR = """async (api) => {
+  await app.loadApiJson(api, 'authored');
+  for (const node of app.graph.nodes) {
+    for (const widget of node.widgets ?? []) {
+      if (widget.name === 'control_after_generate') widget.value = 'fixed';
+    }
+  }
+  return JSON.stringify(app.graph.serialize());  // drops what is undefined, as saving a file does
+}"""
+
+
+def browser_path() -> str | None:
+    return next((path for path in map(shutil.which, BROWSERS) if path), None)
+
+
+@contextmanager
+def open_frontend(url: str, executable: str) -> Iterator[Page]:
+    """The frontend's page, all node types registered; nothing but this server can be reached from it."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
+        try:
+            page = browser.new_page()
+            page.route(lambda address: not address.startswith((url, "data:", "blob:")), lambda route: route.abort())
+            page.goto(url, wait_until="domcontentloaded")
+            page.wait_for_function(READY, timeout=90_000)
+            yield page
+        finally:
+            browser.close()
+
+
+def load_workflow(page: Page, ui: Json) -> list[str]:
+    """Open a UI-format workflow; gives its unknown nodes and missing links in words."""
+    return page.evaluate(LOAD, ui)
+
+
+def current_prompt(page: Page) -> Json:
+    """The open workflow as the API prompt that the Queue button would send."""
+    return json.loads(page.evaluate("async () => JSON.stringify((await app.graphToPrompt()).output)"))
+
+
+def ui_from_api(page: Page, api: Json) -> Json:
+    """A UI-format workflow with the nodes, values and links of an API prompt; seeds stay as they are."""
+    return json.loads(page.evaluate(AUTHOR, api))
+
+
+def without_titles(api: Json) -> Json:
+    """What of an API prompt reaches the server's executor."""
+    return {number: {key: node[key] for key in ("class_type", "inputs")} for number, node in api.items()}

@@ -1,0 +1,36 @@
+"""What the server needs for learning: tiny models, a tiny face encoder and a portrait."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from host.server import ComfyServer
+from PIL import Image
+from tiny import tiny_face_vit, tiny_sd
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    server: ComfyServer
+    eps: Path  # tiny SD2, noise prediction
+    v: Path  # tiny SD2, velocity prediction
+
+    def embedding(self, name: str) -> Path:
+        return self.server.models / "embeddings" / f"{name}.safetensors"
+
+    @property
+    def trained(self) -> list[Path]:
+        return sorted((self.server.user / "stableidentity" / "trained").glob("*"))
+
+
+def make_world(server: ComfyServer, folder: Path) -> World:
+    import skimage.data
+
+    Image.fromarray(skimage.data.astronaut()).save(server.input / "astronaut.png")
+    tiny_face_vit(server.models / "stableidentity" / "face_encoders" / "tiny")
+    return World(
+        server=server,
+        eps=tiny_sd(folder / "eps"),
+        v=tiny_sd(folder / "v", prediction="v_prediction", seed=10),
+    )

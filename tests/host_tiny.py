@@ -1,0 +1,126 @@
+"""The tiny models of tests/tiny.py inside the host's own classes. Needs ComfyUI on sys.path."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import comfy.model_base
+import comfy.model_patcher
+import comfy.sd
+import comfy.supported_models
+import comfy.utils
+import torch
+from comfy import model_management
+from comfy.text_encoders import sd2_clip
+from safetensors.torch import load_file
+
+
+class TinySD2(comfy.supported_models.SD20):
+    """SD2 with heads of 8 channels; not registered in the host's list of models."""
+
+    unet_extra_config = {"num_heads": -1, "num_head_channels": 8, "attn_precision": torch.float32}  # noqa: RUF012
+    v_prediction = False
+
+    def model_type(self, state_dict, prefix=""):
+        kinds = comfy.model_base.ModelType
+        return kinds.V_PREDICTION if self.v_prediction else kinds.EPS
+
+
+class ClipTarget:
+    def __init__(self, tokenizer: Any, clip: Any):
+        self.tokenizer = tokenizer
+        self.clip = clip
+        self.params: dict[str, Any] = {}
+
+
+def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> Any:
+    """MODEL from a tiny diffusers folder."""
+    config = json.loads((folder / "unet/config.json").read_text())
+    unet_config = {
+        "in_channels": config["in_channels"],
+        "out_channels": config["out_channels"],
+        "model_channels": config["block_out_channels"][0],
+        "context_dim": config["cross_attention_dim"],
+        "num_res_blocks": [1, 1],
+        "channel_mult": [1, 2],
+        "transformer_depth": [1, 1],
+        "transformer_depth_output": [1, 1, 1, 1],
+        "transformer_depth_middle": 1,
+        "use_linear_in_transformer": True,
+        "adm_in_channels": None,
+        "use_temporal_attention": False,
+        "image_size": 32,
+        "use_checkpoint": False,
+        "use_spatial_transformer": True,
+        "legacy": False,
+        "use_temporal_resblock": False,
+    }
+    source = load_file(folder / "unet/diffusion_pytorch_model.safetensors")
+    names = comfy.utils.unet_to_diffusers(unet_config)
+    family = TinySD2(unet_config)
+    family.v_prediction = _prediction(folder) == "v_prediction"
+    family.set_inference_dtype(dtype, None if dtype == torch.float32 else torch.float32)
+    model = family.get_model({}, device=torch.device("cpu"))
+    weights = {host: source[theirs].to(dtype) for theirs, host in names.items() if theirs in source}
+    missing, unexpected = model.diffusion_model.load_state_dict(weights, strict=False)
+    assert not missing and not unexpected and len(weights) == len(source), (missing, unexpected)
+    return comfy.model_patcher.ModelPatcher(
+        model, load_device=model_management.get_torch_device(), offload_device=model_management.unet_offload_device()
+    )
+
+
+def load_clip(folder: Path, embeddings: list[str] | None = None) -> Any:
+    """CLIP from a tiny diffusers folder; the host builds one layer more and stops before it."""
+    config = json.loads((folder / "text_encoder/config.json").read_text())
+    sizes = {
+        "hidden_size": config["hidden_size"],
+        "intermediate_size": config["intermediate_size"],
+        "num_attention_heads": config["num_attention_heads"],
+        "num_hidden_layers": config["num_hidden_layers"] + 1,
+        "projection_dim": config["hidden_size"],
+    }
+    clip = comfy.sd.CLIP(
+        ClipTarget(sd2_clip.SD2Tokenizer, sd2_clip.SD2ClipModel),
+        embedding_directory=embeddings,
+        model_options={"clip_h_model_config": sizes, "dtype": torch.float32},
+    )
+    transformer = clip.cond_stage_model.clip_h.transformer
+    source = load_file(folder / "text_encoder/model.safetensors")
+    source = {key if key.startswith("text_model.") else f"text_model.{key}": value for key, value in source.items()}
+    weights = {name: torch.zeros_like(value) for name, value in transformer.state_dict().items()}
+    assert source.keys() <= weights.keys(), source.keys() - weights.keys()
+    transformer.load_state_dict({**weights, **source})
+    return clip
+
+
+def load_vae(folder: Path) -> Any:
+    """VAE from a tiny diffusers folder."""
+    config = json.loads((folder / "vae/config.json").read_text())
+    channels = config["block_out_channels"]
+    ddconfig = {
+        "double_z": True,
+        "z_channels": config["latent_channels"],
+        "resolution": 256,
+        "in_channels": 3,
+        "out_ch": 3,
+        "ch": channels[0],
+        "ch_mult": [size // channels[0] for size in channels],
+        "num_res_blocks": config["layers_per_block"],
+        "attn_resolutions": [],
+        "dropout": 0.0,
+    }
+    weights = load_file(folder / "vae/diffusion_pytorch_model.safetensors")
+    return comfy.sd.VAE(
+        sd=weights, config={"params": {"ddconfig": ddconfig, "embed_dim": config["latent_channels"]}}, dtype=torch.float32
+    )
+
+
+def load_trio(folder: Path, embeddings: list[str] | None = None) -> tuple[Any, Any, Any]:
+    """MODEL, CLIP, VAE."""
+    return load_model(folder), load_clip(folder, embeddings), load_vae(folder)
+
+
+def _prediction(folder: Path) -> str:
+    return json.loads((folder / "scheduler/scheduler_config.json").read_text())["prediction_type"]
