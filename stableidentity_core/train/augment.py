@@ -77,7 +77,8 @@ def latent_masks(masks: Tensor, factor: int) -> tuple[Tensor, Tensor]:
 
 
 def _draw(face: Face, resolution: int, generator: torch.Generator) -> _Canvas:
-    image = color_jitter(_resize(face.image, resolution), generator)
+    # Bicubic resizing overshoots, and the hue of a colour below zero is not a number.
+    image = color_jitter(_resize(face.image, resolution).clamp(0, 1), generator)
     stack = torch.cat([image, _resize(torch.stack([face.face_mask, face.hair_mask]), resolution)])
     mirrored = _uniform(0, 1, generator) < 0.5
     if mirrored:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from importlib import resources
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -52,8 +52,7 @@ class NameSpace:
 @lru_cache
 def celebrity_names() -> tuple[str, ...]:
     """The pack's own list of celebrity names, in alphabetical order."""
-    text = resources.files(__package__).joinpath("celebrity_names.txt").read_text("utf-8")
-    return parse_names(text)
+    return parse_names(Path(__file__).with_name("celebrity_names.txt").read_text("utf-8"))
 
 
 def parse_names(text: str) -> tuple[str, ...]:

@@ -26,10 +26,12 @@ class _CoreAlias(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return None
 
     def create_module(self, spec):
-        return importlib.import_module(spec.name.removeprefix(f"{PACK}."))
+        module = importlib.import_module(spec.name.removeprefix(f"{PACK}."))
+        self.own_spec = module.__spec__
+        return module
 
     def exec_module(self, module):
-        pass
+        module.__spec__ = self.own_spec  # the import system has just put the alias's there
 
 
 def pack_module(name: str, comfyui: Path) -> types.ModuleType:

@@ -1,0 +1,39 @@
+"""The command line: `python -m stableidentity_core train | inspect | convert`, without ComfyUI.
+
+Exit codes: 0 done, 1 an error told in one sentence, 2 wrong usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from .. import __version__
+from ..errors import StableIdentityError
+from . import files, train
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except StableIdentityError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Interrupted; no identity was written.", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="python -m stableidentity_core", description="Learn a person as two words.")
+    top.add_argument("--version", action="version", version=__version__)
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    train.add_command(commands)
+    files.add_commands(commands)
+    return top

@@ -1,0 +1,142 @@
+"""`train`: a portrait and a diffusers model in, an identity file out."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+from tqdm import tqdm
+
+from ..backends.diffusers_sd import load_diffusers
+from ..encode import encode_face, load_face_vit
+from ..errors import MissingFileError, StableIdentityError
+from ..face import Face, portrait
+from ..identity import normalize_trigger, save_identity
+from ..learn import learn_identity, make_projector
+from ..train import StepReport, TrainConfig, TrainingRun
+from ..train.check import check_gradient
+from ..train.config import LossArea, ReconstructionLatents
+from ..words import build_name_space
+from ..words.names import parse_names
+from ..words.projector import Normalization
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+PAPER = TrainConfig()
+
+
+def add_command(commands: Any) -> None:
+    command = commands.add_parser("train", help="learn a person from one aligned portrait")
+    command.set_defaults(run=run)
+    add = command.add_argument
+    add("--model", type=Path, required=True, help="diffusers folder or single file of SD2.x")
+    add("--encoder", type=Path, required=True, help="face encoder: Hugging Face ViT folder or weights")
+    add("--photo", type=Path, required=True, help="square portrait, aligned as FFHQ")
+    add("--face-mask", type=Path, help="white on the face (default: the oval of FFHQ alignment)")
+    add("--hair-mask", type=Path, help="white on the hair (default: none)")
+    add("--trigger", default="person-1", help="the word typed in prompts, as <person-1>")
+    add("--out", type=Path, required=True, help="identity file to write, .safetensors")
+    add("--names", type=Path, help="text file of celebrity names (default: the pack's own)")
+    add("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, mps (default: %(default)s)")
+    add("--dtype", choices=DTYPES, default="fp32", help="of the model (default: %(default)s)")
+    add("--v-prediction", action="store_true", help="a single file that predicts v, such as 2.1-768")
+    add("--checkpoint", type=Path, help="go on from this file if it is there; write it while training")
+    add("--checkpoint-every", type=int, default=50, metavar="N", help="steps between checkpoints (default: %(default)s)")
+    _add_settings(command.add_argument_group("settings (defaults: the paper's)"))
+
+
+def _add_settings(group: Any) -> None:
+    add = group.add_argument
+    for name, kind in (
+        ("steps", int),
+        ("learning_rate", float),
+        ("batch_size", int),
+        ("seed", int),
+        ("resolution", int),
+        ("alpha", float),
+        ("hair_weight", float),
+    ):
+        default = getattr(PAPER, name)
+        add(f"--{name.replace('_', '-')}", type=kind, default=default, help=f"(default: {default})")
+    for name, choices in (
+        ("normalization", Normalization),
+        ("reconstruction_latents", ReconstructionLatents),
+        ("loss_area", LossArea),
+    ):
+        default = getattr(PAPER, name)
+        add(f"--{name.replace('_', '-')}", choices=get_args(choices), default=default, help=f"(default: {default})")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train and write the identity."""
+    config = TrainConfig(**{name: getattr(options, name, value) for name, value in PAPER.as_dict().items()})
+    trigger = normalize_trigger(options.trigger)
+    _check_out(options.out)
+    encoder = load_face_vit(options.encoder)
+    face = encode_face(encoder, read_face(options.photo, options.face_mask, options.hair_mask))
+    backend = load_diffusers(
+        options.model, device=options.device, dtype=DTYPES[options.dtype], v_prediction=options.v_prediction
+    )
+    names = parse_names(options.names.read_text("utf-8")) if options.names else None
+    name_spaces = [
+        build_name_space(
+            space.name,
+            lambda text, name=space.name: backend.tokenize(name, text),
+            lambda ids, name=space.name: backend.embed_tokens(name, ids),
+            names,
+        )
+        for space in backend.text_spaces
+    ]
+    check_gradient(backend, compare=options.dtype == "fp32")
+    training = TrainingRun(backend, [face], make_projector([face], name_spaces, config), config)
+    if options.checkpoint and options.checkpoint.is_file():
+        training.load(options.checkpoint)
+    with tqdm(total=config.steps, initial=training.step, unit="step") as bar:
+        result = learn_identity(training, name_spaces, trigger, _consumer(training, options, bar))
+    save_identity(result.identity, options.out)
+    header = result.identity.header
+    print(
+        f"{options.out}: {trigger}, held-out loss {header['held_out_loss_before']} -> {header['held_out_loss_after']}"
+    )
+
+
+def read_face(photo: Path, face_mask: Path | None = None, hair_mask: Path | None = None) -> Face:
+    """A Face of picture files; a phone's rotation mark is heeded."""
+    return portrait(
+        read_image(photo, "RGB"),
+        read_image(face_mask, "L")[0] if face_mask else None,
+        read_image(hair_mask, "L")[0] if hair_mask else None,
+    )
+
+
+def read_image(path: Path, mode: str) -> Tensor:  # [C, H, W] in 0..1
+    if not path.is_file():
+        raise MissingFileError(f"No picture at {path}.")
+    try:
+        with Image.open(path) as image:
+            pixels = np.asarray(ImageOps.exif_transpose(image).convert(mode), dtype=np.float32) / 255
+    except (UnidentifiedImageError, OSError) as error:
+        raise StableIdentityError(f"{path} ({path.stat().st_size:,} bytes) cannot be read as a picture: {error}") from error
+    tensor = torch.from_numpy(pixels)
+    return tensor[None] if tensor.ndim == 2 else tensor.permute(2, 0, 1)
+
+
+def _consumer(training: TrainingRun, options: argparse.Namespace, bar: tqdm) -> Any:
+    def on_step(report: StepReport) -> None:
+        bar.set_postfix(loss=f"{report.loss:.4g}", refresh=False)
+        bar.update()
+        if options.checkpoint and report.step % options.checkpoint_every == 0:
+            training.save(options.checkpoint)
+
+    return on_step
+
+
+def _check_out(path: Path) -> None:
+    if path.suffix != ".safetensors":
+        raise StableIdentityError(f"--out is {path}, needed a name ending in .safetensors.")
+    if path.is_dir():
+        raise StableIdentityError(f"--out is {path}, which is a folder.")

@@ -1,0 +1,76 @@
+"""SD2.1 in its true size, of random weights, through the stock loader. Opt-in: --full-size."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from full_size import write_face_vit
+from host.prompts import learn, node
+from host.server import ComfyServer
+from host.world import World
+from stableidentity_core.cli import main
+from stableidentity_core.identity import load_identity
+
+CHECKPOINT = "random_sd21.safetensors"
+pytestmark = [pytest.mark.full_size, pytest.mark.timeout(1800)]
+
+
+class PeakMemory:
+    """Largest resident memory of a server's process while the context lasts, in GB."""
+
+    def __init__(self, server: ComfyServer):
+        self.process = psutil.Process(server.process.pid)
+        self.peak = 0.0
+
+    def __enter__(self) -> PeakMemory:
+        self.running = True
+        self.thread = threading.Thread(target=self._watch)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_error) -> None:
+        self.running = False
+        self.thread.join()
+
+    def _watch(self) -> None:
+        while self.running:
+            self.peak = max(self.peak, self.process.memory_info().rss / 1e9)
+            time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(world: World, comfyui: Path) -> Path:
+    path = world.server.models / "checkpoints" / CHECKPOINT
+    path.parent.mkdir(exist_ok=True)
+    script = Path(__file__).resolve().parents[1] / "full_size.py"
+    subprocess.run([sys.executable, script, comfyui, path], check=True, cwd=comfyui)
+    write_face_vit(world.server.models / "stableidentity" / "face_encoders" / "full")
+    return path
+
+
+def test_full_size_checkpoint_trains_three_steps(world: World, checkpoint: Path, capsys):
+    prompt = learn(Path(), encoder="full", name="full-size", steps=3, resolution=128)
+    prompt["trio"] = node("CheckpointLoaderSimple", ckpt_name=CHECKPOINT)
+    started = time.monotonic()
+    with PeakMemory(world.server) as memory:
+        result = world.server.run(prompt, timeout=1200)
+    assert result.status == "success", result.error
+    identity = load_identity(world.embedding("full-size"))
+    assert identity.words["clip_h"].shape == (2, 1024)
+    with capsys.disabled():
+        print(f"\nfull size, 3 steps at 128x128: {time.monotonic() - started:.0f} s, peak {memory.peak:.1f} GB")
+
+
+def test_full_size_single_file_trains_without_a_host(world: World, checkpoint: Path, tmp_path: Path):
+    out = tmp_path / "headless.safetensors"
+    encoder = world.server.models / "stableidentity" / "face_encoders" / "full"
+    words = "train --device cpu --steps 2 --resolution 128 --trigger anna".split()
+    paths = ["--model", checkpoint, "--encoder", encoder, "--photo", world.server.input / "astronaut.png", "--out", out]
+    assert main([*words, *map(str, paths)]) == 0
+    assert load_identity(out).words["clip_h"].shape == (2, 1024)
