@@ -72,9 +72,9 @@ class PrepareFace(io.ComfyNode):
     @classmethod
     def execute(cls, image, face_mask=None, hair_mask=None) -> io.NodeOutput:
         if image.ndim != 4 or len(image) != 1:
+            advice = "Choose one with ImageFromBatch." if len(image) else "The node before it gave none; look there."
             raise StableIdentityError(
-                f"Prepare Face got {len(image) if image.ndim == 4 else 'no batch of'} pictures (shape "
-                f"{list(image.shape)}), needed exactly 1. Choose one with ImageFromBatch."
+                f"Prepare Face got {len(image)} pictures (shape {list(image.shape)}), needed exactly 1. {advice}"
             )
         face = portrait(image[0].movedim(-1, 0), _single(face_mask, "face_mask"), _single(hair_mask, "hair_mask"))
         return io.NodeOutput(face, face.image.movedim(0, -1)[None], face.face_mask[None], face.hair_mask[None])
@@ -84,7 +84,10 @@ def _single(mask, name: str):
     if mask is None or mask.ndim == 2:
         return mask
     if mask.ndim != 3 or len(mask) != 1:
-        raise StableIdentityError(f"{name} has shape {list(mask.shape)}, needed one mask [1, height, width].")
+        raise StableIdentityError(
+            f"Prepare Face got {len(mask)} masks as {name} (shape {list(mask.shape)}), needed exactly 1. "
+            "Connect the mask of this one picture."
+        )
     return mask[0]
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..stableidentity_core.identity import load_identity
+from ..stableidentity_core.atomic import safe_file_name
+from ..stableidentity_core.identity import load_identity, normalize_trigger
 from ..stableidentity_core.identity.save import IfExists, save_under_name
 from ..stableidentity_core.learn import project
 from .host import paths
-from .types import CATEGORY, TRIGGER_TOOLTIP, FaceType, IdentityType, NameSpaceType, ProjectorType
+from .types import CATEGORY, TRIGGER_TOOLTIP, FaceType, IdentityType, NameSpaceType, ProjectorType, fits
 
 IF_EXISTS = [choice.value for choice in IfExists]
 
@@ -31,6 +32,10 @@ class Project(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, trigger: str | None = None) -> bool | str:
+        return fits(normalize_trigger, trigger)
+
+    @classmethod
     def execute(cls, face, projector, name_space, trigger) -> io.NodeOutput:
         return io.NodeOutput(project(face, projector, [name_space], trigger))
 
@@ -46,7 +51,9 @@ class SaveIdentity(io.ComfyNode):
             "here and in other programs.",
             inputs=[
                 IdentityType.Input("identity", tooltip="The person to save."),
-                io.String.Input("name", default="person-1", tooltip="File name without ending: letters, digits, '.', '_', '-'."),
+                io.String.Input(
+                    "name", default="person-1", tooltip="File name without ending: letters, digits, '.', '_', '-'."
+                ),
                 io.Combo.Input(
                     "if_exists",
                     options=IF_EXISTS,
@@ -64,8 +71,12 @@ class SaveIdentity(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, name: str | None = None) -> bool | str:
+        return fits(lambda given: safe_file_name(given.removesuffix(".safetensors")), name)
+
+    @classmethod
     def fingerprint_inputs(cls, name="", **_widgets) -> str:
-        return paths.folder_state(name)
+        return paths.folder_state(name or "")  # None when it comes by a link
 
     @classmethod
     def execute(cls, identity, name, if_exists) -> io.NodeOutput:
@@ -95,9 +106,13 @@ class LoadIdentity(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, trigger: str | None = None) -> bool | str:
+        return fits(normalize_trigger, trigger, needed=False)
+
+    @classmethod
     def fingerprint_inputs(cls, name, trigger) -> str:
         return f"{paths.file_state(paths.embedding_path(name))} {trigger}"
 
     @classmethod
     def execute(cls, name, trigger) -> io.NodeOutput:
-        return io.NodeOutput(load_identity(paths.embedding_path(name), trigger or None))
+        return io.NodeOutput(load_identity(paths.embedding_path(name), trigger.strip() or None))

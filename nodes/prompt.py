@@ -5,10 +5,11 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..stableidentity_core.errors import StableIdentityError
+from ..stableidentity_core.identity import normalize_trigger
 from ..stableidentity_core.identity.prompt import check_triggers
 from .host import paths
 from .host.text import apply_identities
-from .types import CATEGORY, TRIGGER_TOOLTIP, IdentityType
+from .types import CATEGORY, TRIGGER_TOOLTIP, IdentityType, fits
 
 MORE = ("identity_2", "identity_3", "identity_4")
 
@@ -34,6 +35,10 @@ class ApplyIdentity(io.ComfyNode):
             ],
             outputs=[io.Clip.Output(display_name="clip", tooltip="For CLIPTextEncode and all other prompt nodes.")],
         )
+
+    @classmethod
+    def validate_inputs(cls, trigger: str | None = None) -> bool | str:
+        return fits(normalize_trigger, trigger, needed=False)
 
     @classmethod
     def execute(cls, clip, identity, trigger) -> io.NodeOutput:
@@ -71,8 +76,9 @@ class EncodePrompt(io.ComfyNode):
         triggers = [one.trigger for one in identities]
         if len(set(triggers)) < len(triggers):
             raise StableIdentityError(
-                f"Two of the identities have the same trigger ({', '.join(triggers)}). Rename one in Load Identity."
+                f"Of {len(triggers)} identities two have the same trigger ({', '.join(triggers)}), needed one each. "
+                "Give one of them another trigger in Load Identity or StableIdentity Train."
             )
-        check_triggers(text, triggers, required=triggers)
         applied = apply_identities(clip, identities, paths.session_folder())
+        check_triggers(text, applied.tokenizer.identities, required=triggers)
         return io.NodeOutput(applied.encode_from_tokens_scheduled(applied.tokenize(text)))

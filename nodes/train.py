@@ -8,6 +8,7 @@ from comfy_api.latest import io
 
 from ..stableidentity_core.encode import encode_face
 from ..stableidentity_core.errors import StableIdentityError
+from ..stableidentity_core.identity import normalize_trigger
 from ..stableidentity_core.train import TrainConfig
 from ..stableidentity_core.train.config import LossArea, ReconstructionLatents
 from ..stableidentity_core.words.names import parse_names
@@ -22,6 +23,7 @@ from .types import (
     NameSpaceType,
     ProjectorType,
     advanced,
+    fits,
 )
 
 PAPER = TrainConfig()
@@ -66,15 +68,31 @@ class Train(io.ComfyNode):
             "The model is not changed. The same work queued again is not repeated.",
             inputs=[*_sources(), *_paper_settings(), *_deviations(), *_conduct()],
             outputs=[
-                IdentityType.Output(display_name="identity", tooltip="The person's words, for Save and Apply Identity."),
+                IdentityType.Output(
+                    display_name="identity", tooltip="The person's words, for Save and Apply Identity."
+                ),
                 ProjectorType.Output(display_name="projector", tooltip="The trained MLP, for Project to Name Space."),
                 io.Image.Output(display_name="loss", tooltip="The loss over the steps."),
             ],
         )
 
     @classmethod
+    def validate_inputs(cls, trigger: str | None = None) -> bool | str:
+        return fits(normalize_trigger, trigger)
+
+    @classmethod
     def execute(
-        cls, model, clip, vae, face, trigger, force_retrain, preview_every, face_encoder=None, name_space=None, **settings
+        cls,
+        model,
+        clip,
+        vae,
+        face,
+        trigger,
+        force_retrain,
+        preview_every,
+        face_encoder=None,
+        name_space=None,
+        **settings,
     ) -> io.NodeOutput:
         identity, projector, curve = train_in_host(
             model,
@@ -106,9 +124,13 @@ def _sources() -> list[io.Input]:
         io.Clip.Input("clip", tooltip="Its text encoder."),
         io.Vae.Input("vae", tooltip="Its VAE."),
         FaceType.Input("face", tooltip="The photo, from Prepare Face or Encode Face."),
-        FaceEncoderType.Input("face_encoder", optional=True, tooltip="Not needed when the face comes from Encode Face."),
+        FaceEncoderType.Input(
+            "face_encoder", optional=True, tooltip="Not needed when the face comes from Encode Face."
+        ),
         NameSpaceType.Input(
-            "name_space", optional=True, tooltip="Without it the pack's own list of names is used with the connected CLIP."
+            "name_space",
+            optional=True,
+            tooltip="Without it the pack's own list of names is used with the connected CLIP.",
         ),
         io.String.Input("trigger", default="person-1", tooltip=TRIGGER_TOOLTIP),
     ]
@@ -134,7 +156,9 @@ def _paper_settings() -> list[io.Input]:
             control_after_generate=True,
             tooltip="Decides the start and every draw: the same seed gives the same words.",
         ),
-        advanced(io.Int.Input("batch_size", default=PAPER.batch_size, min=1, max=64, tooltip="Views a step (paper: 1).")),
+        advanced(
+            io.Int.Input("batch_size", default=PAPER.batch_size, min=1, max=64, tooltip="Views a step (paper: 1).")
+        ),
         advanced(
             io.Int.Input(
                 "resolution",
@@ -198,7 +222,9 @@ def _deviations() -> list[io.Input]:
 
 def _conduct() -> list[io.Input]:
     return [
-        io.Int.Input("preview_every", default=10, min=0, max=1000, tooltip="Steps between preview pictures; 0 for none."),
+        io.Int.Input(
+            "preview_every", default=10, min=0, max=1000, tooltip="Steps between preview pictures; 0 for none."
+        ),
         io.Boolean.Input(
             "force_retrain", default=False, tooltip="Train again even when the same work was done before."
         ),

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from comfy_api.latest import io
+
+from ..stableidentity_core.errors import StableIdentityError
 
 CATEGORY = "StableIdentity"
 
@@ -16,6 +20,22 @@ TRIGGER_TOOLTIP = (
     "The word that stands for the person in prompts. Type it there in angle brackets: anna becomes <anna>. "
     "Letters, digits, '.', '_' and '-'."
 )
+
+
+def fits(check: Callable[[str], object], value: str | None, needed: bool = True) -> bool | str:
+    """For validate_inputs: what is wrong with a text widget is told before any work is done.
+
+    Args:
+        value: None while it is still to come by a link; the node checks it then.
+        needed: False allows an empty text.
+    """
+    if value is None or not (needed or value.strip()):
+        return True
+    try:
+        check(value)
+    except StableIdentityError as error:
+        return str(error)
+    return True
 
 
 def advanced(widget: io.Input) -> io.Input:

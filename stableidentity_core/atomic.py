@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import re
 import tempfile
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from .errors import StableIdentityError
+from .errors import DamagedFileError, StableIdentityError
 
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 MAX_NAME = 100
@@ -49,6 +54,38 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
     """Write a safetensors file atomically; equal content gives equal bytes."""
     contiguous = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     write_atomically(path, _sorted_header(save(contiguous, dict(metadata))))
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read a safetensors file: its tensors and its header.
+
+    Raises:
+        DamagedFileError: not there, cut short, or not safetensors at all.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118, no dict
+    except (SafetensorError, OSError, ValueError) as error:
+        size = f"{path.stat().st_size:,} bytes" if path.is_file() else "no file"
+        raise DamagedFileError(f"{path} ({size}) is not a whole safetensors file: {error}. Copy it again.") from error
+
+
+def read_pickled_tensors(path: Path) -> Any:
+    """Read a torch file (`.pt`, `.bin`) that holds plain tensors and containers; code in it is never run.
+
+    Raises:
+        DamagedFileError: cut short or not a torch file, or one that holds more than tensors.
+    """
+    try:
+        return torch.load(path, weights_only=True, map_location="cpu")
+    except pickle.UnpicklingError as error:
+        raise DamagedFileError(
+            f"{path} holds more than tensors and was refused unread, since it could run code. "
+            "Use a safetensors file instead."
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        size = path.stat().st_size
+        raise DamagedFileError(f"{path} ({size:,} bytes) is not a whole torch file: {error}. Copy it again.") from error
 
 
 def _sorted_header(blob: bytes) -> bytes:

@@ -13,7 +13,11 @@ class MissingFileError(StableIdentityError, FileNotFoundError):
     """A file the user has to provide; the message names path, source and size."""
 
 
-class IdentityFileError(StableIdentityError):
+class DamagedFileError(StableIdentityError):
+    """A file that cannot be read whole."""
+
+
+class IdentityFileError(DamagedFileError):
     """A file that is not a readable identity."""
 
 

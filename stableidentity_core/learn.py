@@ -119,6 +119,7 @@ def describe(run: TrainingRun, name_spaces: list[NameSpace], before: float, afte
         "base_fingerprint": run.backend.fingerprint(),
         "prediction": run.backend.prediction.value,
         "face_encoder": feature.encoder,
+        "face_encoder_licence": feature.licence,
         "steps": str(run.step),
         "seed": str(run.config.seed),
         "settings": json.dumps(run.config.as_dict(), sort_keys=True),

@@ -19,13 +19,12 @@ def check_shape(tensor: Tensor, pattern: str, name: str, **sizes: int) -> dict[s
     axes = pattern.split()
     bound = dict(sizes)
     fits = tensor.ndim == len(axes)
-    for axis, size in zip(axes, tensor.shape):
+    for axis, size in zip(axes, tensor.shape, strict=False):  # a wrong count is told of below
         expected = int(axis) if axis.isdigit() else bound.setdefault(axis, size)
         fits = fits and expected == size
     if not fits:
         given = ", ".join(f"{key}={value}" for key, value in sizes.items())
         raise ShapeError(
-            f"{name} has shape {list(tensor.shape)}, needed [{', '.join(axes)}]"
-            + (f" with {given}." if given else ".")
+            f"{name} has shape {list(tensor.shape)}, needed [{', '.join(axes)}]" + (f" with {given}." if given else ".")
         )
     return bound

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from . import __version__
-from .atomic import save_tensors
+from .atomic import read_tensors, save_tensors
 from .face.portrait import Face
 from .fingerprint import fingerprint_tensors
 from .identity.types import Identity
@@ -35,9 +34,7 @@ class TrainResult:
     losses: Tensor  # [steps]
 
 
-def work_key(
-    faces: list[Face], name_spaces: list[NameSpace], model: str, settings: Mapping[str, Any]
-) -> str:
+def work_key(faces: list[Face], name_spaces: list[NameSpace], model: str, settings: Mapping[str, Any]) -> str:
     """Hash of everything that decides the result of a training."""
     parts = {
         "faces": [_face_hash(face) for face in faces],
@@ -64,11 +61,8 @@ class ResultStore:
         if not path.is_file():
             return None
         try:
-            with safe_open(path, framework="pt") as file:
-                metadata = file.metadata()
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return _unpack(tensors, metadata)
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+            return _unpack(*read_tensors(path))
+        except (KeyError, ValueError) as error:  # ValueError: DamagedFileError among others
             log.warning("The stored training %s is damaged (%s); training anew.", path, error)
             return None
 

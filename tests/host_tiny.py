@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 class TinySD2(comfy.supported_models.SD20):
     """SD2 with heads of 8 channels; not registered in the host's list of models."""
 
-    unet_extra_config = {"num_heads": -1, "num_head_channels": 8, "attn_precision": torch.float32}  # noqa: RUF012
+    unet_extra_config = {"num_heads": -1, "num_head_channels": 8, "attn_precision": torch.float32}
     v_prediction = False
 
     def model_type(self, state_dict, prefix=""):
@@ -35,14 +35,13 @@ class ClipTarget:
         self.params: dict[str, Any] = {}
 
 
-def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> Any:
-    """MODEL from a tiny diffusers folder."""
-    config = json.loads((folder / "unet/config.json").read_text())
-    unet_config = {
-        "in_channels": config["in_channels"],
-        "out_channels": config["out_channels"],
-        "model_channels": config["block_out_channels"][0],
-        "context_dim": config["cross_attention_dim"],
+def unet_settings(**changes: Any) -> dict[str, Any]:
+    """The host's settings of the tiny SD2 UNet, or of something else."""
+    settings = {
+        "in_channels": 4,
+        "out_channels": 4,
+        "model_channels": 32,
+        "context_dim": 64,
         "num_res_blocks": [1, 1],
         "channel_mult": [1, 2],
         "transformer_depth": [1, 1],
@@ -57,6 +56,18 @@ def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> Any:
         "legacy": False,
         "use_temporal_resblock": False,
     }
+    return {**settings, **changes}
+
+
+def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> Any:
+    """MODEL from a tiny diffusers folder."""
+    config = json.loads((folder / "unet/config.json").read_text())
+    unet_config = unet_settings(
+        in_channels=config["in_channels"],
+        out_channels=config["out_channels"],
+        model_channels=config["block_out_channels"][0],
+        context_dim=config["cross_attention_dim"],
+    )
     source = load_file(folder / "unet/diffusion_pytorch_model.safetensors")
     names = comfy.utils.unet_to_diffusers(unet_config)
     family = TinySD2(unet_config)
@@ -66,6 +77,11 @@ def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> Any:
     weights = {host: source[theirs].to(dtype) for theirs, host in names.items() if theirs in source}
     missing, unexpected = model.diffusion_model.load_state_dict(weights, strict=False)
     assert not missing and not unexpected and len(weights) == len(source), (missing, unexpected)
+    return patcher(model)
+
+
+def patcher(model: torch.nn.Module) -> Any:
+    """A MODEL of this host module."""
     return comfy.model_patcher.ModelPatcher(
         model, load_device=model_management.get_torch_device(), offload_device=model_management.unet_offload_device()
     )
@@ -113,7 +129,9 @@ def load_vae(folder: Path) -> Any:
     }
     weights = load_file(folder / "vae/diffusion_pytorch_model.safetensors")
     return comfy.sd.VAE(
-        sd=weights, config={"params": {"ddconfig": ddconfig, "embed_dim": config["latent_channels"]}}, dtype=torch.float32
+        sd=weights,
+        config={"params": {"ddconfig": ddconfig, "embed_dim": config["latent_channels"]}},
+        dtype=torch.float32,
     )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from stableidentity_core.backends.clip_text import packaged_tokenizer
 from torch import nn
+
+from stableidentity_core.backends.clip_text import packaged_tokenizer
 
 WIDTH = 64
 

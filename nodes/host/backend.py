@@ -15,7 +15,7 @@ from ...stableidentity_core.backends.protocol import Conditioning, Prediction
 from ...stableidentity_core.errors import WrongModelError
 from ...stableidentity_core.fingerprint import fingerprint_tensors
 from ...stableidentity_core.words.place import PromptRows
-from .checks import check_trio
+from .checks import check_trio, sampling_kinds
 from .text import HostText, trainable_text
 
 WORKING_MEMORY = 3 << 30  # bytes: activations of SD2.1 at 512 pixels, fp16, with the text encoder's
@@ -60,7 +60,9 @@ class ComfyBackend:
 
     def predict(self, z_t: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
         # A fresh dict each time: the host's UNet writes into the one it is given.
-        options = {"optimized_attention_override": lambda _attention, *args, **kwargs: attention_pytorch(*args, **kwargs)}
+        options = {
+            "optimized_attention_override": lambda _attention, *args, **kwargs: attention_pytorch(*args, **kwargs)
+        }
         output = self.unet(
             z_t.to(self.dtype),
             timesteps.float(),
@@ -120,11 +122,20 @@ def model_fingerprint(model: Any, clip: Any) -> str:
         weights = patcher.model.diffusion_model if what == "model" else patcher.model
         parts |= {f"{what}.{name}": value for name, value in weights.state_dict().items()}
         for key, patches in patcher.patches.items():
-            parts |= {f"{what}.patch.{key}.{i}.{name}": value for i, patch in enumerate(patches) for name, value in _leaves(patch)}
+            parts |= {
+                f"{what}.patch.{key}.{i}.{name}": value
+                for i, patch in enumerate(patches)
+                for name, value in _leaves(patch)
+            }
     parts["sigmas"] = model.get_model_object("model_sampling").sigmas
-    kind = type(model.get_model_object("model_sampling")).__mro__[1:3]
-    parts[f"layer {clip.layer_idx}, sampling {[base.__name__ for base in kind]}"] = torch.zeros(1)
+    kinds = sampling_kinds(model.get_model_object("model_sampling"))
+    parts[f"layer {clip.layer_idx}, sampling {kinds}"] = torch.zeros(1)
     return fingerprint_tensors((name, _plain(value)) for name, value in parts.items())
+
+
+def vae_fingerprint(vae: Any) -> str:
+    """Hash of a VAE, which decides the latents that a training sees."""
+    return fingerprint_tensors(vae.first_stage_model.state_dict().items())
 
 
 def _leaves(patch: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:

@@ -14,7 +14,7 @@ from ...stableidentity_core.errors import WrongModelError
 from .text import HostText
 
 TRAINABLE = {torch.float32, torch.float16, torch.bfloat16}
-NEEDED = "needed a Stable Diffusion 2.x model (stable-diffusion-2-1-base is the paper's)"
+LOAD = "Load stable-diffusion-2-1-base (the paper's) or another SD2.x checkpoint, and connect its MODEL, CLIP and VAE"
 
 
 def check_trio(model: Any, text: HostText, vae: Any) -> Prediction:
@@ -23,6 +23,8 @@ def check_trio(model: Any, text: HostText, vae: Any) -> Prediction:
     Raises:
         WrongModelError: naming what was found and what was needed.
     """
+    if model is None:
+        raise WrongModelError(f"The MODEL input got nothing: the loader found no diffusion model. {LOAD}.")
     unet = model.get_model_object("diffusion_model")
     _check_unet(model, unet)
     _check_width(model, text)
@@ -35,18 +37,32 @@ def check_trio(model: Any, text: HostText, vae: Any) -> Prediction:
 def prediction_type(model: Any) -> Prediction:
     """What the model predicts, as its sampling says; a ModelSamplingDiscrete node is honoured."""
     sampling = model.get_model_object("model_sampling")
-    kinds = comfy.model_sampling
-    discrete = isinstance(sampling, kinds.ModelSamplingDiscrete)
-    if discrete and not isinstance(sampling, getattr(kinds, "X0", ())):
-        if isinstance(sampling, kinds.V_PREDICTION):
-            return Prediction.V
-        if isinstance(sampling, kinds.EPS):
-            return Prediction.EPSILON
-    bases = ", ".join(base.__name__ for base in type(sampling).__mro__[1:3])
+    if _is_plain_discrete(sampling):
+        kinds = comfy.model_sampling
+        known = {kinds.EPS: Prediction.EPSILON, kinds.V_PREDICTION: Prediction.V}
+        # Subclasses such as X0, EDM or LCM mean something else by the model's output.
+        mixed_in = (base for base in type(sampling).__mro__ if not issubclass(base, torch.nn.Module))
+        prediction = known.get(next(mixed_in))
+        if prediction is not None:
+            return prediction
     raise WrongModelError(
-        f"The model samples with {bases}; training knows discrete noise (eps) and velocity (v) prediction. "
-        "Remove nodes such as ModelSamplingContinuousEDM before the training."
+        f"MODEL samples with {' and '.join(sampling_kinds(sampling))}; needed the noise schedule of SD2.x, predicting "
+        "eps or v_prediction. Connect MODEL to the training as it comes from the loader, not from a node that changes "
+        "its sampling (ModelSamplingDiscrete is understood, with eps or v_prediction)."
     )
+
+
+def sampling_kinds(sampling: Any) -> list[str]:
+    """The host puts a schedule and a prediction together in a class of its own; these are the two."""
+    return [base.__name__ for base in type(sampling).__bases__]
+
+
+def _is_plain_discrete(sampling: Any) -> bool:
+    """The timesteps given to the model are the indices of its sigmas; not so when distilled (lcm) or in Cascade."""
+    if not isinstance(sampling, comfy.model_sampling.ModelSamplingDiscrete):
+        return False
+    timesteps = sampling.timestep(sampling.sigmas)
+    return torch.equal(timesteps.cpu().double(), torch.arange(len(sampling.sigmas)).double())
 
 
 def check_weights(module: torch.nn.Module, what: str) -> None:
@@ -68,13 +84,19 @@ def check_weights(module: torch.nn.Module, what: str) -> None:
 
 def _check_unet(model: Any, unet: Any) -> None:
     if not isinstance(unet, UNetModel):
-        raise WrongModelError(f"MODEL is {type(model.model).__name__} ({type(unet).__name__}); {NEEDED}.")
+        raise WrongModelError(
+            f"MODEL is {type(model.model).__name__} (network: {type(unet).__name__}), needed the UNet of SD2.x. {LOAD}."
+        )
     if getattr(unet, "num_classes", None) is not None:
-        raise WrongModelError(f"MODEL is {type(model.model).__name__}, a model with extra inputs (SDXL, unCLIP); {NEEDED}.")
+        raise WrongModelError(
+            f"MODEL is {type(model.model).__name__}, which takes more than the text (as SDXL and unCLIP do); "
+            f"needed SD2.x. {LOAD}."
+        )
     channels = unet.in_channels
     if channels != model.model.latent_format.latent_channels:
         raise WrongModelError(
-            f"MODEL takes {channels} input channels, as inpainting and depth models do; {NEEDED}, with 4."
+            f"MODEL takes {channels} input channels (inpainting, depth and edit models take more than "
+            f"{model.model.latent_format.latent_channels}), needed {model.model.latent_format.latent_channels}. {LOAD}."
         )
 
 
@@ -83,16 +105,21 @@ def _check_width(model: Any, text: HostText) -> None:
     if context != text.space.width:
         raise WrongModelError(
             f"MODEL takes text of width {context} ({type(model.model.model_config).__name__}), the connected CLIP "
-            f"gives {text.space.width} ({text.space.name}): they do not belong together. {NEEDED.capitalize()} with its "
-            "own CLIP."
+            f"gives {text.space.width} ({text.space.name}): they do not belong together. {LOAD}."
         )
 
 
 def _check_vae(model: Any, vae: Any) -> None:
+    if vae is None or getattr(vae, "first_stage_model", None) is None:
+        raise WrongModelError(
+            "The VAE input got nothing: the loader found no VAE in its file. "
+            "Use a checkpoint that contains one, or Load VAE with that of SD2.x."
+        )
     wanted = model.model.latent_format.latent_channels
     if vae.latent_channels != wanted or getattr(vae, "latent_dim", 2) != 2:
         raise WrongModelError(
-            f"The VAE makes {vae.latent_channels} latent channels, MODEL takes {wanted}. Connect the VAE of the same checkpoint."
+            f"The VAE makes {vae.latent_channels} latent channels, MODEL takes {wanted}. "
+            "Connect the VAE of the same checkpoint as MODEL."
         )
     if not isinstance(vae.downscale_ratio, int):
         raise WrongModelError("The VAE is one for video; connect the VAE of the same checkpoint as MODEL.")

@@ -13,12 +13,12 @@ from comfy import model_management
 from torch import Tensor
 
 from ...stableidentity_core.atomic import save_tensors
-from ...stableidentity_core.errors import WrongModelError
+from ...stableidentity_core.errors import StableIdentityError, WrongModelError
 from ...stableidentity_core.identity import Identity
-from ...stableidentity_core.identity.prompt import check_triggers, replace_triggers
+from ...stableidentity_core.identity.prompt import check_triggers, find_triggers, replace_triggers
 from ...stableidentity_core.words.place import PromptRows, TextSpace
 
-_FAMILIES = {("h",): "SD2", ("l",): "SD1", ("g", "l"): "SDXL"}
+_FAMILIES = {("h",): "SD2", ("l",): "SD1.x", ("g", "l"): "SDXL", ("g",): "SDXL (refiner)"}
 
 
 class HostText:
@@ -29,6 +29,11 @@ class HostText:
     """
 
     def __init__(self, clip: Any):
+        if clip is None:
+            raise WrongModelError(
+                "The CLIP input got nothing: the loader found no text encoder in its file. "
+                "Load stable-diffusion-2-1-base or another whole SD2.x checkpoint and connect its CLIP."
+            )
         self.clip = clip
         keys = tuple(sorted(clip.tokenize("")))
         if _FAMILIES.get(keys) != "SD2":
@@ -67,7 +72,8 @@ class HostText:
     def encode(self, rows: PromptRows, words: Tensor, device: torch.device) -> Tensor:
         """Prompts with words [B, N, D] -> conditioning [B, L, D], as CLIPTextEncode gives it."""
         tokens = [
-            _with_words(ids, places, own) for ids, places, own in zip(rows.token_ids.tolist(), rows.positions.tolist(), words)
+            _with_words(ids, places, own)
+            for ids, places, own in zip(rows.token_ids.tolist(), rows.positions.tolist(), words)
         ]
         encoder = self.clip.cond_stage_model
         encoder.reset_clip_options()
@@ -106,9 +112,11 @@ def trainable_text(clip: Any) -> Iterator[None]:
 class IdentityTokenizer:
     """A host tokenizer that understands triggers; everything else is the original's."""
 
-    def __init__(self, original: Any, folder: Path, files: dict[str, str]):
+    def __init__(self, original: Any, folder: Path, space: str, identities: dict[str, Identity]):
         self.original = original
-        self.files = files
+        self.folder = folder
+        self.space = space
+        self.identities = identities
         inner = copy.copy(getattr(original, original.clip))
         inner.embedding_directory = [*_as_list(inner.embedding_directory), str(folder)]
         self._tokenizer = copy.copy(original)
@@ -120,9 +128,22 @@ class IdentityTokenizer:
         return getattr(self._tokenizer, name)
 
     def tokenize_with_weights(self, text: str, return_word_ids: bool = False, **kwargs: Any) -> Any:
-        check_triggers(text, self.files)
-        text = replace_triggers(text, {trigger: f"embedding:{file}" for trigger, file in self.files.items()})
-        return self._tokenizer.tokenize_with_weights(text, return_word_ids, **kwargs)
+        check_triggers(text, self.identities)
+        files = {trigger: f"embedding:{self.file(trigger)}" for trigger in find_triggers(text)}
+        return self._tokenizer.tokenize_with_weights(replace_triggers(text, files), return_word_ids, **kwargs)
+
+    def file(self, trigger: str) -> str:
+        """Name of a person's file for this session, which is written unless it is there.
+
+        Looked for at each use: the temp folder may be emptied meanwhile, and the host would leave
+        out a missing embedding with no more than a line in its log.
+        """
+        identity = self.identities[trigger]
+        name = f"si-{identity.content_hash}"
+        path = self.folder / f"{name}.safetensors"
+        if not path.is_file():
+            save_tensors(path, {self.space: identity.words[self.space]}, {})
+        return name
 
 
 def apply_identities(clip: Any, identities: list[Identity], folder: Path) -> Any:
@@ -133,22 +154,23 @@ def apply_identities(clip: Any, identities: list[Identity], folder: Path) -> Any
 
     Raises:
         WrongModelError: an identity is for another text encoder or width.
+        StableIdentityError: the CLIP knows another person by the same trigger.
     """
     text = HostText(clip)
-    files = {}
+    original, known = clip.tokenizer, {}
+    if isinstance(original, IdentityTokenizer):
+        original, known = original.original, dict(original.identities)
     for identity in identities:
         check_fits(identity, text.space)
-        name = f"si-{identity.content_hash}"
-        path = folder / f"{name}.safetensors"
-        if not path.is_file():
-            save_tensors(path, {text.space.name: identity.words[text.space.name]}, {})
-        files[identity.trigger] = name
-    original = clip.tokenizer
-    if isinstance(original, IdentityTokenizer):
-        files = {**original.files, **files}
-        original = original.original
+        if known.setdefault(identity.trigger, identity).content_hash != identity.content_hash:
+            raise StableIdentityError(
+                f"Two different people are called {identity.trigger}: one connected here, one applied to the CLIP "
+                "before. Give one of them another trigger in its Apply Identity or Load Identity."
+            )
     applied = clip.clone()
-    applied.tokenizer = IdentityTokenizer(original, folder, files)
+    applied.tokenizer = IdentityTokenizer(original, folder, text.space.name, known)
+    for trigger in known:
+        applied.tokenizer.file(trigger)  # here, so that a full disk shows at this node
     return applied
 
 

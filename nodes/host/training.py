@@ -20,7 +20,7 @@ from ...stableidentity_core.train import TrainConfig, TrainingRun
 from ...stableidentity_core.train.check import check_gradient
 from ...stableidentity_core.words import NameSpace, TrainedProjector, build_name_space
 from . import paths
-from .backend import comfy_backend, model_fingerprint
+from .backend import comfy_backend, model_fingerprint, vae_fingerprint
 from .checks import check_trio
 from .progress import progress
 from .text import HostText
@@ -55,17 +55,27 @@ def train_in_host(
     check_trio(model, HostText(clip), vae)
     name_spaces = [name_space or host_name_space(clip)]
     store = ResultStore(paths.results_folder())
-    key = work_key(faces, name_spaces, model_fingerprint(model, clip), config.as_dict())
+    models = f"{model_fingerprint(model, clip)} {vae_fingerprint(vae)}"
+    key = work_key(faces, name_spaces, models, config.as_dict())
     result = None if force else store.get(key)
     origin = "stored"
     if result is None:
-        origin = "trained"
         result = _train(model, clip, vae, faces, name_spaces, trigger, config, preview_every)
-        store.put(key, result)
+        origin = "trained" if _kept(store, key, result) else "trained, not kept: see the log"
     else:
         log.info("StableIdentity: this training was done before; its result is taken from %s", store.path(key))
     identity = result.identity.renamed(trigger)
     return identity, result.projector, loss_curve(result.losses, _title(identity, origin))[None]
+
+
+def _kept(store: ResultStore, key: str, result: TrainResult) -> bool:
+    """Keep a result. A full disk must not cost the training, whose result can still be saved elsewhere."""
+    try:
+        store.put(key, result)
+    except StableIdentityError as error:
+        log.warning("StableIdentity: this training is done, but was not kept for the next time. %s", error)
+        return False
+    return True
 
 
 def _train(

@@ -10,7 +10,6 @@ from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 

@@ -41,11 +41,15 @@ def add_command(commands: Any) -> None:
     add("--trigger", default="person-1", help="the word typed in prompts, as <person-1>")
     add("--out", type=Path, required=True, help="identity file to write, .safetensors")
     add("--names", type=Path, help="text file of celebrity names (default: the pack's own)")
-    add("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, mps (default: %(default)s)")
+    add(
+        "--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, mps (default: %(default)s)"
+    )
     add("--dtype", choices=DTYPES, default="fp32", help="of the model (default: %(default)s)")
     add("--v-prediction", action="store_true", help="a single file that predicts v, such as 2.1-768")
     add("--checkpoint", type=Path, help="go on from this file if it is there; write it while training")
-    add("--checkpoint-every", type=int, default=50, metavar="N", help="steps between checkpoints (default: %(default)s)")
+    add(
+        "--checkpoint-every", type=int, default=50, metavar="N", help="steps between checkpoints (default: %(default)s)"
+    )
     _add_settings(command.add_argument_group("settings (defaults: the paper's)"))
 
 
@@ -75,13 +79,13 @@ def run(options: argparse.Namespace) -> None:
     """Train and write the identity."""
     config = TrainConfig(**{name: getattr(options, name, value) for name, value in PAPER.as_dict().items()})
     trigger = normalize_trigger(options.trigger)
+    names = _names(options.names)
     _check_out(options.out)
     encoder = load_face_vit(options.encoder)
     face = encode_face(encoder, read_face(options.photo, options.face_mask, options.hair_mask))
     backend = load_diffusers(
         options.model, device=options.device, dtype=DTYPES[options.dtype], v_prediction=options.v_prediction
     )
-    names = parse_names(options.names.read_text("utf-8")) if options.names else None
     name_spaces = [
         build_name_space(
             space.name,
@@ -120,7 +124,9 @@ def read_image(path: Path, mode: str) -> Tensor:  # [C, H, W] in 0..1
         with Image.open(path) as image:
             pixels = np.asarray(ImageOps.exif_transpose(image).convert(mode), dtype=np.float32) / 255
     except (UnidentifiedImageError, OSError) as error:
-        raise StableIdentityError(f"{path} ({path.stat().st_size:,} bytes) cannot be read as a picture: {error}") from error
+        raise StableIdentityError(
+            f"{path} ({path.stat().st_size:,} bytes) cannot be read as a picture: {error}"
+        ) from error
     tensor = torch.from_numpy(pixels)
     return tensor[None] if tensor.ndim == 2 else tensor.permute(2, 0, 1)
 
@@ -133,6 +139,14 @@ def _consumer(training: TrainingRun, options: argparse.Namespace, bar: tqdm) -> 
             training.save(options.checkpoint)
 
     return on_step
+
+
+def _names(path: Path | None) -> tuple[str, ...] | None:
+    if path is None:
+        return None
+    if not path.is_file():
+        raise MissingFileError(f"No list of names at {path}; needed a text file with one name a line.")
+    return parse_names(path.read_text("utf-8"))
 
 
 def _check_out(path: Path) -> None:

@@ -34,4 +34,7 @@ def encode_face(encoder: FaceEncoder, face: Face) -> Face:
         raise StableIdentityError(
             f"Face encoder '{encoder.name}' returned values that are not finite; its file may be damaged."
         )
-    return face.with_feature(FaceFeature(encoder=encoder.name, plain=features[0], mirrored=features[1]))
+    plain, mirrored = features
+    return face.with_feature(
+        FaceFeature(encoder=encoder.name, licence=encoder.licence, plain=plain, mirrored=mirrored)
+    )

@@ -7,14 +7,14 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 import torchvision.transforms.v2.functional as TF
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 from transformers import ViTConfig, ViTModel
 
+from ..atomic import read_pickled_tensors, read_tensors
 from ..errors import MissingFileError, StableIdentityError
 from ..fingerprint import fingerprint_tensors
 
@@ -60,7 +60,8 @@ def load_face_vit(path: str | Path) -> FaceViT:
         StableIdentityError: not a ViT, damaged, incomplete, or a pickle that holds more than tensors.
     """
     weights = _weight_file(Path(path))
-    state = _vit_state(_read_weights(weights), weights)
+    content = read_tensors(weights)[0] if weights.suffix == ".safetensors" else read_pickled_tensors(weights)
+    state = _vit_state(content, weights)
     config = _config(weights.with_name("config.json"), state)
     return FaceViT(_build(config, state, weights), name=f"vit:{fingerprint_tensors(state.items())}")
 
@@ -84,24 +85,10 @@ def _weight_file(path: Path) -> Path:
     return path
 
 
-def _read_weights(path: Path) -> Mapping[str, Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        return torch.load(path, weights_only=True, map_location="cpu")
-    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError) as error:
-        raise StableIdentityError(
-            f"{path} ({path.stat().st_size} bytes) cannot be read as ViT weights: {error}. Download it again."
-        ) from error
-    except Exception as error:  # torch's unpickler raises pickle.UnpicklingError for code in a file
-        raise StableIdentityError(
-            f"{path} holds more than tensors and was refused ({type(error).__name__}). "
-            f"Use model.safetensors of {REPOSITORY}."
-        ) from error
-
-
-def _vit_state(weights: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+def _vit_state(weights: Any, path: Path) -> dict[str, Tensor]:
     """Encoder weights in transformers' naming, without head and pooler."""
+    if not isinstance(weights, Mapping):
+        raise StableIdentityError(f"{path} holds a {type(weights).__name__}, needed the weights of {REPOSITORY}.")
     state = {key.removeprefix("vit."): value for key, value in weights.items()}
     state = {key: value for key, value in state.items() if not key.startswith(("classifier.", "pooler."))}
     if "embeddings.cls_token" not in state or "layernorm.weight" not in state:

@@ -20,6 +20,7 @@ class FaceFeature:
     """What a face encoder sees in a photo and in its mirror image (training flips half the time)."""
 
     encoder: str
+    licence: str  # of the encoder's weights
     plain: Tensor  # [F]
     mirrored: Tensor  # [F]
 
@@ -88,7 +89,7 @@ def portrait(
 
 
 def ffhq_oval(size: int = SIZE) -> Tensor:  # [S, S]
-    """The oval in which FFHQ alignment puts brows to chin; eyes at 47 % and mouth at 73 % of the height."""
+    """The oval in which FFHQ alignment puts a face, from the forehead to the chin."""
     axis = (torch.arange(size) + 0.5) / size
     y, x = torch.meshgrid(axis, axis, indexing="ij")
     return (((x - 0.5) / 0.27) ** 2 + ((y - 0.58) / 0.34) ** 2 <= 1).float()

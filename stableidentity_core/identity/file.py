@@ -7,18 +7,15 @@ a second tensor makes ComfyUI take the wrong one and diffusers and A1111 refuse 
 
 from __future__ import annotations
 
-import pickle
 import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from ..atomic import save_tensors
+from ..atomic import read_pickled_tensors, read_tensors, save_tensors
 from ..errors import IdentityFileError, MissingFileError, StableIdentityError
 from .prompt import normalize_trigger
 from .types import Identity
@@ -55,37 +52,13 @@ def load_identity(path: Path, trigger: str | None = None) -> Identity:
 
     Raises:
         MissingFileError: no such file.
-        IdentityFileError: damaged, not an embedding, or a pickle that holds code (never run).
+        DamagedFileError: cut short; IdentityFileError: not an embedding, or a pickle that holds code (never run).
     """
     if not path.is_file():
         raise MissingFileError(f"No identity file at {path}. Files end in {', '.join(SUFFIXES)}.")
-    header, content = _read_safetensors(path) if path.suffix == ".safetensors" else ({}, _read_pickle(path))
+    content, header = read_tensors(path) if path.suffix == ".safetensors" else (read_pickled_tensors(path), {})
     words = _words(content, header, path)
     return Identity(trigger=trigger or _trigger(content, header, path), words=words, header=header)
-
-
-def _read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            return file.metadata() or {}, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
-        raise IdentityFileError(
-            f"{path} ({path.stat().st_size:,} bytes) is not a whole safetensors file: {error}. Copy it again."
-        ) from error
-
-
-def _read_pickle(path: Path) -> Any:
-    try:
-        return torch.load(path, weights_only=True, map_location="cpu")
-    except pickle.UnpicklingError as error:
-        raise IdentityFileError(
-            f"{path} holds more than tensors and was refused unread, since it could run code. "
-            "Ask its author for a safetensors file."
-        ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise IdentityFileError(
-            f"{path} ({path.stat().st_size:,} bytes) cannot be read as an embedding: {error}. Copy it again."
-        ) from error
 
 
 def _words(content: Any, header: Mapping[str, str], path: Path) -> dict[str, Tensor]:
@@ -130,7 +103,8 @@ def _matrix(rows: list[Tensor], path: Path) -> Tensor:  # [N, D]
 
 def _trigger(content: Any, header: Mapping[str, str], path: Path) -> str:
     keys = list(_tensors(content))
-    candidates = [header.get("trigger", ""), *(keys if len(keys) == 1 else [])]
+    technical = {*SPACE_BY_WIDTH.values(), "emb_params"}
+    candidates = [header.get("trigger", ""), *(key for key in keys if len(keys) == 1 and key not in technical)]
     for candidate in candidates:
         try:
             return normalize_trigger(candidate)

@@ -8,6 +8,8 @@ from collections.abc import Collection
 from ..errors import StableIdentityError
 
 _TRIGGER = re.compile(r"<([A-Za-z0-9_.-]{1,64})>")
+# Also what was meant for a trigger; `<lora:name:1>` of other packs is not.
+_MEANT = re.compile(r"<[\w .-]{1,64}>")
 
 
 def normalize_trigger(trigger: str) -> str:
@@ -34,7 +36,7 @@ def check_triggers(text: str, known: Collection[str], required: Collection[str] 
     """Raise when a prompt names someone unknown or leaves out someone required."""
     found = find_triggers(text)
     offered = ", ".join(sorted(known)) or "none"
-    unknown = [trigger for trigger in dict.fromkeys(found) if trigger not in known]
+    unknown = [trigger for trigger in dict.fromkeys(_MEANT.findall(text)) if trigger not in known]
     if unknown:
         raise StableIdentityError(
             f"The prompt names {', '.join(unknown)}, but the identities here are: {offered}. "

@@ -37,8 +37,9 @@ def save_under_name(identity: Identity, folder: Path, name: str, if_exists: IfEx
         if _same(path, identity):
             return path
         if if_exists is IfExists.STOP:
+            there = next(file for file in _same_name(path) if file.exists())
             raise StableIdentityError(
-                f"{path} holds another person. Choose another name, or set if_exists to "
+                f"{there} holds another person. Choose another name, or set if_exists to "
                 f"'{IfExists.NUMBER.value}' or '{IfExists.REPLACE.value}'."
             )
     raise AssertionError("unreachable: candidates never end")
@@ -51,8 +52,12 @@ def _candidates(folder: Path, name: str) -> Iterator[Path]:
 
 
 def _taken(path: Path) -> bool:
-    """Also by `.pt` and `.bin`: the host finds a name whatever its ending."""
-    return any(path.with_name(f"{path.stem}{suffix}").exists() for suffix in SUFFIXES)
+    return any(file.exists() for file in _same_name(path))
+
+
+def _same_name(path: Path) -> list[Path]:
+    """Also `.pt` and `.bin`: the host finds a name whatever its ending."""
+    return [path.with_suffix(suffix) for suffix in SUFFIXES]
 
 
 def _same(path: Path, identity: Identity) -> bool:

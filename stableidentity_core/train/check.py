@@ -30,15 +30,17 @@ def check_gradient(backend: DiffusionBackend, compare: bool) -> float:
         space.name: prompt_rows(["a photo of a {}"], space, lambda text, name=space.name: backend.tokenize(name, text))
         for space in backend.text_spaces
     }
-    words = {space.name: backend.embed_tokens(space.name, _ids(backend, space.name))[None] for space in backend.text_spaces}
+    words = {
+        space.name: backend.embed_tokens(space.name, _ids(backend, space.name))[None] for space in backend.text_spaces
+    }
     words = {name: value.to(backend.device).clone().requires_grad_(True) for name, value in words.items()}
     probe = _Probe(backend, rows)
     gradients = torch.autograd.grad(probe(words), list(words.values()), allow_unused=True)
     norm = _norm(gradients)
     if norm is None or not 0 < norm < float("inf"):
         raise TrainingError(
-            f"The gradient at the words is {'missing' if norm is None else norm} before the first step. Something in the "
-            "model blocks it: remove nodes that replace its attention (sage, flash), or use bf16 or fp32 weights."
+            f"The gradient at the words is {'missing' if norm is None else norm} before the first step. Something in "
+            "the model blocks it: remove nodes that replace its attention (sage, flash), or use bf16 or fp32 weights."
         )
     if not compare:
         return 0.0

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from torch import Tensor, nn
 
-from ..atomic import save_tensors
+from ..atomic import read_tensors, save_tensors
 from ..backends.protocol import Conditioning, DiffusionBackend
 from ..errors import StableIdentityError, TrainingError
 from ..face.portrait import Face
@@ -100,9 +99,7 @@ class TrainingRun:
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint made with the same settings (a larger `steps` is allowed)."""
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118, not a dict
+        tensors, metadata = read_tensors(path)
         self._check_checkpoint(metadata, path)
         self.projector.load_state_dict(_under(tensors, "projector."))
         optimizer = self.optimizer.state_dict()
@@ -114,7 +111,10 @@ class TrainingRun:
 
     def _check_checkpoint(self, metadata: dict[str, str], path: Path) -> None:
         if metadata.get("format") != CHECKPOINT_FORMAT:
-            raise StableIdentityError(f"{path} is not a training checkpoint of format {CHECKPOINT_FORMAT}.")
+            raise StableIdentityError(
+                f"{path} is not a training checkpoint: its format is {metadata.get('format')!r}, "
+                f"needed {CHECKPOINT_FORMAT!r}."
+            )
         then: dict[str, Any] = json.loads(metadata["config"])
         now = self.config.as_dict()
         differing = [key for key in now if key != "steps" and then.get(key) != now[key]]
@@ -202,9 +202,7 @@ def draw_batch(
     return _Batch(draw=draw, features=features.to(backend.device), templates=templates)
 
 
-def _loss(
-    backend: DiffusionBackend, projector: nn.Module, batch: _Batch, config: TrainConfig
-) -> tuple[Tensor, Tensor]:
+def _loss(backend: DiffusionBackend, projector: nn.Module, batch: _Batch, config: TrainConfig) -> tuple[Tensor, Tensor]:
     """Loss per sample [B] and the model's output [B, C, h, w]."""
     output = backend.predict(batch.draw.z_t, batch.draw.timesteps, _condition(backend, projector, batch))
     loss = two_phase_loss(

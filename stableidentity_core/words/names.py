@@ -27,9 +27,7 @@ class NameSpace:
     def __post_init__(self):
         check_shape(self.embeddings, "m 2 d", "name embeddings", m=len(self.names))
         if len(self.names) < MIN_NAMES:
-            raise StableIdentityError(
-                f"A name space needs at least {MIN_NAMES} names, found {len(self.names)}."
-            )
+            raise StableIdentityError(f"A name space needs at least {MIN_NAMES} names, found {len(self.names)}.")
 
     @property
     def width(self) -> int:

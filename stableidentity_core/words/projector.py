@@ -97,9 +97,7 @@ class StableIdentityProjector(nn.Module):
     ):
         super().__init__()
         if normalization not in get_args(Normalization):
-            raise StableIdentityError(
-                f"normalization is {normalization!r}, needed one of {get_args(Normalization)}."
-            )
+            raise StableIdentityError(f"normalization is {normalization!r}, needed one of {get_args(Normalization)}.")
         generator = torch.Generator().manual_seed(0) if generator is None else generator
         self.feature_width = feature_width
         self.normalization: Normalization = normalization
@@ -134,8 +132,8 @@ class TrainedProjector:
         if unfit:
             spaces = ", ".join(f"{ns.space} (width {ns.width})" for ns in name_spaces)
             raise StableIdentityError(
-                f"The projector was not trained for {spaces}: {len(unfit)} of its weights do not fit (first {unfit[0]}). "
-                "Connect the name space of the CLIP it was trained with."
+                f"The projector was not trained for {spaces}: {len(unfit)} of its weights do not fit, "
+                f"the first is {unfit[0]}. Connect the name space of the CLIP it was trained with."
             )
         projector.load_state_dict(state)
         return projector.requires_grad_(False).eval()

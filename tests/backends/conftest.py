@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from backends.pack import pack_module
 from stableidentity_core.backends.diffusers_sd import load_diffusers
 from tiny import tiny_face_vit, tiny_sd

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
+
 from stableidentity_core.backends import Conditioning, Prediction
 from stableidentity_core.train.check import check_gradient
 from stableidentity_core.words import prompt_rows

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 Json = dict[str, Any]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -22,10 +23,14 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
+STATE = """() => ({
+  graph: !!window.app?.graph,
+  types: window.LiteGraph ? Object.keys(LiteGraph.registered_node_types).length : 0,
+  workflow: !!window.app?.extensionManager?.workflow?.activeWorkflow,
+  busy: !!window.app?.extensionManager?.spinner,
+})"""
 # The frontend opens a first workflow of its own; one loaded before that would be replaced by it.
-READY = """() => window.app?.graph && window.LiteGraph && app.extensionManager?.workflow?.activeWorkflow
-  && !app.extensionManager.spinner && Object.keys(LiteGraph.registered_node_types).length > 100"""
-
+READY = f"() => {{ const s = ({STATE})(); return s.graph && s.types > 100 && s.workflow && !s.busy; }}"
 
 LOAD = """async (ui) => {
   await app.loadGraphData(ui, true, true, 'check');
@@ -66,10 +71,27 @@ def open_frontend(url: str, executable: str) -> Iterator[Page]:
             page = browser.new_page()
             page.route(lambda address: not address.startswith((url, "data:", "blob:")), lambda route: route.abort())
             page.goto(url, wait_until="domcontentloaded")
-            page.wait_for_function(READY, timeout=90_000)
+            wait_until_ready(page)
             yield page
         finally:
             browser.close()
+
+
+def wait_until_ready(page: Page) -> None:
+    """Wait, with one reload as a user would do it; the error tells what the frontend lacked and said."""
+    said: list[str] = []
+    page.on("console", lambda message: said.append(f"{message.type}: {message.text[:200]}"))
+    page.on("pageerror", lambda error: said.append(f"error: {error}"))
+    page.on("requestfailed", lambda request: said.append(f"request failed: {request.url}"))
+    for wait in (60_000, 120_000):
+        try:
+            page.wait_for_function(READY, timeout=wait)
+            return
+        except PlaywrightTimeout:
+            state = page.evaluate(STATE)
+            page.reload(wait_until="domcontentloaded")
+    lines = "\n".join(said[-30:])
+    raise TimeoutError(f"ComfyUI's frontend did not get ready; it has {state}, and its console says:\n{lines}")
 
 
 def load_workflow(page: Page, ui: Json) -> list[str]:

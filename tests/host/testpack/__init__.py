@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import folder_paths
 import torch
 from comfy_api.latest import ComfyExtension, io
 
-_FILE = Path(__file__).resolve().parents[2] / "host_tiny.py"
-_SPEC = importlib.util.spec_from_file_location("stableidentity_host_tiny", _FILE)
-host_tiny = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(host_tiny)
+from .tiny import host_tiny
+from .wrong_models import CLIPS, MODELS, VAES, wrong_clip, wrong_model, wrong_vae
 
 
 class TinyTrio(io.ComfyNode):
@@ -79,9 +76,83 @@ class BadImage(io.ComfyNode):
         return io.NodeOutput(made[kind]())
 
 
+class BadMask(io.ComfyNode):
+    """Masks for a picture of that size, all white but for what the kind says."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        kinds = ["half the size", "other proportions", "all zero", "a dot", "batch of 2", "nan"]
+        return io.Schema(
+            node_id="SITestBadMask",
+            category="test",
+            inputs=[io.Image.Input("image"), io.Combo.Input("kind", options=kinds)],
+            outputs=[io.Mask.Output()],
+        )
+
+    @classmethod
+    def execute(cls, image, kind: str) -> io.NodeOutput:
+        height, width = image.shape[1:3]
+        dot = torch.zeros(1, height, width)
+        dot[:, height // 2, width // 2] = 1
+        made = {
+            "half the size": lambda: torch.ones(1, height // 2, width // 2),
+            "other proportions": lambda: torch.ones(1, height // 2, width),
+            "all zero": lambda: torch.zeros(1, height, width),
+            "a dot": lambda: dot,
+            "batch of 2": lambda: torch.ones(2, height, width),
+            "nan": lambda: torch.full((1, height, width), float("nan")),
+        }
+        return io.NodeOutput(made[kind]())
+
+
+class WrongModel(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SITestWrongModel",
+            category="test",
+            inputs=[io.Combo.Input("kind", options=MODELS), io.String.Input("folder", default="")],
+            outputs=[io.Model.Output()],
+        )
+
+    @classmethod
+    def execute(cls, kind: str, folder: str) -> io.NodeOutput:
+        return io.NodeOutput(wrong_model(kind, Path(folder)))
+
+
+class WrongClip(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SITestWrongClip",
+            category="test",
+            inputs=[io.Combo.Input("kind", options=CLIPS), io.String.Input("folder", default="")],
+            outputs=[io.Clip.Output()],
+        )
+
+    @classmethod
+    def execute(cls, kind: str, folder: str) -> io.NodeOutput:
+        return io.NodeOutput(wrong_clip(kind, Path(folder)))
+
+
+class WrongVae(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SITestWrongVae",
+            category="test",
+            inputs=[io.Combo.Input("kind", options=VAES)],
+            outputs=[io.Vae.Output()],
+        )
+
+    @classmethod
+    def execute(cls, kind: str) -> io.NodeOutput:
+        return io.NodeOutput(wrong_vae(kind))
+
+
 class TestExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return [TinyTrio, CompareConditioning, BadImage]
+        return [TinyTrio, CompareConditioning, BadImage, BadMask, WrongModel, WrongClip, WrongVae]
 
 
 def comfy_entrypoint() -> TestExtension:

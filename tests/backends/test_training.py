@@ -1,0 +1,78 @@
+"""The same training through both adapters."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from backends.conftest import host_backend
+from stableidentity_core.backends.diffusers_sd import load_diffusers
+from stableidentity_core.encode import encode_face, load_face_vit
+from stableidentity_core.face import portrait
+from stableidentity_core.learn import learn_identity, make_projector
+from stableidentity_core.train import TrainConfig, TrainingRun
+from stableidentity_core.words import build_name_space
+
+CONFIG = TrainConfig(steps=40, resolution=64, seed=3)
+
+
+@pytest.fixture(scope="module")
+def astronaut(face_vit):
+    import skimage.data
+
+    photo = torch.from_numpy(skimage.data.astronaut()).permute(2, 0, 1) / 255
+    return encode_face(load_face_vit(face_vit), portrait(photo))
+
+
+def learned(backend, face):
+    space = build_name_space(
+        "clip_h", lambda text: backend.tokenize("clip_h", text), lambda ids: backend.embed_tokens("clip_h", ids)
+    )
+    run = TrainingRun(backend, [face], make_projector([face], [space], CONFIG), CONFIG)
+    return learn_identity(run, [space], "anna")
+
+
+@pytest.mark.host
+def test_both_adapters_learn_the_same_words(tiny_folder, astronaut, comfyui):
+    by_diffusers = learned(load_diffusers(tiny_folder), astronaut)
+    with host_backend(comfyui, tiny_folder) as backend:
+        by_comfyui = learned(backend, astronaut)
+    difference = by_diffusers.identity.words["clip_h"] - by_comfyui.identity.words["clip_h"]
+    # Rounding of the two UNets (1e-6), grown through 40 steps of Adam; measured below 2e-5.
+    assert difference.abs().max() < 1e-4
+    assert torch.allclose(by_diffusers.losses, by_comfyui.losses, rtol=1e-3)
+
+
+@pytest.mark.host
+def test_training_without_inference_tensors_left_behind(tiny_eps, astronaut, comfyui):
+    """Words, losses and projector of a training can be used in any mode."""
+    with host_backend(comfyui, tiny_eps) as backend:
+        result = learned(backend, astronaut)
+    tensors = [result.losses, *result.identity.words.values(), *result.projector.state.values()]
+    assert not any(tensor.is_inference() or tensor.requires_grad for tensor in tensors)
+
+
+@pytest.mark.host
+def test_the_hosts_modules_are_left_as_found(tiny_eps, astronaut, comfyui):
+    """Hooks, flags, regulariser and requires_grad are as before; no weight has a gradient or another value."""
+    import host_tiny
+    from backends.pack import pack_module
+
+    adapter = pack_module("nodes.host.backend", comfyui)
+    with torch.inference_mode():
+        model, clip, vae = host_tiny.load_trio(tiny_eps)
+    modules = [model.model, clip.cond_stage_model, vae.first_stage_model]
+    before = [state_of(module) for module in modules]
+    with adapter.comfy_backend(model, clip, vae) as backend:
+        learned(backend, astronaut)
+    for module, was in zip(modules, before, strict=True):
+        now = state_of(module)
+        assert now.keys() == was.keys()
+        assert all(torch.equal(now[name][0], was[name][0]) and now[name][1:] == was[name][1:] for name in now)
+        assert all(parameter.grad is None for parameter in module.parameters())
+        assert not any(part._forward_pre_hooks or part._forward_hooks for part in module.modules())
+    assert type(vae.first_stage_model.regularization).__name__ == "DiagonalGaussianRegularizer"
+    assert model.patches == {} and not torch.is_inference_mode_enabled()
+
+
+def state_of(module):
+    return {name: (value.detach().clone(), value.requires_grad) for name, value in module.named_parameters()}

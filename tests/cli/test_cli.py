@@ -1,0 +1,107 @@
+"""The command line on tiny models, in this process and as a user starts it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from stableidentity_core.cli import main
+from stableidentity_core.identity import Identity, load_identity, save_identity
+from tiny import tiny_face_vit, tiny_sd
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory) -> Path:
+    import skimage.data
+
+    folder = tmp_path_factory.mktemp("cli")
+    tiny_sd(folder / "model")
+    tiny_face_vit(folder / "encoder")
+    Image.fromarray(skimage.data.astronaut()).save(folder / "photo.png")
+    return folder
+
+
+def train(world: Path, out: Path, *more: str) -> int:
+    options = f"--model {world / 'model'} --encoder {world / 'encoder'} --photo {world / 'photo.png'} --out {out}"
+    settings = "--device cpu --steps 6 --resolution 64 --trigger anna"
+    return main(["train", *options.split(), *settings.split(), *more])
+
+
+def test_train_then_inspect_then_convert(world, tmp_path, capsys):
+    out = tmp_path / "anna.safetensors"
+    assert train(world, out) == 0
+    identity = load_identity(out)
+    assert identity.trigger == "<anna>" and identity.words["clip_h"].shape == (2, 64)
+    capsys.readouterr()
+    assert main(["inspect", str(out), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["steps"] == "6" and facts["words"]["clip_h"]["shape"] == [2, 64]
+    assert main(["inspect", str(out)]) == 0
+    assert "<anna>" in capsys.readouterr().out
+
+
+def test_checkpoint_goes_on_to_the_same_words(world, tmp_path):
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    assert train(world, tmp_path / "whole.safetensors", "--steps", "6") == 0
+    assert train(world, tmp_path / "half.safetensors", "--steps", "3", *keep(checkpoint)) == 0
+    assert train(world, tmp_path / "rest.safetensors", "--steps", "6", *keep(checkpoint)) == 0
+    whole, rest = (load_identity(tmp_path / f"{name}.safetensors") for name in ("whole", "rest"))
+    assert torch.equal(whole.words["clip_h"], rest.words["clip_h"])
+
+
+def keep(checkpoint: Path) -> list[str]:
+    return ["--checkpoint", str(checkpoint), "--checkpoint-every", "3"]
+
+
+@pytest.mark.parametrize("ending", [".pt", ".bin", ".safetensors"])
+def test_convert_keeps_the_words(tmp_path, ending):
+    words = torch.randn(2, 1024, generator=torch.Generator().manual_seed(0))
+    source = tmp_path / "ben.safetensors"
+    save_identity(Identity(trigger="ben", words={"clip_h": words}), source)
+    target = tmp_path / f"converted{ending}"
+    assert main(["convert", str(source), str(target), "--trigger", "benjamin"]) == 0
+    converted = load_identity(target)
+    assert torch.equal(converted.words["clip_h"], words)
+    assert converted.trigger == ("<converted>" if ending == ".pt" else "<benjamin>")  # .pt keeps no trigger
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--model", "nowhere"], ["nowhere", "diffusers folder"]),
+        (["--encoder", "nowhere"], ["nowhere", "jayanta/vit-base-patch16-224-in21k-face-recognition", "343 MB"]),
+        (["--photo", "nowhere.png"], ["nowhere.png"]),
+        (["--photo", __file__], ["test_cli.py", "cannot be read as a picture"]),
+        (["--trigger", "a b"], ["'a b'", "letters"]),
+        (["--out", "anna.png"], ["anna.png", ".safetensors"]),
+        (["--steps", "0"], ["steps is 0", "at least 1"]),
+        (["--names", "nowhere.txt"], ["nowhere.txt"]),
+        (["--checkpoint", __file__], ["test_cli.py", "whole safetensors"]),
+    ],
+)
+def test_an_error_is_a_sentence_and_exit_code_1(world, tmp_path, capsys, options, said):
+    out = tmp_path / "never.safetensors"
+    assert train(world, out, *options) == 1
+    error = capsys.readouterr().err
+    assert "Traceback" not in error and all(words in error for words in said), error
+    assert not out.exists()
+
+
+def test_as_a_user_starts_it(tmp_path):
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(b"\x10\x00\x00\x00\x00\x00\x00\x00{")
+    command = [sys.executable, "-m", "stableidentity_core"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    failed = subprocess.run([*command, "inspect", broken], capture_output=True, text=True, env=environment)
+    assert failed.returncode == 1 and "broken.safetensors" in failed.stderr and "Traceback" not in failed.stderr
+    usage = subprocess.run([*command, "train"], capture_output=True, text=True, env=environment)
+    assert usage.returncode == 2 and "--photo" in usage.stderr

@@ -1,0 +1,79 @@
+"""Tiny random models in the real file formats, and the part of the method under test around them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from skimage import data
+from tiny import tiny_face_vit, tiny_sd
+
+from stableidentity_core.backends.diffusers_sd import DiffusersBackend, load_diffusers
+from stableidentity_core.face import Face, portrait
+from stableidentity_core.words import NameSpace, build_name_space
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Models this small are an order of magnitude faster on one thread than on several."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def sd_folder(tmp_path_factory) -> Path:
+    return tiny_sd(tmp_path_factory.mktemp("sd_eps"))
+
+
+@pytest.fixture(scope="session")
+def backend(sd_folder) -> DiffusersBackend:
+    """Shared by all tests, so none may change its weights; see own_backend."""
+    return load_diffusers(sd_folder)
+
+
+@pytest.fixture
+def own_backend(sd_folder) -> DiffusersBackend:
+    """For tests that change weights."""
+    return load_diffusers(sd_folder)
+
+
+@pytest.fixture(scope="session")
+def v_backend(tmp_path_factory) -> DiffusersBackend:
+    return load_diffusers(tiny_sd(tmp_path_factory.mktemp("sd_v"), prediction="v_prediction"))
+
+
+@pytest.fixture(scope="session")
+def vit_folder(tmp_path_factory) -> Path:
+    """Two heads of 64 channels each, as in all published sizes of ViT, so that a bare file tells them too."""
+    return tiny_face_vit(tmp_path_factory.mktemp("vit"), width=128)
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> torch.Tensor:  # [3, 256, 256] in 0..1
+    """A public-domain portrait that comes with scikit-image, cut to the head."""
+    return torch.from_numpy(data.astronaut()[:256, 100:356].copy()).permute(2, 0, 1).float() / 255
+
+
+@pytest.fixture(scope="session")
+def small_portrait(astronaut) -> Face:
+    return portrait(astronaut, size=64)
+
+
+def name_space_of(backend: DiffusersBackend, names: tuple[str, ...] | None = None) -> NameSpace:
+    (space,) = backend.text_spaces
+    return build_name_space(
+        space.name,
+        lambda text: backend.tokenize(space.name, text),
+        lambda ids: backend.embed_tokens(space.name, ids),
+        names,
+    )
+
+
+@pytest.fixture(scope="session")
+def names(backend) -> NameSpace:
+    """The pack's own names in the tiny model's text space."""
+    return name_space_of(backend)

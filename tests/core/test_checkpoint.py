@@ -1,0 +1,115 @@
+"""Going on from a checkpoint."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from core.make import some_face, some_names
+from core.training import FEATURES, finish, new_run, small, words
+from safetensors.torch import save_file
+
+from stableidentity_core.errors import StableIdentityError
+
+
+@pytest.fixture
+def checkpoint(backend, names, tmp_path):
+    """After 2 of 4 steps."""
+    run = new_run(backend, names)
+    for report in run:
+        if report.step == 2:
+            break
+    path = tmp_path / "run.safetensors"
+    run.save(path)
+    return path
+
+
+def resumed(backend, names, checkpoint, **settings):
+    """From other initial weights, so that all must come from the file."""
+    run = new_run(backend, names, small(**settings), weights=99)
+    run.load(checkpoint)
+    return run
+
+
+def test_resuming_equals_the_uninterrupted_run_bit_by_bit(backend, names, checkpoint):
+    whole = new_run(backend, names)
+    losses = finish(whole)
+    run = resumed(backend, names, checkpoint)
+    assert run.step == 2
+    assert finish(run) == losses[2:]
+    assert words(run).numpy().tobytes() == words(whole).numpy().tobytes()
+    for ours, theirs in zip(run.projector.parameters(), whole.projector.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+        for key, value in whole.optimizer.state[theirs].items():
+            assert torch.equal(run.optimizer.state[ours][key], value), key
+    assert torch.equal(run.generator.get_state(), whole.generator.get_state())
+
+
+def test_a_checkpoint_before_the_first_step_works(backend, names, tmp_path):
+    fresh = new_run(backend, names)
+    fresh.save(tmp_path / "zero.safetensors")
+    run = resumed(backend, names, tmp_path / "zero.safetensors")
+    assert finish(run) == finish(fresh)
+
+
+def test_more_steps_than_before_may_be_asked_for(backend, names, checkpoint):
+    run = resumed(backend, names, checkpoint, steps=6)
+    longer = new_run(backend, names, small(steps=6))
+    finish(run)
+    finish(longer)
+    assert run.step == 6 and torch.equal(words(run), words(longer))
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [{"learning_rate": 2e-3}, {"seed": 1}, {"alpha": 0.5}, {"loss_area": "mask"}, {"batch_size": 2}, {"beta1": 0.8}],
+)
+def test_other_settings_are_refused_and_named(backend, names, checkpoint, setting):
+    ((name, value),) = setting.items()
+    was = small().as_dict()[name]
+    with pytest.raises(StableIdentityError, match=rf"other settings: {name} {was!r} -> {value!r}\."):
+        resumed(backend, names, checkpoint, **setting)
+
+
+def test_a_checkpoint_of_another_photo_is_refused(backend, names, checkpoint):
+    """Going on with it would silently mix two people."""
+    run = new_run(backend, names, faces=[some_face(features=FEATURES, seed=7)])
+    with pytest.raises(StableIdentityError, match=str(checkpoint)):
+        run.load(checkpoint)
+
+
+def test_a_checkpoint_of_another_model_is_refused(own_backend, names, checkpoint):
+    own_backend.unet.conv_in.weight.data.mul_(1.5)
+    run = new_run(own_backend, names)
+    with pytest.raises(StableIdentityError, match=str(checkpoint)):
+        run.load(checkpoint)
+
+
+def test_a_checkpoint_of_other_names_is_refused(backend, checkpoint):
+    run = new_run(backend, some_names(width=backend.text_spaces[0].width))
+    with pytest.raises(StableIdentityError, match=str(checkpoint)):
+        run.load(checkpoint)
+
+
+def test_a_projector_of_another_width_is_refused(backend, checkpoint):
+    run = new_run(backend, some_names(width=32))
+    with pytest.raises(StableIdentityError, match=str(checkpoint)):
+        run.load(checkpoint)
+
+
+def test_broken_and_foreign_files_are_refused_by_name(backend, names, checkpoint):
+    content = checkpoint.read_bytes()
+    cut = checkpoint.with_name("cut.safetensors")
+    cut.write_bytes(content[: len(content) // 2])
+    foreign = checkpoint.with_name("foreign.safetensors")
+    save_file({"a": torch.zeros(2)}, foreign)
+    for path in (cut, foreign, checkpoint.with_name("none.safetensors")):
+        with pytest.raises(StableIdentityError, match=str(path)):
+            new_run(backend, names).load(path)
+
+
+def test_a_refused_checkpoint_leaves_the_run_as_it_was(backend, names, checkpoint):
+    run = new_run(backend, names, small(seed=1))
+    with pytest.raises(StableIdentityError):
+        run.load(checkpoint)
+    untouched = new_run(backend, names, small(seed=1))
+    assert finish(run) == finish(untouched)

@@ -1,0 +1,136 @@
+"""Author the UI-format workflows: `workflows/api/NAME.json` plus the notes below -> `workflows/NAME.json`.
+
+Run as a program, with COMFYUI_PATH set and a Chromium installed, after changing an API file or a note.
+Values, widgets and links come from the real frontend; this file only places nodes and writes notes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+COLUMN, GAP = 460, 60
+NOTE_WIDTH = 420
+
+LEARN = """## Learn a person from one photo
+
+1. Choose **SD2.1-base** (512, not the 768 model) and your **portrait**: square, upright, the whole head,
+   eyes at about the middle of the height.
+2. Queue. The first previews look like fog; that is how it should be, they show single noisy steps.
+3. The file lands in `models/embeddings`. From now on `embedding:person-1` works in every prompt.
+
+**Three settings that matter**
+- `trigger` and the name in Save Identity: one per person.
+- `hair_weight`: 0.1 is the paper's; 1.0 keeps the haircut, if a hair mask is connected to Prepare Face.
+- `steps`: 450 is the paper's.
+
+The face is expected where FFHQ alignment puts it (see the mask preview). To mark it yourself, paint on the
+picture in the mask editor and connect **MASK** of Load Image to `face_mask`.
+
+Queued again unchanged, nothing is trained twice."""
+
+FILES = """## Files this needs
+
+- `models/checkpoints/v2-1_512-ema-pruned.safetensors`
+- `models/stableidentity/face_encoders/vit-base-patch16-224-in21k-face-recognition/` (for learning)
+
+Sources are listed in MODELS.md of the pack."""
+
+USE = """## Use a person anywhere
+
+Two ways, the same result bit by bit:
+- **Without any node of ours**: type `embedding:person-1` in a prompt. A space must stand before it.
+- **Apply Identity**: every prompt node behind it understands `<person-1>`, with weights as
+  `(<person-1>:1.2)`. A misspelt trigger is an error, not a stranger's face.
+
+Run *learn_from_photo* first, then press **R** so that the lists know the new file. If you learned the person
+again, it was saved as `person-1-2`: choose it here."""
+
+POSE = """## A person in a given pose
+
+Stock ControlNet nodes; the person comes in through the prompt alone, so the photo's pose is not copied.
+
+- The ControlNet must be one for **SD2.1**, such as `control_v11p_sd21_openposev2.safetensors` of
+  thibaud/controlnet-sd21 on Hugging Face, in `models/controlnet`.
+- The pose map is an OpenPose picture, 512x512.
+- CFG 8.5, as in the paper."""
+
+NOTES = {"learn_from_photo": [LEARN, FILES], "use_identity": [USE, FILES], "controlnet_pose": [POSE, FILES]}
+
+
+def depths(ui: dict) -> dict[int, int]:
+    """Column of each node: the longest way from a node without inputs."""
+    sources: dict[int, list[int]] = {node["id"]: [] for node in ui["nodes"]}
+    for _id, source, _output, target, *_rest in ui["links"]:
+        sources[target].append(source)
+
+    def depth(node: int) -> int:
+        return 1 + max((depth(source) for source in sources[node]), default=-1)
+
+    return {node: depth(node) for node in sources}
+
+
+def place(ui: dict) -> None:
+    """Columns by depth, in each column by id."""
+    column_of = depths(ui)
+    bottom: dict[int, float] = {}
+    for node in sorted(ui["nodes"], key=lambda node: node["id"]):
+        column = column_of[node["id"]]
+        top = bottom.get(column, 0)
+        node["pos"] = [column * COLUMN, top]
+        if node["type"] in ("PreviewImage", "SaveImage", "LoadImage"):
+            node["size"] = [NOTE_WIDTH - 40, 340]
+        bottom[column] = top + node["size"][1] + GAP
+
+
+def add_notes(ui: dict, notes: list[str]) -> None:
+    """Notes in a column of their own, left of the graph."""
+    top = 0
+    for text in notes:
+        height = 60 + 24 * (text.count("\n") + len(text) // 70)
+        ui["last_node_id"] += 1
+        ui["nodes"].append(
+            {
+                "id": ui["last_node_id"],
+                "type": "MarkdownNote",
+                "pos": [-NOTE_WIDTH - GAP, top],
+                "size": [NOTE_WIDTH, height],
+                "flags": {},
+                "order": 0,
+                "mode": 0,
+                "inputs": [],
+                "outputs": [],
+                "title": "Note",
+                "properties": {},
+                "widgets_values": [text],
+            }
+        )
+        top += height + GAP
+
+
+def main() -> None:
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+    from host.frontend import browser_path, open_frontend, ui_from_api
+    from host.server import ComfyServer
+
+    with tempfile.TemporaryDirectory() as base:
+        server = ComfyServer(Path(os.environ["COMFYUI_PATH"]), Path(base)).start()
+        try:
+            with open_frontend(server.url, browser_path()) as page:
+                for name, notes in NOTES.items():
+                    api = json.loads((ROOT / "workflows/api" / f"{name}.json").read_text("utf-8"))
+                    ui = ui_from_api(page, api)
+                    place(ui)
+                    add_notes(ui, notes)
+                    ui["extra"] = {"ds": {"scale": 0.55, "offset": [540, 180]}}
+                    (ROOT / "workflows" / f"{name}.json").write_text(json.dumps(ui, indent=1) + "\n", "utf-8")
+        finally:
+            server.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""The two-phase loss against the published one, per sample, on recorded model outputs."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from stableidentity_core.backends import Prediction
+from stableidentity_core.train import TrainConfig
+from stableidentity_core.train.loss import Draw, two_phase_loss
+from stableidentity_core.train.schedule import add_noise
+
+PUBLISHED_LATENT_SCALE = 0.18215
+
+
+@pytest.fixture
+def draw(recorded) -> Draw:
+    return Draw(
+        **{name: recorded[f"loss.{name}"] for name in ("z0", "z_t", "noise", "timesteps", "face_mask", "hair_mask")}
+    )
+
+
+@pytest.fixture
+def loss(recorded, draw):
+    def per_sample(**settings) -> torch.Tensor:
+        return two_phase_loss(
+            draw,
+            recorded["loss.model_output"],
+            prediction=Prediction.EPSILON,
+            alphas_cumprod=recorded["loss.alphas_cumprod"],
+            latent_scale=PUBLISHED_LATENT_SCALE,
+            config=TrainConfig(hair_weight=0.1, **settings),
+        )
+
+    return per_sample
+
+
+def close(ours: torch.Tensor, theirs: torch.Tensor) -> bool:
+    # Each sample by itself: the reconstruction values span five orders of magnitude.
+    return torch.allclose(ours, theirs, rtol=1e-5, atol=0)
+
+
+def test_noised_latents(recorded, draw):
+    ours = add_noise(draw.z0, draw.noise, recorded["loss.alphas_cumprod"], draw.timesteps)
+    assert (ours - draw.z_t).abs().max() <= 1e-5 * draw.z_t.abs().max()
+
+
+def test_noise_phase(recorded, loss):
+    assert close(loss(alpha=0.0), recorded["loss.noise_phase_per_sample"])
+
+
+def test_reconstruction_phase(recorded, loss):
+    assert close(loss(alpha=1.0), recorded["loss.rec_phase_per_sample"])
+
+
+def test_scaled_latents_weigh_the_reconstruction_thirty_times_less(recorded, loss):
+    ours = loss(alpha=1.0, reconstruction_latents="scaled")
+    assert close(ours, recorded["loss.rec_phase_per_sample"] * PUBLISHED_LATENT_SCALE**2)
+
+
+def mixed(recorded, noise_phase: torch.Tensor) -> torch.Tensor:
+    return torch.where(noise_phase, recorded["loss.noise_phase_per_sample"], recorded["loss.rec_phase_per_sample"])
+
+
+def test_the_paper_puts_t_600_in_the_noise_phase(recorded, loss, draw):
+    """Eq. 6 says t >= alpha T; the default follows it."""
+    assert 600 in draw.timesteps
+    assert close(loss(), mixed(recorded, draw.timesteps >= 600))
+
+
+def test_the_published_code_puts_t_600_in_the_reconstruction_phase(recorded, loss, draw):
+    """Its boundary is t > 600; alpha = 0.601 reproduces it, and no other timestep changes."""
+    published = mixed(recorded, draw.timesteps > 600)
+    assert close(loss(alpha=0.601), published)
+    differing = draw.timesteps[~torch.isclose(loss(), published, rtol=1e-5, atol=0)]
+    assert differing.tolist() == [600]
