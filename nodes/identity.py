@@ -47,7 +47,7 @@ class SaveIdentity(io.ComfyNode):
             node_id="StableIdentitySave",
             display_name="Save Identity",
             category=CATEGORY,
-            description="Saves a person to models/embeddings. Any prompt then understands embedding:<name>, "
+            description="Saves a person to models/embeddings. Any prompt then understands embedding:NAME, "
             "here and in other programs.",
             inputs=[
                 IdentityType.Input("identity", tooltip="The person to save."),
@@ -64,7 +64,7 @@ class SaveIdentity(io.ComfyNode):
             ],
             outputs=[
                 io.String.Output(
-                    display_name="embedding", tooltip="What to type in a prompt: embedding:<name>, as it was saved."
+                    display_name="embedding", tooltip="What to type in a prompt: embedding:NAME, as it was saved."
                 )
             ],
             is_output_node=True,

@@ -153,7 +153,7 @@ def _paper_settings() -> list[io.Input]:
             default=0,
             min=0,
             max=0xFFFFFFFFFFFFFFFF,
-            control_after_generate=True,
+            control_after_generate="fixed",  # a new seed at each queueing would train each time
             tooltip="Decides the start and every draw: the same seed gives the same words.",
         ),
         advanced(

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 from skimage import data
-from tiny import tiny_face_vit, tiny_sd
 
 from stableidentity_core.backends.diffusers_sd import DiffusersBackend, load_diffusers
 from stableidentity_core.face import Face, portrait
 from stableidentity_core.words import NameSpace, build_name_space
+from tiny import tiny_face_vit, tiny_sd
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from core.make import some_face, some_names
-from core.training import FEATURES, finish, new_run, small, words
 from safetensors.torch import save_file
 
+from core.make import some_face, some_names
+from core.training import FEATURES, finish, new_run, small, words
 from stableidentity_core.errors import StableIdentityError
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 import torchvision.transforms.functional as tv
-from core.make import rand, rng
 
+from core.make import rand, rng
 from stableidentity_core.train.augment import color_jitter
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from core.make import rand, some_face
 from PIL import Image
 from safetensors.torch import load_file
-from tiny import tiny_face_vit
 from transformers import ViTForImageClassification, ViTImageProcessor
 
+from core.make import rand, some_face
 from stableidentity_core.encode import encode_face, load_face_vit
 from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.face import portrait
+from tiny import tiny_face_vit
 
 # Measured 2e-6: the same float32 sums, but attention may take another kernel.
 SAME_FEATURE = 1e-4
@@ -60,7 +60,9 @@ def test_every_form_of_the_file_gives_transformers_cls_after_the_final_norm(tmp_
         "folder": lambda: vit_folder,
         "safetensors": lambda: _copy(vit_folder / "model.safetensors", tmp_path / "face.safetensors"),
         "bin": lambda: _as_bin(vit_folder, tmp_path),
-        "bin with config": lambda: _copy(vit_folder / "config.json", _as_bin(vit_folder, tmp_path).with_name("config.json")).parent,
+        "bin with config": lambda: (
+            _copy(vit_folder / "config.json", _as_bin(vit_folder, tmp_path).with_name("config.json")).parent
+        ),
     }[form]()
     encoder = load_face_vit(path)
     with torch.no_grad():

@@ -6,9 +6,9 @@ import math
 
 import pytest
 import torch
-from core.make import randn, some_draw
 from diffusers import DDPMScheduler
 
+from core.make import randn, some_draw
 from stableidentity_core.backends import Prediction
 from stableidentity_core.errors import ShapeError
 from stableidentity_core.train import TrainConfig
@@ -21,9 +21,7 @@ MIXED = [0, 300, 599, 600, 601, 999]
 
 def loss_of(draw, output, prediction=Prediction.EPSILON, abar=ABAR, **settings):
     config = TrainConfig(**settings)
-    return two_phase_loss(
-        draw, output, prediction=prediction, alphas_cumprod=abar, latent_scale=SCALE, config=config
-    )
+    return two_phase_loss(draw, output, prediction=prediction, alphas_cumprod=abar, latent_scale=SCALE, config=config)
 
 
 def loss_by_loops(draw, output, prediction, config) -> list[float]:

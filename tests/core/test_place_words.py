@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from core.make import randn
 
+from core.make import randn
 from stableidentity_core.errors import ShapeError
 from stableidentity_core.words import place_words
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from core.make import disc, rand
 
+from core.make import disc, rand
 from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.face import Face, portrait
 from stableidentity_core.face.portrait import ffhq_oval

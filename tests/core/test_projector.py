@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from core.make import randn, rng, some_names
 
+from core.make import randn, rng, some_names
 from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.words import StableIdentityProjector, TrainedProjector
 from stableidentity_core.words.projector import EqualLinear, SpaceProjector

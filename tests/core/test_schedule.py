@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from core.make import randn
 from diffusers import DDIMScheduler, DDPMScheduler
 
+from core.make import randn
 from stableidentity_core.backends import Prediction
 from stableidentity_core.train.schedule import add_noise, predicted_z0, target
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from core.training import finish, new_run, small, words
 from torch import nn
 
+from core.training import finish, new_run, small, words
 from stableidentity_core.errors import TrainingError
 from stableidentity_core.train.check import check_gradient
 

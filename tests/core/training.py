@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import torch
-from core.make import rng, some_face
 
+from core.make import rng, some_face
 from stableidentity_core.backends.diffusers_sd import DiffusersBackend
 from stableidentity_core.face import Face
 from stableidentity_core.train import TrainConfig, TrainingRun

@@ -44,7 +44,7 @@ def bad(world: World) -> Refusals:
         pytest.param(
             "Tom Cruise\ntom cruise\nTOM CRUISE",
             ("Of 3 names", "only 1"),
-            marks=pytest.mark.xfail(strict=True, reason="core, names.py: a name counts again in other letters"),
+            marks=pytest.mark.xfail(reason="core, names.py: a name counts again in other letters"),
         ),
     ],
 )
@@ -419,9 +419,7 @@ def spoilt_encoder(world):
         pytest.param(
             lambda folder: cut(folder / "config.json", 20),
             ("config.json", "Download it again"),
-            marks=pytest.mark.xfail(
-                strict=True, reason="core, vit.py: a damaged config.json ends in a JSONDecodeError"
-            ),
+            marks=pytest.mark.xfail(reason="core, vit.py: a damaged config.json ends in a JSONDecodeError"),
         ),
         (lambda folder: (folder / "config.json").write_text('{"hidden_size": 96}'), ("config.json",)),
         (

@@ -11,6 +11,9 @@ from comfy_api.latest import ComfyExtension, io
 from .tiny import host_tiny
 from .wrong_models import CLIPS, MODELS, VAES, wrong_clip, wrong_model, wrong_vae
 
+# The models are too small to share out: on a busy machine threads that wait for each other cost ten times the work.
+torch.set_num_threads(1)
+
 
 class TinyTrio(io.ComfyNode):
     @classmethod

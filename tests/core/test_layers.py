@@ -1,0 +1,114 @@
+"""What may import what, and how long files and functions may be."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CORE = ROOT / "stableidentity_core"
+FILES = sorted(CORE.rglob("*.py"))
+MODULES = [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in FILES]
+
+MAX_FILE, MAX_FUNCTION = 250, 60
+
+IMPORT_ALL = """
+import importlib, sys
+for name in sys.argv[2].split(","):
+    sys.modules[name] = None  # importing it raises ImportError
+sys.path.insert(0, sys.argv[1])
+for name in sys.argv[3:]:
+    importlib.import_module(name)
+loaded = {name.partition(".")[0] for name in sys.modules if sys.modules[name] is not None}
+print(" ".join(sorted(loaded)))
+"""
+
+
+def import_all(blocked: list[str]) -> subprocess.CompletedProcess:
+    modules = [name for name in MODULES if not name.endswith("__main__")]  # which runs the command line
+    command = [sys.executable, "-c", IMPORT_ALL, str(ROOT), ",".join(blocked), *modules]
+    return subprocess.run(command, capture_output=True, text=True, cwd="/")
+
+
+def test_every_module_can_be_imported_without_a_host_and_without_heavy_packages():
+    done = import_all(["comfy", "comfy_api", "folder_paths", "diffusers", "matplotlib", "open_clip", "skimage", "cv2"])
+    assert done.returncode == 0, done.stderr
+    assert "torch" in done.stdout.split() and "transformers" in done.stdout.split()
+
+
+@pytest.fixture(scope="module")
+def imports() -> dict[str, set[str]]:
+    """Module -> the core's modules it imports when it is imported itself."""
+    return {name: _core_imports(path, name) for name, path in zip(MODULES, FILES, strict=True)}
+
+
+def _core_imports(path: Path, module: str) -> set[str]:
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    found = set()
+    for node in _executed(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            parts = package.split(".")
+            base = ".".join(parts[: len(parts) - node.level + 1] if node.level else [])
+            base = ".".join(filter(None, [base, node.module]))
+            # `from . import files` names a module, `from .names import NameSpace` something within one.
+            found |= {name if (name := f"{base}.{alias.name}") in MODULES else base for alias in node.names}
+    return {name for name in found if name in MODULES and name != module}
+
+
+def _executed(tree: ast.AST) -> list[ast.AST]:
+    """Nodes that run at import: not within functions, not under TYPE_CHECKING."""
+    nodes = []
+    for child in ast.iter_child_nodes(tree):
+        guarded = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test)
+        if not guarded and not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            nodes += [child, *_executed(child)]
+    return nodes
+
+
+def test_no_module_imports_itself_by_way_of_others(imports):
+    done: set[str] = set()
+
+    def visit(name: str, above: tuple[str, ...]) -> None:
+        assert name not in above, " -> ".join([*above[above.index(name) :], name])
+        if name not in done:
+            for other in sorted(imports[name]):
+                visit(other, (*above, name))
+            done.add(name)
+
+    for name in MODULES:
+        visit(name, ())
+    assert sum(map(len, imports.values())) > len(MODULES), "the imports were not read"
+
+
+@pytest.mark.parametrize(
+    "package,may_use",
+    [
+        ("face", {"errors", "shapes"}),
+        ("words", {"errors", "shapes"}),
+        ("identity", {"atomic", "errors", "fingerprint", "shapes"}),
+        ("encode", {"atomic", "errors", "face", "fingerprint"}),
+        ("train", {"atomic", "backends", "errors", "face", "fingerprint", "shapes", "words"}),
+        ("backends", {"errors", "fingerprint", "words"}),
+    ],
+)
+def test_packages_know_only_the_layers_below(imports, package, may_use):
+    used = set()
+    for name, others in imports.items():
+        if name.split(".")[1:2] == [package]:
+            used |= {other.split(".")[1] for other in others if "." in other}
+    assert used - {package} <= may_use
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(CORE)))
+def test_no_file_and_no_function_is_too_long(path):
+    lines = path.read_text("utf-8").splitlines()
+    assert len(lines) <= MAX_FILE
+    for node in ast.walk(ast.parse("\n".join(lines))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno - node.lineno + 1 <= MAX_FUNCTION, node.name
