@@ -80,12 +80,14 @@ def read_pickled_tensors(path: Path) -> Any:
         return torch.load(path, weights_only=True, map_location="cpu")
     except pickle.UnpicklingError as error:
         raise DamagedFileError(
-            f"{path} holds more than tensors and was refused unread, since it could run code. "
+            f"{path} is damaged, or holds more than tensors and could run code; it was refused unread. "
             "Use a safetensors file instead."
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         size = path.stat().st_size
-        raise DamagedFileError(f"{path} ({size:,} bytes) is not a whole torch file: {error}. Copy it again.") from error
+        raise DamagedFileError(
+            f"{path} ({size:,} bytes) is not a whole torch file: {str(error) or 'it ends too early'}. Copy it again."
+        ) from error
 
 
 def _sorted_header(blob: bytes) -> bytes:

@@ -35,6 +35,4 @@ def encode_face(encoder: FaceEncoder, face: Face) -> Face:
             f"Face encoder '{encoder.name}' returned values that are not finite; its file may be damaged."
         )
     plain, mirrored = features
-    return face.with_feature(
-        FaceFeature(encoder=encoder.name, licence=encoder.licence, plain=plain, mirrored=mirrored)
-    )
+    return face.with_feature(FaceFeature(encoder=encoder.name, licence=encoder.licence, plain=plain, mirrored=mirrored))

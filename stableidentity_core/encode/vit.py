@@ -102,10 +102,16 @@ def _vit_state(weights: Any, path: Path) -> dict[str, Tensor]:
 
 def _config(path: Path, state: Mapping[str, Tensor]) -> ViTConfig:
     if path.is_file():
-        known = json.loads(path.read_text("utf-8"))
-        known.pop("id2label", None)
-        known.pop("label2id", None)
-        return ViTConfig.from_dict(known)
+        try:
+            known = json.loads(path.read_text("utf-8"))
+            known.pop("id2label", None)
+            known.pop("label2id", None)
+            return ViTConfig.from_dict(known)
+        except (ValueError, AttributeError, TypeError) as error:  # JSONDecodeError is a ValueError
+            raise StableIdentityError(
+                f"{path} ({path.stat().st_size:,} bytes) cannot be read as the configuration of a ViT: {error}. "
+                f"Download it again from https://huggingface.co/{REPOSITORY}."
+            ) from error
     hidden = state["embeddings.cls_token"].shape[-1]
     patch = state["embeddings.patch_embeddings.projection.weight"].shape[-1]
     patches = state["embeddings.position_embeddings"].shape[1] - 1
@@ -126,8 +132,12 @@ def _build(config: ViTConfig, state: dict[str, Tensor], path: Path) -> ViTModel:
         model, report = ViTModel.from_pretrained(
             None, config=config, state_dict=dict(state), add_pooling_layer=False, output_loading_info=True
         )
-    except RuntimeError as error:  # shapes that do not fit config.json
-        raise StableIdentityError(f"{path} does not fit its config.json: {error}") from error
+    except (RuntimeError, ValueError) as error:  # shapes that do not fit config.json, or heads that do not fit a width
+        width = state["embeddings.cls_token"].shape[-1]
+        raise StableIdentityError(
+            f"{path} holds weights of width {width} that do not fit its config.json ({config.num_hidden_layers} layers "
+            f"of width {config.hidden_size}, {config.num_attention_heads} heads). Download both again, from one place."
+        ) from error
     wrong = {kind: sorted(map(str, report[kind])) for kind in ("missing_keys", "unexpected_keys", "mismatched_keys")}
     if any(wrong.values()):
         counts = ", ".join(f"{len(keys)} {kind.replace('_', ' ')}" for kind, keys in wrong.items())

@@ -117,7 +117,10 @@ def _check_values(image: Tensor, what: str) -> None:
         raise StableIdentityError(f"{what} has {bad} values that are not finite (NaN or infinite). Load it anew.")
     low, high = image.min().item(), image.max().item()
     if low < -0.01 or high > 1.01:
-        raise StableIdentityError(f"{what} has values from {low:.2f} to {high:.2f}, needed 0 to 1.")
+        raise StableIdentityError(
+            f"{what} has values from {low:.2f} to {high:.2f}, needed 0 to 1. "
+            "Load Image gives it so; look at the node before."
+        )
 
 
 def _mask(mask: Tensor, what: str, portrait_size: tuple[int, int], size: int) -> Tensor:

@@ -26,6 +26,7 @@ SUFFIXES = (".safetensors", ".pt", ".bin")
 # Widths of the text encoders' embeddings, for files that do not say which one they are for.
 SPACE_BY_WIDTH = {768: "clip_l", 1024: "clip_h", 1280: "clip_g"}
 MAX_WORDS = 75
+MAX_BYTES = 16 << 20  # many times what 75 words take in every text space
 
 
 def save_identity(identity: Identity, path: Path) -> None:
@@ -56,6 +57,11 @@ def load_identity(path: Path, trigger: str | None = None) -> Identity:
     """
     if not path.is_file():
         raise MissingFileError(f"No identity file at {path}. Files end in {', '.join(SUFFIXES)}.")
+    if path.stat().st_size > MAX_BYTES:
+        raise IdentityFileError(
+            f"{path} has {path.stat().st_size:,} bytes, an embedding has less than {MAX_BYTES:,}: this is a model or a "
+            "LoRA. Move it to its own folder and choose an embedding."
+        )
     content, header = read_tensors(path) if path.suffix == ".safetensors" else (read_pickled_tensors(path), {})
     words = _words(content, header, path)
     return Identity(trigger=trigger or _trigger(content, header, path), words=words, header=header)
@@ -64,7 +70,9 @@ def load_identity(path: Path, trigger: str | None = None) -> Identity:
 def _words(content: Any, header: Mapping[str, str], path: Path) -> dict[str, Tensor]:
     tensors = _tensors(content)
     if not tensors:
-        raise IdentityFileError(f"{path} holds no embedding: found {type(content).__name__}, needed tensors [N, D].")
+        raise IdentityFileError(
+            f"{path} holds no embedding: found {type(content).__name__}, needed tensors [N, D]. Choose another file."
+        )
     by_space = {key: value for key, value in tensors.items() if key in SPACE_BY_WIDTH.values()}
     if by_space:
         return {space: _matrix([value], path) for space, value in by_space.items()}
@@ -74,7 +82,8 @@ def _words(content: Any, header: Mapping[str, str], path: Path) -> dict[str, Ten
     if not space:
         raise IdentityFileError(
             f"{path} holds an embedding of width {matrix.shape[-1]}; known are "
-            f"{', '.join(f'{width} ({name})' for width, name in SPACE_BY_WIDTH.items())}."
+            f"{', '.join(f'{width} ({name})' for width, name in SPACE_BY_WIDTH.items())}. It is for another kind of "
+            "model; choose another file."
         )
     return {space: matrix}
 
@@ -93,11 +102,19 @@ def _tensors(content: Any) -> dict[str, Tensor]:
 
 def _matrix(rows: list[Tensor], path: Path) -> Tensor:  # [N, D]
     widths = {row.shape[-1] for row in rows}
-    if len(widths) != 1:
-        raise IdentityFileError(f"{path} holds embeddings of several widths {sorted(widths)}, needed one.")
+    if len(widths) != 1 or len(rows) > MAX_WORDS:
+        raise IdentityFileError(
+            f"{path} holds {len(rows)} tensors of {'several widths' if len(widths) > 1 else 'width'} "
+            f"{sorted(widths)[:8]}, needed one embedding [N, D]: this looks like a model or a LoRA. Move it to its own "
+            "folder and choose an embedding."
+        )
     matrix = torch.cat([row.detach().float().reshape(-1, row.shape[-1]) for row in rows])
     if not 1 <= len(matrix) <= MAX_WORDS:
-        raise IdentityFileError(f"{path} holds {len(matrix)} words, needed 1 to {MAX_WORDS}; is it an embedding?")
+        raise IdentityFileError(
+            f"{path} holds {len(matrix)} words, needed 1 to {MAX_WORDS}: this is no embedding. Choose another file."
+        )
+    if not matrix.isfinite().all():
+        raise IdentityFileError(f"{path} holds values that are not finite (NaN or infinite). Copy or learn it again.")
     return matrix.clone()
 
 

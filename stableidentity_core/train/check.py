@@ -37,7 +37,12 @@ def check_gradient(backend: DiffusionBackend, compare: bool) -> float:
     probe = _Probe(backend, rows)
     gradients = torch.autograd.grad(probe(words), list(words.values()), allow_unused=True)
     norm = _norm(gradients)
-    if norm is None or not 0 < norm < float("inf"):
+    if norm is not None and not norm < float("inf"):  # also when it is NaN
+        raise TrainingError(
+            f"The gradient at the words is {norm} before the first step: the model's numbers are not finite. Load "
+            "MODEL and CLIP in bf16 or fp32 (fp16 may overflow). If they are, the file is damaged: download it again."
+        )
+    if not norm:
         raise TrainingError(
             f"The gradient at the words is {'missing' if norm is None else norm} before the first step. Something in "
             "the model blocks it: remove nodes that replace its attention (sage, flash), or use bf16 or fp32 weights."

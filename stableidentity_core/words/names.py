@@ -65,7 +65,7 @@ def build_name_space(
     embed_tokens: Callable[[Tensor], Tensor],
     names: Iterable[str] | None = None,
 ) -> NameSpace:
-    """Look up the embeddings of all names that are exactly two tokens.
+    """Look up the embeddings of all names that are exactly two tokens; CLIP reads capitals as small letters.
 
     Args:
         space: name of the text space.
@@ -78,14 +78,17 @@ def build_name_space(
     """
     candidates = celebrity_names() if names is None else tuple(names)
     ids = {name: tokenize(name) for name in candidates}
-    usable = {name: tokens for name, tokens in ids.items() if len(tokens) == 2}
+    usable: dict[tuple[int, ...], str] = {}
+    for name, tokens in ids.items():
+        if len(tokens) == 2:
+            usable.setdefault(tuple(tokens), name)
     if len(usable) < MIN_NAMES:
         examples = ", ".join(f"{name!r} ({len(tokens)})" for name, tokens in list(ids.items())[:3])
         raise StableIdentityError(
-            f"Of {len(candidates)} names only {len(usable)} are exactly two tokens in {space}, needed at least "
-            f"{MIN_NAMES} (better some hundreds). Give full names such as 'Tom Cruise', one a line"
+            f"Of {len(candidates)} names only {len(usable)} are different and exactly two tokens in {space}, needed at "
+            f"least {MIN_NAMES} (better some hundreds). Give full names such as 'Tom Cruise', one a line"
             + (f"; token counts found: {examples}." if examples else ".")
         )
     with torch.no_grad():
-        embeddings = embed_tokens(torch.tensor(list(usable.values()))).detach().float().cpu().clone()
-    return NameSpace(space=space, names=tuple(usable), embeddings=embeddings)
+        embeddings = embed_tokens(torch.tensor(list(usable))).detach().float().cpu().clone()
+    return NameSpace(space=space, names=tuple(usable.values()), embeddings=embeddings)

@@ -28,7 +28,9 @@ def node(kind: str, **inputs: Any) -> Json:
     return {"class_type": kind, "inputs": inputs}
 
 
-def learn(folder: Path, *, image: str = "astronaut.png", encoder: str = "tiny", name: str = "anna", **settings: Any) -> Json:
+def learn(
+    folder: Path, *, image: str = "astronaut.png", encoder: str = "tiny", name: str = "anna", **settings: Any
+) -> Json:
     """Photo -> StableIdentity Train -> Save Identity, with the loss curve previewed."""
     return {
         "trio": node("SITestTinyTrio", folder=str(folder)),

@@ -41,11 +41,7 @@ def bad(world: World) -> Refusals:
             ("Of 1 names", "only 0", "exactly two tokens", "'Xyzzyqwrt Plughdfkjg' (", "Tom Cruise"),
         ),
         ("Xyzzyqwrt Plughdfkjg\nTom Cruise", ("Of 2 names", "only 1", "at least 2", "one a line")),
-        pytest.param(
-            "Tom Cruise\ntom cruise\nTOM CRUISE",
-            ("Of 3 names", "only 1"),
-            marks=pytest.mark.xfail(reason="core, names.py: a name counts again in other letters"),
-        ),
+        ("Tom Cruise\ntom cruise\nTOM CRUISE", ("Of 3 names", "only 1", "different")),
     ],
 )
 def test_names_that_are_not_two_tokens(world, bad, names, needed):
@@ -70,7 +66,7 @@ def with_image(world: World, kind: str):
         ("1x1", ("1x1 pixels", "at least 64x64", "larger photo")),
         ("empty batch", ("0 pictures", "exactly 1")),
         ("nan", ("786432 values", "NaN", "Load it anew")),
-        ("too bright", ("from 0.00 to 255.00", "needed 0 to 1")),
+        ("too bright", ("from 0.00 to 255.00", "needed 0 to 1", "Load Image")),
         ("batch of 3", ("3 pictures", "exactly 1", "ImageFromBatch")),
     ],
 )
@@ -325,16 +321,24 @@ def checkpoint(path: Path) -> None:
             lambda path: path.write_bytes(b"\xff" * 99),
             ("(99 bytes)", "safetensors", "Copy it again"),
         ),
-        ("empty.pt", Path.touch, ("(0 bytes)", "embedding", "Copy it again")),
-        ("noise.pt", lambda path: path.write_bytes(b"not a pickle"), ("noise.pt",)),
-        ("list.pt", lambda path: torch.save([1, 2], path), ("no embedding", "found list", "[N, D]")),
-        ("checkpoint.safetensors", checkpoint, ("checkpoint.safetensors", "embedding")),
+        ("empty.pt", Path.touch, ("(0 bytes)", "ends too early", "Copy it again")),
+        ("noise.pt", lambda path: path.write_bytes(b"not a pickle"), ("noise.pt", "damaged", "safetensors")),
+        ("list.pt", lambda path: torch.save([1, 2], path), ("no embedding", "found list", "[N, D]", "another file")),
+        (
+            "checkpoint.safetensors",
+            checkpoint,
+            ("checkpoint.safetensors", "101 tensors", "model or a LoRA", "choose an embedding"),
+        ),
         (
             "strange.safetensors",
             lambda path: save_file({"x": torch.zeros(2, 999)}, path),
             ("width 999", "1024 (clip_h)"),
         ),
-        ("nan.safetensors", lambda path: save_file({"x": torch.full((2, 1024), float("nan"))}, path), ("not finite",)),
+        (
+            "nan.safetensors",
+            lambda path: save_file({"x": torch.full((2, 1024), float("nan"))}, path),
+            ("nan.safetensors", "not finite", "again"),
+        ),
     ],
 )
 def test_files_that_are_no_identity(refused_file, name, write, needed):
@@ -416,12 +420,11 @@ def spoilt_encoder(world):
     ("damage", "needed"),
     [
         (lambda folder: cut(folder / "model.safetensors", 1000), ("model.safetensors (", "bytes)", "again")),
-        pytest.param(
-            lambda folder: cut(folder / "config.json", 20),
-            ("config.json", "Download it again"),
-            marks=pytest.mark.xfail(reason="core, vit.py: a damaged config.json ends in a JSONDecodeError"),
+        (lambda folder: cut(folder / "config.json", 20), ("config.json", "Download it again")),
+        (
+            lambda folder: (folder / "config.json").write_text('{"hidden_size": 96}'),
+            ("config.json", "width 32", "width 96", "again"),
         ),
-        (lambda folder: (folder / "config.json").write_text('{"hidden_size": 96}'), ("config.json",)),
         (
             lambda folder: save_file({"a": torch.zeros(1)}, folder / "model.safetensors"),
             ("not a Hugging Face ViT", "1 tensors"),

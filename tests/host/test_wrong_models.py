@@ -64,7 +64,7 @@ def test_wrong_model(world, bad, kind, needed):
 
 def test_a_model_that_gives_nan(world, bad):
     """It fails with the training under way, on the CLIP of the good prompts: that must be as before."""
-    message = bad.refused(with_model(world, "NaN"), "gradient", "nan", "model")
+    message = bad.refused(with_model(world, "NaN"), "gradient", "nan", "not finite", "bf16", "damaged")
     bad.good(message, train=True)
 
 
