@@ -23,8 +23,8 @@ class LoadFaceEncoder(io.ComfyNode):
                 io.Combo.Input(
                     "encoder_name",
                     options=paths.face_encoders(),
-                    tooltip="A folder or file in models/stableidentity/face_encoders. The paper's encoder is listed even "
-                    "before it is downloaded; running it then tells what to fetch.",
+                    tooltip="A folder or file in models/stableidentity/face_encoders. The paper's encoder is "
+                    "listed even before it is downloaded; running it then tells what to fetch.",
                 )
             ],
             outputs=[

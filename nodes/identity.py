@@ -58,8 +58,8 @@ class SaveIdentity(io.ComfyNode):
                     "if_exists",
                     options=IF_EXISTS,
                     default=IfExists.NUMBER.value,
-                    tooltip="When another person has this name: save as name-2, replace the file (ComfyUI may go on using "
-                    "the old words in prompts it has cached), or stop.",
+                    tooltip="When another person has this name: save as name-2, replace the file (ComfyUI may go on "
+                    "using the old words in prompts it has cached), or stop.",
                 ),
             ],
             outputs=[
@@ -92,7 +92,8 @@ class LoadIdentity(io.ComfyNode):
             node_id="StableIdentityLoad",
             display_name="Load Identity",
             category=CATEGORY,
-            description="Loads a person from models/embeddings: one of ours, the published code's .pt, or any textual inversion.",
+            description="Loads a person from models/embeddings: one of ours, the published code's .pt, "
+            "or any textual inversion.",
             inputs=[
                 io.Combo.Input("name", options=paths.embeddings(), tooltip="A file in models/embeddings."),
                 io.String.Input(

@@ -53,8 +53,8 @@ class EncodePrompt(io.ComfyNode):
             node_id="StableIdentityEncodePrompt",
             display_name="Prompt with Identity",
             category=CATEGORY,
-            description="Encodes a prompt that names one or more people by their triggers, and insists that all of them "
-            "stand in it.",
+            description="Encodes a prompt that names one or more people by their triggers, and insists that all of "
+            "them stand in it.",
             inputs=[
                 io.Clip.Input("clip", tooltip="The CLIP of the base the people were learned on."),
                 io.String.Input(

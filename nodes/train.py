@@ -206,7 +206,8 @@ def _deviations() -> list[io.Input]:
                 "reconstruction_latents",
                 options=list(get_args(ReconstructionLatents)),
                 default=PAPER.reconstruction_latents,
-                tooltip="unscaled: as the published code, the reconstruction weighs 30 times more. scaled: on SD's latents.",
+                tooltip="unscaled: as the published code, the reconstruction weighs 30 times more. "
+                "scaled: on SD's latents.",
             )
         ),
         advanced(

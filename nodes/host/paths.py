@@ -38,6 +38,8 @@ def face_encoder_path(name: str) -> Path:
         MissingFileError: with the path to put it, its source and size.
     """
     roots = _encoder_roots()
+    if Path(name).name != name:
+        raise StableIdentityError(f"{name!r} is no name of a face encoder; choose one from the list.")
     for root in roots:
         if (root / name).exists():
             return root / name
@@ -49,7 +51,8 @@ def embedding_path(name: str) -> Path:
     path = folder_paths.get_full_path("embeddings", name)
     if path is None:
         raise MissingFileError(
-            f"No file {name!r} in {', '.join(folder_paths.get_folder_paths('embeddings'))}. Press R to refresh the list."
+            f"No file {name!r} in {', '.join(folder_paths.get_folder_paths('embeddings'))}. "
+            "Press R to refresh the list."
         )
     return Path(path)
 

@@ -73,7 +73,7 @@ class HostText:
         """Prompts with words [B, N, D] -> conditioning [B, L, D], as CLIPTextEncode gives it."""
         tokens = [
             _with_words(ids, places, own)
-            for ids, places, own in zip(rows.token_ids.tolist(), rows.positions.tolist(), words)
+            for ids, places, own in zip(rows.token_ids.tolist(), rows.positions.tolist(), words, strict=True)
         ]
         encoder = self.clip.cond_stage_model
         encoder.reset_clip_options()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from backends.conftest import host_backend
 from stableidentity_core.backends.diffusers_sd import load_diffusers
 from stableidentity_core.encode import encode_face, load_face_vit

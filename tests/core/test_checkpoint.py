@@ -59,6 +59,12 @@ def test_more_steps_than_before_may_be_asked_for(backend, names, checkpoint):
     assert run.step == 6 and torch.equal(words(run), words(longer))
 
 
+def test_fewer_steps_than_were_done_are_refused(backend, names, checkpoint):
+    """The words would be of more steps than asked for."""
+    with pytest.raises(StableIdentityError, match=str(checkpoint)):
+        resumed(backend, names, checkpoint, steps=1)
+
+
 @pytest.mark.parametrize(
     "setting",
     [{"learning_rate": 2e-3}, {"seed": 1}, {"alpha": 0.5}, {"loss_area": "mask"}, {"batch_size": 2}, {"beta1": 0.8}],

@@ -55,7 +55,7 @@ def test_projecting_the_same_face_gives_the_trained_words(learned, names):
 
 
 def test_projecting_another_face_gives_other_words_without_touching_the_projector(learned, names):
-    run, result, _ = learned
+    _, result, _ = learned
     before = {name: value.clone() for name, value in result.projector.state.items()}
     other = project(some_face(features=FEATURES, seed=8), result.projector, [names], "bob")
     assert not torch.equal(other.words["clip_h"], result.identity.words["clip_h"])

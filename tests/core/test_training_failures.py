@@ -8,6 +8,7 @@ from torch import nn
 
 from core.training import finish, new_run, small, words
 from stableidentity_core.errors import TrainingError
+from stableidentity_core.train import TrainingRun
 from stableidentity_core.train.check import check_gradient
 
 
@@ -62,8 +63,6 @@ class InfiniteSlope(nn.Module):
 
 
 def test_a_gradient_that_is_not_finite_is_found_though_the_loss_is(backend, names):
-    from stableidentity_core.train import TrainingRun
-
     plain = new_run(backend, names)
     run = TrainingRun(backend, plain.faces, InfiniteSlope(plain.projector), plain.config)
     with pytest.raises(TrainingError, match="Step 1: the gradient is nan"):
@@ -98,7 +97,7 @@ def test_the_check_finds_layers_without_a_backward_pass_by_comparing(own_backend
     for block in blocks[: len(blocks) // 2]:
         block.attn2 = NoBackward(block.attn2)
     assert check_gradient(own_backend, compare=False) == 0.0
-    with pytest.raises(TrainingError, match="differs by .* attention kernel"):
+    with pytest.raises(TrainingError, match=r"differs by .* attention kernel"):
         check_gradient(own_backend, compare=True)
 
 

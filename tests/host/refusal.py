@@ -12,6 +12,7 @@ from host.world import World
 from stableidentity_core import errors
 
 Json = dict[str, Any]
+NOT_IN_LIST = "Value not in list"
 OURS = {name for name in vars(errors) if name.endswith("Error")}
 _WIDGETS = count(1)
 
@@ -38,7 +39,9 @@ class Refusals:
         result = self.world.server.run(prompt)
         message = self._message(result, by)
         print(f"{result.status}: {message}")
-        missing = [word for word in needed if word not in message]
+        # Hosts before 0.8 do not look into the lists of V3 nodes; there the node itself refuses.
+        unchecked = by == "the schema" and result.status == "error"
+        missing = [word for word in needed if word not in message and not (unchecked and word == NOT_IN_LIST)]
         assert not missing, f"{missing} not in the message: {message}"
         assert self.files() == files, f"changed: {self.files().items() ^ files.items()}"
         self.clean(log)
@@ -77,7 +80,7 @@ class Refusals:
         return self.world.server.log_file.stat().st_size
 
     def _message(self, result: RunResult, by: str) -> str:
-        if by == "our node":
+        if by == "our node" or (by == "the schema" and result.status == "error"):
             assert result.status == "error", f"{result.status}: {result.error}"
             (event,) = result.of("execution_error")
             assert event.data["exception_type"].split(".")[-1] in OURS, event.data["exception_type"]

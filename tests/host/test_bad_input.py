@@ -347,7 +347,7 @@ def test_files_that_are_no_identity(refused_file, name, write, needed):
 
 def test_a_file_outside_the_folder(world, bad):
     prompt = encoding(world, "<x>", x=node("StableIdentityLoad", name="../../../server.log", trigger="x"))
-    bad.refused(prompt, "Value not in list: name", "'../../../server.log'", by="the schema")
+    bad.refused(prompt, "Value not in list", "'../../../server.log'", by="the schema")
 
 
 def test_a_damaged_result_in_the_store_is_trained_again(world, bad):
@@ -401,9 +401,7 @@ def test_the_papers_encoder_is_missing(world, bad):
 
 
 def test_an_encoder_that_is_not_in_the_list(world, bad):
-    bad.refused(
-        with_encoder(world, "nobody"), "Value not in list", "'nobody'", PAPER_ENCODER, "'tiny'", by="the schema"
-    )
+    bad.refused(with_encoder(world, "nobody"), "Value not in list", "nobody", PAPER_ENCODER, by="the schema")
 
 
 @pytest.fixture

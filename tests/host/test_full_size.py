@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from full_size import write_face_vit
 from host.prompts import learn, node
 from host.server import ComfyServer
@@ -70,7 +71,7 @@ def test_full_size_checkpoint_trains_three_steps(world: World, checkpoint: Path,
 def test_full_size_single_file_trains_without_a_host(world: World, checkpoint: Path, tmp_path: Path):
     out = tmp_path / "headless.safetensors"
     encoder = world.server.models / "stableidentity" / "face_encoders" / "full"
-    words = "train --device cpu --steps 2 --resolution 128 --trigger anna".split()
+    words = ["train", "--device", "cpu", "--steps", "2", "--resolution", "128", "--trigger", "anna"]
     paths = ["--model", checkpoint, "--encoder", encoder, "--photo", world.server.input / "astronaut.png", "--out", out]
     assert main([*words, *map(str, paths)]) == 0
     assert load_identity(out).words["clip_h"].shape == (2, 1024)

@@ -8,9 +8,10 @@ import time
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+
 from host.prompts import compare, learn, node, sample
 from host.world import World
-from PIL import Image
 from stableidentity_core.identity import load_identity
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from host.server import ComfyServer
 from PIL import Image
+
+from host.server import ComfyServer
 from tiny import tiny_face_vit, tiny_sd
 
 

@@ -11,6 +11,7 @@ import comfy.sd1_clip
 import comfy.sdxl_clip
 import comfy.supported_models
 import torch
+from comfy.ldm.flux.model import FluxParams
 from comfy.taesd.taesd import TAESD
 
 from .tiny import host_tiny
@@ -53,7 +54,7 @@ def wrong_model(kind: str, folder: Path) -> Any:
         "SD1.5": lambda: _unet(TinySD15, context_dim=768, use_linear_in_transformer=False),
         "SDXL": lambda: _unet(TinySDXL, context_dim=128, num_classes="sequential", adm_in_channels=32),
         "inpainting": lambda: _unet(host_tiny.TinySD2, in_channels=9),
-        "Flux": lambda: _built(comfy.supported_models.Flux(FLUX)),
+        "Flux": lambda: _built(comfy.supported_models.Flux(_known_to_this_host(FLUX))),
         "fp8": lambda: _cast(host_tiny.load_model(folder), torch.float8_e4m3fn),
         "GGUF": lambda: _wrapped(host_tiny.load_model(folder)),
         "NaN": lambda: _spoilt(host_tiny.load_model(folder)),
@@ -88,6 +89,11 @@ VAES = ["16 channels", "no weights", "none"]
 
 def _unet(family: type, **changes: Any) -> Any:
     return _built(family(host_tiny.unet_settings(**changes)))
+
+
+def _known_to_this_host(settings: dict[str, Any]) -> dict[str, Any]:
+    known = {"image_model", *FluxParams.__dataclass_fields__}
+    return {name: value for name, value in settings.items() if name in known}
 
 
 def _built(family: Any) -> Any:
