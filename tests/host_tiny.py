@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import comfy.cldm.cldm
+import comfy.controlnet
 import comfy.model_base
 import comfy.model_patcher
 import comfy.sd
@@ -85,6 +87,17 @@ def patcher(model: torch.nn.Module) -> Any:
     return comfy.model_patcher.ModelPatcher(
         model, load_device=model_management.get_torch_device(), offload_device=model_management.unet_offload_device()
     )
+
+
+def make_controlnet(seed: int = 0) -> Any:
+    """A CONTROL_NET of random weights for the tiny UNet, in the host's own class."""
+    settings = unet_settings(transformer_depth_output=None, num_head_channels=8, hint_channels=3)
+    network = comfy.cldm.cldm.ControlNet(**settings, dtype=torch.float32, device=torch.device("cpu"))
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in network.parameters():
+        scale = parameter[0].numel() ** -0.5 if parameter.ndim > 1 else 0.1
+        parameter.data = torch.randn(parameter.shape, generator=generator) * scale
+    return comfy.controlnet.ControlNet(network, load_device=model_management.get_torch_device())
 
 
 def load_clip(folder: Path, embeddings: list[str] | None = None) -> Any:

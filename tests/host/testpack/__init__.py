@@ -31,6 +31,18 @@ class TinyTrio(io.ComfyNode):
         return io.NodeOutput(*host_tiny.load_trio(Path(folder), folder_paths.get_folder_paths("embeddings")))
 
 
+class TinyControlNet(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SITestTinyControlNet", category="test", inputs=[], outputs=[io.ControlNet.Output()]
+        )
+
+    @classmethod
+    def execute(cls) -> io.NodeOutput:
+        return io.NodeOutput(host_tiny.make_controlnet())
+
+
 class CompareConditioning(io.ComfyNode):
     """Largest absolute difference of two conditionings, as text in the history."""
 
@@ -155,7 +167,7 @@ class WrongVae(io.ComfyNode):
 
 class TestExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return [TinyTrio, CompareConditioning, BadImage, BadMask, WrongModel, WrongClip, WrongVae]
+        return [TinyTrio, TinyControlNet, CompareConditioning, BadImage, BadMask, WrongModel, WrongClip, WrongVae]
 
 
 def comfy_entrypoint() -> TestExtension:
