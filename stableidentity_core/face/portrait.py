@@ -92,7 +92,7 @@ def ffhq_oval(size: int = SIZE) -> Tensor:  # [S, S]
     """The oval in which FFHQ alignment puts a face, from the forehead to the chin."""
     axis = (torch.arange(size) + 0.5) / size
     y, x = torch.meshgrid(axis, axis, indexing="ij")
-    return (((x - 0.5) / 0.27) ** 2 + ((y - 0.58) / 0.34) ** 2 <= 1).float()
+    return (((x - 0.5) / 0.25) ** 2 + ((y - 0.58) / 0.34) ** 2 <= 1).float()
 
 
 def _to_rgb(image: Tensor) -> Tensor:

@@ -89,7 +89,7 @@ def test_no_module_imports_itself_by_way_of_others(imports):
 @pytest.mark.parametrize(
     "package,may_use",
     [
-        ("face", {"errors", "shapes"}),
+        ("face", {"errors", "fingerprint", "shapes"}),
         ("words", {"errors", "shapes"}),
         ("identity", {"atomic", "errors", "fingerprint", "shapes"}),
         ("encode", {"atomic", "errors", "face", "fingerprint"}),

@@ -137,8 +137,8 @@ def test_the_oval_is_symmetric_and_reaches_from_forehead_to_chin(size):
         assert oval[int(y * size), int(x * size)] == 1, (x, y)
     for x, y in ((0.15, 0.5), (0.85, 0.5), (0.5, 0.15), (0.5, 0.96)):
         assert oval[int(y * size), int(x * size)] == 0, (x, y)
-    # An ellipse with half axes 0.27 and 0.34; a coarse grid misses by its rim.
-    assert abs(oval.mean().item() - torch.pi * 0.27 * 0.34) < 1 / size
+    # An ellipse with half axes 0.25 and 0.34; a coarse grid misses by its rim.
+    assert abs(oval.mean().item() - torch.pi * 0.25 * 0.34) < 1 / size
 
 
 def test_a_face_is_checked_where_it_is_made():

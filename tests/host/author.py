@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-COLUMN, GAP = 460, 60
+COLUMN, GAP = 430, 60
 NOTE_WIDTH = 420
 
 LEARN = """## Learn a person from one photo
@@ -126,7 +126,7 @@ def main() -> None:
                     ui = ui_from_api(page, api)
                     place(ui)
                     add_notes(ui, notes)
-                    ui["extra"] = {"ds": {"scale": 0.55, "offset": [540, 180]}}
+                    ui["extra"] = {"ds": {"scale": 0.62, "offset": [500, 160]}}
                     (ROOT / "workflows" / f"{name}.json").write_text(json.dumps(ui, indent=1) + "\n", "utf-8")
         finally:
             server.stop()
