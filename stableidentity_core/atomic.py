@@ -7,7 +7,6 @@ import os
 import pickle
 import re
 import tempfile
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from .errors import DamagedFileError, StableIdentityError
 
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 MAX_NAME = 100
+MAX_NAME_BYTES = 200
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -83,7 +83,7 @@ def read_pickled_tensors(path: Path) -> Any:
             f"{path} is damaged, or holds more than tensors and could run code; it was refused unread. "
             "Use a safetensors file instead."
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except Exception as error:  # broken pickles make torch raise all kinds: IndexError, AssertionError, TypeError
         size = path.stat().st_size
         raise DamagedFileError(
             f"{path} ({size:,} bytes) is not a whole torch file: {str(error) or 'it ends too early'}. Copy it again."
@@ -113,6 +113,8 @@ def safe_file_name(name: str) -> str:
         problem = "is empty"
     elif len(name) > MAX_NAME:
         problem = f"has {len(name)} characters, at most {MAX_NAME} are allowed"
+    elif len(name.encode()) > MAX_NAME_BYTES:  # file systems count bytes and allow 255, ending included
+        problem = f"has {len(name.encode())} bytes, at most {MAX_NAME_BYTES} are allowed"
     elif not re.fullmatch(r"[\w.-]+", name):
         bad = "".join(dict.fromkeys(re.findall(r"[^\w.-]", name)))
         problem = f"contains {bad!r}"

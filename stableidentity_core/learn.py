@@ -27,6 +27,11 @@ def make_projector(faces: list[Face], name_spaces: list[NameSpace], config: Trai
         raise StableIdentityError(
             f"The faces have features of widths {sorted(widths)}, needed one width: encode all with one face encoder."
         )
+    encoders = {face.feature.encoder for face in faces if face.feature is not None}
+    if len(encoders) != 1:
+        raise StableIdentityError(
+            f"The faces were encoded by {', '.join(sorted(encoders))}; encode all with one face encoder."
+        )
     generator = torch.Generator().manual_seed(config.seed)
     return StableIdentityProjector(widths.pop(), name_spaces, config.normalization, generator)
 

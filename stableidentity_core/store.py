@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from . import __version__
@@ -37,7 +36,7 @@ class TrainResult:
 def work_key(faces: list[Face], name_spaces: list[NameSpace], model: str, settings: Mapping[str, Any]) -> str:
     """Hash of everything that decides the result of a training."""
     parts = {
-        "faces": [_face_hash(face) for face in faces],
+        "faces": [face.fingerprint for face in faces],
         "names": [fingerprint_tensors([(ns.space, ns.embeddings)], samples=1 << 24) for ns in name_spaces],
         "model": model,
         "settings": dict(settings),
@@ -95,10 +94,3 @@ def _unpack(tensors: dict[str, Tensor], metadata: dict[str, str]) -> TrainResult
     )
     identity = Identity(trigger=metadata["trigger"], words=words, header=json.loads(metadata["header"]))
     return TrainResult(identity=identity, projector=projector, losses=tensors["losses"])
-
-
-def _face_hash(face: Face) -> str:
-    parts: dict[str, Tensor] = {"image": face.image, "face": face.face_mask, "hair": face.hair_mask}
-    if face.feature is not None:
-        parts |= {face.feature.encoder: torch.stack([face.feature.plain, face.feature.mirrored])}
-    return fingerprint_tensors(parts.items(), samples=1 << 26)

@@ -18,10 +18,11 @@ class FaceEncoder(Protocol):
     width: int  # F
     licence: str
 
-    def __call__(self, portraits: Tensor) -> Tensor:
+    def __call__(self, portraits: Tensor, mirrored: bool = False) -> Tensor:
         """Aligned portraits [B, 3, S, S] in 0..1 -> features [B, F] float32.
 
-        Cropping, resizing and normalising are the encoder's own business.
+        Cropping, resizing and normalising are the encoder's own business. `mirrored` turns the picture
+        after the crop, as the published code does: the crop is not in the middle of a portrait.
         """
         ...
 
@@ -29,7 +30,7 @@ class FaceEncoder(Protocol):
 def encode_face(encoder: FaceEncoder, face: Face) -> Face:
     """Add the features of the photo and of its mirror image to a face."""
     with torch.no_grad():
-        features = encoder(torch.stack([face.image, face.image.flip(-1)])).float().cpu()
+        features = torch.cat([encoder(face.image[None], mirrored=flag) for flag in (False, True)]).float().cpu()
     if not features.isfinite().all():
         raise StableIdentityError(
             f"Face encoder '{encoder.name}' returned values that are not finite; its file may be damaged."

@@ -25,6 +25,13 @@ WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 # Where the face is in a 512-pixel FFHQ portrait: left, top, right, bottom.
 FACE_BOX = (64 / 512, 70 / 512, 440 / 512, 446 / 512)
 
+# Weights that tell the sizes where there is no config.json.
+_SIZES = (
+    "embeddings.patch_embeddings.projection.weight",
+    "embeddings.position_embeddings",
+    "encoder.layer.0.intermediate.dense.weight",
+)
+
 
 class FaceViT:
     """A Hugging Face ViT as face encoder: [B, 3, S, S] in 0..1 -> [B, F]."""
@@ -44,9 +51,10 @@ class FaceViT:
         target = self.model.config.image_size
         return TF.resize(faces, [target, target], antialias=True) * 2 - 1
 
-    def __call__(self, portraits: Tensor) -> Tensor:
+    def __call__(self, portraits: Tensor, mirrored: bool = False) -> Tensor:
         with torch.no_grad():
             pixels = self.preprocess(portraits.float())
+            pixels = pixels.flip(-1) if mirrored else pixels
             return self.model(pixel_values=pixels).last_hidden_state[:, 0]  # after the final LayerNorm
 
 
@@ -89,6 +97,7 @@ def _vit_state(weights: Any, path: Path) -> dict[str, Tensor]:
     """Encoder weights in transformers' naming, without head and pooler."""
     if not isinstance(weights, Mapping):
         raise StableIdentityError(f"{path} holds a {type(weights).__name__}, needed the weights of {REPOSITORY}.")
+    weights = {str(key): value for key, value in weights.items()}
     state = {key.removeprefix("vit."): value for key, value in weights.items()}
     state = {key: value for key, value in state.items() if not key.startswith(("classifier.", "pooler."))}
     if "embeddings.cls_token" not in state or "layernorm.weight" not in state:
@@ -112,13 +121,19 @@ def _config(path: Path, state: Mapping[str, Tensor]) -> ViTConfig:
                 f"{path} ({path.stat().st_size:,} bytes) cannot be read as the configuration of a ViT: {error}. "
                 f"Download it again from https://huggingface.co/{REPOSITORY}."
             ) from error
+    needed = [name for name in _SIZES if name not in state]
+    if needed:
+        raise StableIdentityError(
+            f"{path.parent} has no config.json and its weights lack {', '.join(needed)}, so that the network's sizes "
+            f"are not known. Download both again from https://huggingface.co/{REPOSITORY}."
+        )
     hidden = state["embeddings.cls_token"].shape[-1]
     patch = state["embeddings.patch_embeddings.projection.weight"].shape[-1]
     patches = state["embeddings.position_embeddings"].shape[1] - 1
-    layers = 1 + max(int(m[1]) for m in (re.match(r"encoder\.layer\.(\d+)\.", key) for key in state) if m)
+    layers = [int(m[1]) for m in (re.match(r"encoder\.layer\.(\d+)\.", key) for key in state) if m]
     return ViTConfig(
         hidden_size=hidden,
-        num_hidden_layers=layers,
+        num_hidden_layers=1 + max(layers),
         num_attention_heads=max(1, hidden // 64),
         intermediate_size=state["encoder.layer.0.intermediate.dense.weight"].shape[0],
         image_size=patch * math.isqrt(patches),

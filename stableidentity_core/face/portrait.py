@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 import torch
 import torchvision.transforms.v2.functional as TF
 from torch import Tensor
+from torchvision.transforms import InterpolationMode
 
 from ..errors import StableIdentityError
+from ..fingerprint import fingerprint_tensors
 from ..shapes import check_shape
 
 SIZE = 512
@@ -46,6 +48,14 @@ class Face:
     def size(self) -> int:
         return self.image.shape[-1]
 
+    @property
+    def fingerprint(self) -> str:
+        """Hash of every value of picture, masks and feature."""
+        parts = {"image": self.image, "face": self.face_mask, "hair": self.hair_mask}
+        if self.feature is not None:
+            parts |= {f"feature {self.feature.encoder}": torch.stack([self.feature.plain, self.feature.mirrored])}
+        return fingerprint_tensors(parts.items(), samples=1 << 26)
+
     def with_feature(self, feature: FaceFeature) -> Face:
         return replace(self, feature=feature)
 
@@ -77,7 +87,7 @@ def portrait(
             f"The portrait is {width}x{height} pixels, needed a square one with the face aligned as in FFHQ. "
             "Crop it to the head first."
         )
-    rgb = TF.resize(rgb, [size, size], antialias=True).clamp(0, 1)
+    rgb = TF.resize(rgb, [size, size], interpolation=InterpolationMode.BICUBIC, antialias=True).clamp(0, 1)
     face = ffhq_oval(size) if face_mask is None else _mask(face_mask, "face mask", (height, width), size)
     hair = torch.zeros(size, size) if hair_mask is None else _mask(hair_mask, "hair mask", (height, width), size)
     if face.max() < 0.5:
@@ -125,6 +135,10 @@ def _check_values(image: Tensor, what: str) -> None:
 
 def _mask(mask: Tensor, what: str, portrait_size: tuple[int, int], size: int) -> Tensor:
     check_shape(mask, "h w", what)
+    if mask.numel() == 0:
+        raise StableIdentityError(
+            f"The {what} is empty ({mask.shape[1]}x{mask.shape[0]} pixels). Disconnect or repaint it."
+        )
     mask = mask.detach().float().cpu()
     _check_values(mask, f"The {what}")
     height, width = portrait_size

@@ -108,6 +108,8 @@ def _matrix(rows: list[Tensor], path: Path) -> Tensor:  # [N, D]
             f"{sorted(widths)[:8]}, needed one embedding [N, D]: this looks like a model or a LoRA. Move it to its own "
             "folder and choose an embedding."
         )
+    if 0 in widths:
+        raise IdentityFileError(f"{path} holds embeddings of width 0. Choose another file.")
     matrix = torch.cat([row.detach().float().reshape(-1, row.shape[-1]) for row in rows])
     if not 1 <= len(matrix) <= MAX_WORDS:
         raise IdentityFileError(

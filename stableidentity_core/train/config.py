@@ -55,13 +55,16 @@ class TrainConfig:
             "batch_size": (self.batch_size >= 1, "at least 1"),
             "resolution": (self.resolution >= 64 and self.resolution % 8 == 0, "a multiple of 8, at least 64"),
             "alpha": (0 <= self.alpha <= 1, "between 0 and 1"),
-            "hair_weight": (self.hair_weight >= 0, "0 or more"),
+            "hair_weight": (0 <= self.hair_weight < float("inf"), "0 or more, and finite"),
             "normalization": (self.normalization in get_args(Normalization), f"one of {get_args(Normalization)}"),
             "reconstruction_latents": (
                 self.reconstruction_latents in get_args(ReconstructionLatents),
                 f"one of {get_args(ReconstructionLatents)}",
             ),
             "loss_area": (self.loss_area in get_args(LossArea), f"one of {get_args(LossArea)}"),
+            "weight_decay": (0 <= self.weight_decay < float("inf"), "0 or more, and finite"),
+            "beta1": (0 <= self.beta1 < 1, "0 or more, below 1"),
+            "beta2": (0 <= self.beta2 < 1, "0 or more, below 1"),
             "max_grad_norm": (self.max_grad_norm > 0, "above 0"),
         }
         for name, (fits, needed) in require.items():

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..atomic import read_tensors, save_tensors
 from ..backends.protocol import Conditioning, DiffusionBackend
 from ..errors import StableIdentityError, TrainingError
 from ..face.portrait import Face
 from ..words.place import prompt_rows
 from .augment import View, augment
+from .checkpoint import load_checkpoint, save_checkpoint, work_hash
 from .config import TrainConfig
 from .loss import Draw, two_phase_loss
 from .schedule import add_noise, predicted_z0
 from .templates import TEMPLATES
-
-CHECKPOINT_FORMAT = "stableidentity-checkpoint-1"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -88,39 +85,18 @@ class TrainingRun:
             words = self.projector(feature.to(self.backend.device))
         return {space: value[0].float().cpu().clone() for space, value in words.items()}
 
+    @cached_property
+    def work(self) -> str:
+        """Hash of what this run learns from; a checkpoint belongs to it."""
+        return work_hash(self)
+
     def save(self, path: Path) -> None:
         """Write everything needed to go on later, atomically, as safetensors."""
-        tensors = {f"projector.{key}": value for key, value in self.projector.state_dict().items()}
-        for index, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{key}": value for key, value in state.items()}
-        tensors["generator"] = self.generator.get_state()
-        metadata = {"format": CHECKPOINT_FORMAT, "step": str(self.step), "config": json.dumps(self.config.as_dict())}
-        save_tensors(path, {key: value.cpu().contiguous() for key, value in tensors.items()}, metadata)
+        save_checkpoint(self, path)
 
     def load(self, path: Path) -> None:
-        """Go on from a checkpoint made with the same settings (a larger `steps` is allowed)."""
-        tensors, metadata = read_tensors(path)
-        self._check_checkpoint(metadata, path)
-        self.projector.load_state_dict(_under(tensors, "projector."))
-        optimizer = self.optimizer.state_dict()
-        for index in optimizer["param_groups"][0]["params"]:
-            optimizer["state"][index] = _under(tensors, f"optimizer.{index}.")
-        self.optimizer.load_state_dict(optimizer)
-        self.generator.set_state(tensors["generator"])
-        self.step = int(metadata["step"])
-
-    def _check_checkpoint(self, metadata: dict[str, str], path: Path) -> None:
-        if metadata.get("format") != CHECKPOINT_FORMAT:
-            raise StableIdentityError(
-                f"{path} is not a training checkpoint: its format is {metadata.get('format')!r}, "
-                f"needed {CHECKPOINT_FORMAT!r}."
-            )
-        then: dict[str, Any] = json.loads(metadata["config"])
-        now = self.config.as_dict()
-        differing = [key for key in now if key != "steps" and then.get(key) != now[key]]
-        if differing:
-            changes = ", ".join(f"{key} {then.get(key)!r} -> {now[key]!r}" for key in differing)
-            raise StableIdentityError(f"{path} was made with other settings: {changes}. Use the same, or start anew.")
+        """Go on from a checkpoint of the same photos, model, names and settings (a larger `steps` is allowed)."""
+        load_checkpoint(self, path)
 
     def _train_step(self) -> StepReport:
         batch = draw_batch(self.backend, self.faces, self.config, self.generator)
@@ -249,7 +225,3 @@ def _feature(face: Face, mirrored: bool) -> Tensor:  # [F]
 
 def _index(count: int, generator: torch.Generator) -> int:
     return 0 if count == 1 else int(torch.randint(count, (), generator=generator).item())
-
-
-def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

@@ -9,7 +9,7 @@ _PHRASES = (
     "a {medium} of a {}",
     "a rendering of a {}",
     "a cropped photo of the {}",
-    "the {medium} of a {}",
+    "the photo of a {}",
     "a {medium} of a clean {}",
     "a {medium} of a dirty {}",
     "a dark photo of the {}",

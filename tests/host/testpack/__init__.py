@@ -34,9 +34,7 @@ class TinyTrio(io.ComfyNode):
 class TinyControlNet(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
-        return io.Schema(
-            node_id="SITestTinyControlNet", category="test", inputs=[], outputs=[io.ControlNet.Output()]
-        )
+        return io.Schema(node_id="SITestTinyControlNet", category="test", inputs=[], outputs=[io.ControlNet.Output()])
 
     @classmethod
     def execute(cls) -> io.NodeOutput:

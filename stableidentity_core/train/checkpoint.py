@@ -1,0 +1,81 @@
+"""A training's state on disk, and going on from it only with the work it was made for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from ..atomic import read_tensors, save_tensors
+from ..errors import DamagedFileError, StableIdentityError
+from ..fingerprint import fingerprint_tensors
+
+if TYPE_CHECKING:
+    from .loop import TrainingRun
+
+FORMAT = "stableidentity-checkpoint-2"
+
+
+def save_checkpoint(run: TrainingRun, path: Path) -> None:
+    """Write projector, optimiser, random state and step count, atomically, as safetensors."""
+    tensors = {f"projector.{key}": value for key, value in run.projector.state_dict().items()}
+    for index, state in run.optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{key}": value for key, value in state.items()}
+    tensors["generator"] = run.generator.get_state()
+    config = json.dumps(run.config.as_dict())
+    save_tensors(path, tensors, {"format": FORMAT, "step": str(run.step), "config": config, "work": run.work})
+
+
+def load_checkpoint(run: TrainingRun, path: Path) -> None:
+    """Bring a run to the state of a checkpoint of the same photos, model, names and settings.
+
+    Raises:
+        StableIdentityError: not such a checkpoint; the run is as before.
+    """
+    tensors, metadata = read_tensors(path)
+    _check(run, metadata, path)
+    try:
+        run.projector.load_state_dict(_under(tensors, "projector."))
+        optimizer = run.optimizer.state_dict()
+        for index in optimizer["param_groups"][0]["params"]:
+            optimizer["state"][index] = _under(tensors, f"optimizer.{index}.")
+        run.optimizer.load_state_dict(optimizer)
+        run.generator.set_state(tensors["generator"])
+    except (KeyError, RuntimeError) as error:
+        raise DamagedFileError(f"{path} lacks parts of a checkpoint: {error}. Start anew.") from error
+    run.step = int(metadata["step"])
+
+
+def _check(run: TrainingRun, metadata: dict[str, str], path: Path) -> None:
+    if metadata.get("format") != FORMAT:
+        raise StableIdentityError(
+            f"{path} is not a training checkpoint: its format is {metadata.get('format')!r}, needed {FORMAT!r}."
+        )
+    then: dict[str, Any] = json.loads(metadata["config"])
+    now = run.config.as_dict()
+    differing = [key for key in now if key != "steps" and then.get(key) != now[key]]
+    if differing:
+        changes = ", ".join(f"{key} {then.get(key)!r} -> {now[key]!r}" for key in differing)
+        raise StableIdentityError(f"{path} was made with other settings: {changes}. Use the same, or start anew.")
+    if int(metadata["step"]) > run.config.steps:
+        raise StableIdentityError(
+            f"{path} is of step {metadata['step']}, {run.config.steps} are asked for. Ask for more, or start anew."
+        )
+    if metadata.get("work") != run.work:
+        raise StableIdentityError(
+            f"{path} is of another photo, model, face encoder or list of names. Choose another file, or start anew."
+        )
+
+
+def work_hash(run: TrainingRun) -> str:
+    """Hash of what is learned from: photos, model, and the projector's fixed values (the names' statistics)."""
+    parts = [face.fingerprint for face in run.faces]
+    parts += [run.backend.fingerprint(), fingerprint_tensors(run.projector.named_buffers(), samples=1 << 24)]
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:32]
+
+
+def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
