@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..stableidentity_core.atomic import safe_file_name
+from ..stableidentity_core.files import safe_file_name
 from ..stableidentity_core.identity import load_identity, normalize_trigger
 from ..stableidentity_core.identity.save import IfExists, save_under_name
 from ..stableidentity_core.learn import project

@@ -13,8 +13,8 @@ from typing import Any
 from torch import Tensor
 
 from . import __version__
-from .atomic import read_tensors, save_tensors
 from .face.portrait import Face
+from .files import read_tensors, save_tensors
 from .fingerprint import fingerprint_tensors
 from .identity.types import Identity
 from .words.names import NameSpace

@@ -12,8 +12,8 @@ import torch
 from comfy import model_management
 from torch import Tensor
 
-from ...stableidentity_core.atomic import save_tensors
 from ...stableidentity_core.errors import StableIdentityError, WrongModelError
+from ...stableidentity_core.files import save_tensors
 from ...stableidentity_core.identity import Identity
 from ...stableidentity_core.identity.prompt import check_triggers, find_triggers, replace_triggers
 from ...stableidentity_core.words.place import PromptRows, TextSpace

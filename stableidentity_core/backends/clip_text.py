@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
@@ -24,20 +25,22 @@ class ClipText:
     """One CLIP text encoder with its tokenizer, as one text space."""
 
     def __init__(self, name: str, tokenizer: CLIPTokenizer, model: CLIPTextModel):
-        self.tokenizer = tokenizer
+        self.tokenizer: Any = tokenizer  # its special tokens are typed as anything
         self.model = model.eval().requires_grad_(False)
         self.space = TextSpace(
             name=name,
             width=model.config.hidden_size,
-            start=tokenizer.bos_token_id,
-            end=tokenizer.eos_token_id,
-            pad=tokenizer.pad_token_id,
+            start=self.tokenizer.bos_token_id,
+            end=self.tokenizer.eos_token_id,
+            pad=self.tokenizer.pad_token_id,
             length=model.config.max_position_embeddings,
         )
 
     @property
-    def _embedding(self) -> nn.Module:
-        return self.model.get_input_embeddings()
+    def _embedding(self) -> nn.Embedding:
+        embedding = self.model.get_input_embeddings()
+        assert isinstance(embedding, nn.Embedding)  # CLIP has no other kind
+        return embedding
 
     def tokenize(self, text: str) -> list[int]:
         return self.tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -54,7 +57,10 @@ class ClipText:
 
 @contextmanager
 def _words_placed(embedding: nn.Module, words: Tensor, positions: Tensor) -> Iterator[None]:
-    hook = embedding.register_forward_hook(lambda _module, _args, output: place_words(output, words, positions))
+    def place(_module: nn.Module, _args: tuple, output: Tensor) -> Tensor:
+        return place_words(output, words, positions)
+
+    hook = embedding.register_forward_hook(place)
     try:
         yield
     finally:

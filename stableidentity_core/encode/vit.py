@@ -14,8 +14,8 @@ import torchvision.transforms.v2.functional as TF
 from torch import Tensor
 from transformers import ViTConfig, ViTModel
 
-from ..atomic import read_pickled_tensors, read_tensors
 from ..errors import MissingFileError, StableIdentityError
+from ..files import read_pickled_tensors, read_tensors
 from ..fingerprint import fingerprint_tensors
 
 REPOSITORY = "jayanta/vit-base-patch16-224-in21k-face-recognition"
@@ -48,7 +48,7 @@ class FaceViT:
         side = portraits.shape[-1]
         left, top, right, bottom = (round(edge * side) for edge in FACE_BOX)
         faces = portraits[..., top:bottom, left:right]
-        target = self.model.config.image_size
+        target = int(self.model.config.image_size)
         return TF.resize(faces, [target, target], antialias=True) * 2 - 1
 
     def __call__(self, portraits: Tensor, mirrored: bool = False) -> Tensor:
@@ -144,9 +144,10 @@ def _config(path: Path, state: Mapping[str, Tensor]) -> ViTConfig:
 def _build(config: ViTConfig, state: dict[str, Tensor], path: Path) -> ViTModel:
     """Through transformers' own loader, which knows the key names of all its versions."""
     try:
-        model, report = ViTModel.from_pretrained(
+        loaded: Any = ViTModel.from_pretrained(
             None, config=config, state_dict=dict(state), add_pooling_layer=False, output_loading_info=True
         )
+        model, report = loaded
     except (RuntimeError, ValueError) as error:  # shapes that do not fit config.json, or heads that do not fit a width
         width = state["embeddings.cls_token"].shape[-1]
         raise StableIdentityError(

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..atomic import read_pickled_tensors, read_tensors, save_tensors
 from ..errors import IdentityFileError, MissingFileError, StableIdentityError
+from ..files import read_pickled_tensors, read_tensors, save_tensors
 from .prompt import normalize_trigger
 from .types import Identity
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
-from ..atomic import safe_file_name
 from ..errors import StableIdentityError
+from ..files import safe_file_name
 from .file import SUFFIXES, load_identity, save_identity
 from .types import Identity
 

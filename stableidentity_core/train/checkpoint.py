@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from ..atomic import read_tensors, save_tensors
 from ..errors import DamagedFileError, StableIdentityError
+from ..files import read_tensors, save_tensors
 from ..fingerprint import fingerprint_tensors
 
 if TYPE_CHECKING:

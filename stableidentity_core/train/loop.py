@@ -14,6 +14,7 @@ from ..backends.protocol import Conditioning, DiffusionBackend
 from ..errors import StableIdentityError, TrainingError
 from ..face.portrait import Face
 from ..words.place import prompt_rows
+from ..words.projector import StableIdentityProjector
 from .augment import View, augment
 from .checkpoint import load_checkpoint, save_checkpoint, work_hash
 from .config import TrainConfig
@@ -51,7 +52,9 @@ class TrainingRun:
         config: settings; the projector's own settings are taken as they are.
     """
 
-    def __init__(self, backend: DiffusionBackend, faces: list[Face], projector: nn.Module, config: TrainConfig):
+    def __init__(
+        self, backend: DiffusionBackend, faces: list[Face], projector: StableIdentityProjector, config: TrainConfig
+    ):
         if not faces or any(face.feature is None for face in faces):
             raise StableIdentityError("Training needs at least one face, each with its feature (Encode Face).")
         self.backend = backend

@@ -91,9 +91,9 @@ def test_no_module_imports_itself_by_way_of_others(imports):
     [
         ("face", {"errors", "fingerprint", "shapes"}),
         ("words", {"errors", "shapes"}),
-        ("identity", {"atomic", "errors", "fingerprint", "shapes"}),
-        ("encode", {"atomic", "errors", "face", "fingerprint"}),
-        ("train", {"atomic", "backends", "errors", "face", "fingerprint", "shapes", "words"}),
+        ("identity", {"files", "errors", "fingerprint", "shapes"}),
+        ("encode", {"files", "errors", "face", "fingerprint"}),
+        ("train", {"files", "backends", "errors", "face", "fingerprint", "shapes", "words"}),
         ("backends", {"errors", "fingerprint", "words"}),
     ],
 )

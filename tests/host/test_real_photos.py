@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from host.prompts import learn
 from host.world import World
 from stableidentity_core.identity import load_identity

@@ -7,10 +7,11 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from host.prompts import Json, node
 from host.server import ROOT
 from host.world import World
-from PIL import Image
 
 SMALLER = {
     "StableIdentityTrain": {"steps": 3, "resolution": 64},

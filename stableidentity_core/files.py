@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, under names that stay in their folder."""
+"""Files: written whole or not at all, read without running code, under names that stay in their folder."""
 
 from __future__ import annotations
 

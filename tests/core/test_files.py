@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from core.make import some_identity
-from stableidentity_core.atomic import write_atomically
 from stableidentity_core.errors import StableIdentityError
+from stableidentity_core.files import write_atomically
 from stableidentity_core.identity import save_identity
 
 ROOT = Path(__file__).resolve().parents[2]
