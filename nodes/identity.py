@@ -14,6 +14,26 @@ from .types import CATEGORY, TRIGGER_TOOLTIP, FaceType, IdentityType, NameSpaceT
 IF_EXISTS = [choice.value for choice in IfExists]
 
 
+class _Saves:
+    """Tells a folder changed by others from one changed by our own saving, after which nothing need run again."""
+
+    def __init__(self) -> None:
+        self.asked: dict[str, str] = {}
+        self.left: dict[str, tuple[str, str]] = {}  # name: (state that was asked about, state after saving)
+
+    def fingerprint(self, name: str) -> str:
+        state = paths.folder_state(name)
+        asked, after = self.left.get(name, ("", ""))
+        self.asked[name] = asked if state == after else state
+        return self.asked[name]
+
+    def note(self, name: str) -> None:
+        self.left[name] = (self.asked.get(name, ""), paths.folder_state(name))
+
+
+_saves = _Saves()
+
+
 class Project(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -76,11 +96,12 @@ class SaveIdentity(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, name="", **_widgets) -> str:
-        return paths.folder_state(name or "")  # None when it comes by a link
+        return _saves.fingerprint(name or "")  # None when it comes by a link
 
     @classmethod
     def execute(cls, identity, name, if_exists) -> io.NodeOutput:
         path = save_under_name(identity, paths.embeddings_folder(), name, IfExists(if_exists))
+        _saves.note(name)
         prompt = f"embedding:{path.stem}"
         return io.NodeOutput(prompt, ui={"text": [f"{path.name}: type {prompt} in a prompt"]})
 
@@ -111,7 +132,9 @@ class LoadIdentity(io.ComfyNode):
         return fits(normalize_trigger, trigger, needed=False)
 
     @classmethod
-    def fingerprint_inputs(cls, name, trigger) -> str:
+    def fingerprint_inputs(cls, name=None, trigger=None) -> str:
+        if name is None:
+            return ""  # it comes by a link, whose change the host sees
         return f"{paths.file_state(paths.embedding_path(name))} {trigger}"
 
     @classmethod

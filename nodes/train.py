@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, get_args
 
 from comfy_api.latest import io
@@ -66,7 +67,7 @@ class Train(io.ComfyNode):
             category=CATEGORY,
             description="Learns a person from one photo as two words of the text encoder (arXiv 2401.15975). "
             "The model is not changed. The same work queued again is not repeated.",
-            inputs=[*_sources(), *_paper_settings(), *_deviations(), *_conduct()],
+            inputs=[*_sources(), *_main_settings(), *_further_settings()],
             outputs=[
                 IdentityType.Output(
                     display_name="identity", tooltip="The person's words, for Save and Apply Identity."
@@ -79,6 +80,10 @@ class Train(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, trigger: str | None = None) -> bool | str:
         return fits(normalize_trigger, trigger)
+
+    @classmethod
+    def fingerprint_inputs(cls, force_retrain=False, **_others) -> int:
+        return time.time_ns() if force_retrain else 0  # or the host would take its cached result
 
     @classmethod
     def execute(
@@ -136,7 +141,7 @@ def _sources() -> list[io.Input]:
     ]
 
 
-def _paper_settings() -> list[io.Input]:
+def _main_settings() -> list[io.Input]:
     return [
         io.Int.Input("steps", default=PAPER.steps, min=1, max=100_000, tooltip="Training steps (paper: 450)."),
         io.Float.Input(
@@ -153,32 +158,8 @@ def _paper_settings() -> list[io.Input]:
             default=0,
             min=0,
             max=0xFFFFFFFFFFFFFFFF,
-            control_after_generate="fixed",  # a new seed at each queueing would train each time
+            control_after_generate=False,  # a new seed at each queueing would train each time
             tooltip="Decides the start and every draw: the same seed gives the same words.",
-        ),
-        advanced(
-            io.Int.Input("batch_size", default=PAPER.batch_size, min=1, max=64, tooltip="Views a step (paper: 1).")
-        ),
-        advanced(
-            io.Int.Input(
-                "resolution",
-                default=PAPER.resolution,
-                min=64,
-                max=2048,
-                step=8,
-                tooltip="Side of the training picture: what the model was made for, 512 for SD2.1-base.",
-            )
-        ),
-        advanced(
-            io.Float.Input(
-                "alpha",
-                default=PAPER.alpha,
-                min=0.0,
-                max=1.0,
-                step=0.05,
-                tooltip="Share of the schedule from which the noise loss is taken; below it the reconstruction loss "
-                "(paper: 0.6).",
-            )
         ),
         io.Float.Input(
             "hair_weight",
@@ -186,47 +167,57 @@ def _paper_settings() -> list[io.Input]:
             min=0.0,
             max=10.0,
             step=0.05,
-            tooltip="Weight of the hair beside the face (paper: 0.1). Higher keeps the haircut more.",
+            tooltip="Weight of the hair beside the face (paper: 0.1). Higher keeps the haircut more; without a hair "
+            "mask it does nothing.",
         ),
-    ]
-
-
-def _deviations() -> list[io.Input]:
-    return [
-        advanced(
-            io.Combo.Input(
-                "normalization",
-                options=list(get_args(Normalization)),
-                default=PAPER.normalization,
-                tooltip="per_word: the paper's Eq. 4. joint_affine: what the published code does. none: no AdaIN.",
-            )
-        ),
-        advanced(
-            io.Combo.Input(
-                "reconstruction_latents",
-                options=list(get_args(ReconstructionLatents)),
-                default=PAPER.reconstruction_latents,
-                tooltip="unscaled: as the published code, the reconstruction weighs 30 times more. "
-                "scaled: on SD's latents.",
-            )
-        ),
-        advanced(
-            io.Combo.Input(
-                "loss_area",
-                options=list(get_args(LossArea)),
-                default=PAPER.loss_area,
-                tooltip="canvas: means over the whole picture, as published. mask: over the face only.",
-            )
-        ),
-    ]
-
-
-def _conduct() -> list[io.Input]:
-    return [
         io.Int.Input(
             "preview_every", default=10, min=0, max=1000, tooltip="Steps between preview pictures; 0 for none."
         ),
         io.Boolean.Input(
-            "force_retrain", default=False, tooltip="Train again even when the same work was done before."
+            "force_retrain", default=False, tooltip="Train at every queueing, even when the same work was done before."
         ),
     ]
+
+
+def _further_settings() -> list[io.Input]:
+    """In the order of their widgets, which saved workflows rely on: new ones go to the end."""
+    settings = [
+        io.Int.Input("batch_size", default=PAPER.batch_size, min=1, max=64, tooltip="Views a step (paper: 1)."),
+        io.Int.Input(
+            "resolution",
+            default=PAPER.resolution,
+            min=64,
+            max=2048,
+            step=8,
+            tooltip="Side of the training picture: what the model was made for, 512 for SD2.1-base.",
+        ),
+        io.Float.Input(
+            "alpha",
+            default=PAPER.alpha,
+            min=0.0,
+            max=1.0,
+            step=0.05,
+            tooltip="Steps noisier than this share of the schedule learn the noise, the others the picture "
+            "(paper: 0.6).",
+        ),
+        io.Combo.Input(
+            "normalization",
+            options=list(get_args(Normalization)),
+            default=PAPER.normalization,
+            tooltip="per_word: the paper's Eq. 4. joint_affine: what the published code does. none: no AdaIN.",
+        ),
+        io.Combo.Input(
+            "reconstruction_latents",
+            options=list(get_args(ReconstructionLatents)),
+            default=PAPER.reconstruction_latents,
+            tooltip="unscaled: as the published code, the reconstruction weighs 30 times more. scaled: on SD's "
+            "latents.",
+        ),
+        io.Combo.Input(
+            "loss_area",
+            options=list(get_args(LossArea)),
+            default=PAPER.loss_area,
+            tooltip="canvas: means over the whole picture, as published. mask: over the face only.",
+        ),
+    ]
+    return [advanced(setting) for setting in settings]

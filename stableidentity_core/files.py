@@ -40,6 +40,11 @@ def write_atomically(path: Path, content: bytes) -> None:
         os.chmod(temporary, 0o644)  # mkstemp makes it private
         os.replace(temporary, path)
         temporary = None
+    except PermissionError as error:
+        raise StableIdentityError(
+            f"{path} could not be written: {error.strerror}. The folder is read-only or the file is in use; choose "
+            "another name or folder. Nothing was changed."
+        ) from error
     except OSError as error:
         raise StableIdentityError(
             f"{path} ({len(content):,} bytes) could not be written: {error.strerror or error}. "
@@ -64,7 +69,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118, no dict
+            # Copies: the library's tensors are views of the file, which Windows then will not let anyone replace.
+            return {key: file.get_tensor(key).clone() for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
         size = f"{path.stat().st_size:,} bytes" if path.is_file() else "no file"
         raise DamagedFileError(f"{path} ({size}) is not a whole safetensors file: {error}. Copy it again.") from error

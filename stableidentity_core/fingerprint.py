@@ -8,7 +8,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-SAMPLES = 4096
+SAMPLES = 4096  # of each tensor of a model
+WHOLE = 1 << 62  # every value, for anything smaller
 
 
 def fingerprint_tensors(tensors: Iterable[tuple[str, Tensor]], samples: int = SAMPLES) -> str:

@@ -11,17 +11,24 @@ from .errors import StableIdentityError
 WIDTH, HEIGHT, DPI = 768, 384, 96
 
 
+def require_matplotlib() -> None:
+    """Raise a StableIdentityError when matplotlib cannot be imported; asked before work that ends in a plot."""
+    try:
+        import matplotlib.backends.backend_agg  # noqa: F401
+    except ImportError as error:
+        raise StableIdentityError("The loss curve needs matplotlib. Run: pip install matplotlib") from error
+
+
 def loss_curve(losses: Tensor, title: str = "") -> Tensor:
     """Losses [N] of N steps -> picture [H, W, 3] in 0..1, with each step and the running median.
 
     Single losses jump over three orders of magnitude with the drawn timestep, hence the logarithmic
     axis and the median.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise StableIdentityError("The loss curve needs matplotlib. Run: pip install matplotlib") from error
+    require_matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(WIDTH / DPI, HEIGHT / DPI), dpi=DPI, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_subplot()

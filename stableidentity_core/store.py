@@ -12,15 +12,15 @@ from typing import Any
 
 from torch import Tensor
 
-from . import __version__
 from .face.portrait import Face
 from .files import read_tensors, save_tensors
-from .fingerprint import fingerprint_tensors
+from .fingerprint import WHOLE, fingerprint_tensors
 from .identity.types import Identity
 from .words.names import NameSpace
 from .words.projector import TrainedProjector
 
 FORMAT = "stableidentity-result-1"
+REVISION = 1  # raise it when the same settings come to give other words
 log = logging.getLogger(__name__)
 
 
@@ -37,10 +37,10 @@ def work_key(faces: list[Face], name_spaces: list[NameSpace], model: str, settin
     """Hash of everything that decides the result of a training."""
     parts = {
         "faces": [face.fingerprint for face in faces],
-        "names": [fingerprint_tensors([(ns.space, ns.embeddings)], samples=1 << 24) for ns in name_spaces],
+        "names": [fingerprint_tensors([(ns.space, ns.embeddings)], samples=WHOLE) for ns in name_spaces],
         "model": model,
         "settings": dict(settings),
-        "version": __version__,
+        "revision": REVISION,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 

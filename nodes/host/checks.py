@@ -29,6 +29,7 @@ def check_trio(model: Any, text: HostText, vae: Any) -> Prediction:
     _check_unet(model, unet)
     _check_width(model, text)
     _check_vae(model, vae)
+    _check_patches(model)
     check_weights(unet, "MODEL")
     check_weights(text.encoder, "CLIP")
     return prediction_type(model)
@@ -97,6 +98,18 @@ def _check_unet(model: Any, unet: Any) -> None:
         raise WrongModelError(
             f"MODEL takes {channels} input channels (inpainting, depth and edit models take more than "
             f"{model.model.latent_format.latent_channels}), needed {model.model.latent_format.latent_channels}. {LOAD}."
+        )
+
+
+def _check_patches(model: Any) -> None:
+    """Raise for what other nodes have hung into the attention, which training would leave out."""
+    options = model.model_options.get("transformer_options", {})
+    hung = options.get("patches", {}) | options.get("patches_replace", {})
+    found = sorted(name for name, patches in hung.items() if patches)
+    if found:
+        raise WrongModelError(
+            f"MODEL carries patches of other nodes ({', '.join(found)}: such as FreeU, PAG or IP-Adapter), which "
+            "training would leave out. Connect MODEL to the training from before those nodes; LoRAs may stay."
         )
 
 

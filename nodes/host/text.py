@@ -69,8 +69,8 @@ class HostText:
             rows = self._embedding(ids.to(device), out_dtype=torch.float32)
         return rows.float().cpu().clone()
 
-    def encode(self, rows: PromptRows, words: Tensor, device: torch.device) -> Tensor:
-        """Prompts with words [B, N, D] -> conditioning [B, L, D], as CLIPTextEncode gives it."""
+    def encode(self, rows: PromptRows, words: Tensor) -> Tensor:
+        """Prompts with words [B, N, D] -> conditioning [B, L, D] as CLIPTextEncode gives it, on the CLIP's device."""
         tokens = [
             _with_words(ids, places, own)
             for ids, places, own in zip(rows.token_ids.tolist(), rows.positions.tolist(), words, strict=True)
@@ -79,7 +79,7 @@ class HostText:
         encoder.reset_clip_options()
         if self.clip.layer_idx is not None:
             encoder.set_clip_options({"layer": self.clip.layer_idx})
-        encoder.set_clip_options({"execution_device": device})
+        encoder.set_clip_options({"execution_device": self.clip.patcher.load_device})
         try:
             return self.encoder.encode(tokens)[0]
         finally:
@@ -142,7 +142,7 @@ class IdentityTokenizer:
         name = f"si-{identity.content_hash}"
         path = self.folder / f"{name}.safetensors"
         if not path.is_file():
-            save_tensors(path, {self.space: identity.words[self.space]}, {})
+            save_tensors(path, identity.words, {})
         return name
 
 

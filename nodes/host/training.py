@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import torch
@@ -14,16 +15,18 @@ from ...stableidentity_core.errors import StableIdentityError
 from ...stableidentity_core.face import Face
 from ...stableidentity_core.identity import Identity, normalize_trigger
 from ...stableidentity_core.learn import check_spaces, learn_identity, make_projector
-from ...stableidentity_core.plots import loss_curve
+from ...stableidentity_core.plots import loss_curve, require_matplotlib
 from ...stableidentity_core.store import ResultStore, TrainResult, work_key
 from ...stableidentity_core.train import TrainConfig, TrainingRun
-from ...stableidentity_core.train.check import check_gradient
+from ...stableidentity_core.train.check import check_directions, check_gradient, gradient_direction
 from ...stableidentity_core.words import NameSpace, TrainedProjector, build_name_space
 from . import paths
-from .backend import comfy_backend, model_fingerprint, vae_fingerprint
+from .backend import ComfyBackend, comfy_backend
 from .checks import check_trio
+from .fingerprint import model_fingerprint, vae_fingerprint
 from .progress import progress
 from .text import HostText
+from .weights import GB
 
 log = logging.getLogger(__name__)
 
@@ -52,15 +55,16 @@ def train_in_host(
         The identity, the projector and the loss curve [1, H, W, 3].
     """
     trigger = normalize_trigger(trigger)
+    require_matplotlib()
     check_trio(model, HostText(clip), vae)
     name_spaces = [name_space or host_name_space(clip)]
     store = ResultStore(paths.results_folder())
-    models = f"{model_fingerprint(model, clip)} {vae_fingerprint(vae)}"
-    key = work_key(faces, name_spaces, models, config.as_dict())
+    fingerprint = model_fingerprint(model, clip)
+    key = work_key(faces, name_spaces, f"{fingerprint} {vae_fingerprint(vae)}", config.as_dict())
     result = None if force else store.get(key)
     origin = "stored"
     if result is None:
-        result = _train(model, clip, vae, faces, name_spaces, trigger, config, preview_every)
+        result = _train(model, clip, vae, faces, name_spaces, trigger, config, preview_every, fingerprint)
         origin = "trained" if _kept(store, key, result) else "trained, not kept: see the log"
     else:
         log.info("StableIdentity: this training was done before; its result is taken from %s", store.path(key))
@@ -87,27 +91,52 @@ def _train(
     trigger: str,
     config: TrainConfig,
     preview_every: int,
+    fingerprint: str,
 ) -> TrainResult:
-    out_of_memory = None
+    needed = 0
     try:
-        with comfy_backend(model, clip, vae) as backend:
+        with comfy_backend(
+            model, clip, vae, resolution=config.resolution, batch_size=config.batch_size, fingerprint=fingerprint
+        ) as backend:
+            needed = backend.memory
             check_spaces(backend, name_spaces)
-            check_gradient(backend, compare=backend.dtype == torch.float32)
+            _check_gradient(backend)
             faces, name_spaces = _outside_inference_mode(faces, name_spaces)
             run = TrainingRun(backend, faces, make_projector(faces, name_spaces, config), config)
             return learn_identity(run, name_spaces, trigger, progress(model, config.steps, preview_every))
-    except model_management.OOM_EXCEPTION as error:
-        out_of_memory = str(error)
+    except Exception as error:
+        if isinstance(error, StableIdentityError) or not _is_out_of_memory(error):
+            raise
+        said = str(error)
+    finally:
+        model_management.soft_empty_cache()
     # Raised out here because the traceback of the caught error would hold on to the tensors.
     raise StableIdentityError(
         f"The device ran out of memory during training at {config.resolution}x{config.resolution}, batch "
-        f"{config.batch_size} ({out_of_memory}). Close other programs on it, or lower resolution or batch size."
+        f"{config.batch_size}, which takes about {needed / GB:.1f} GB beside the model ({said}). Close other programs "
+        "on the device, free its models in ComfyUI, or lower resolution or batch size."
     )
+
+
+def _check_gradient(backend: ComfyBackend) -> None:
+    """By finite difference in fp32; in 16 bits against the gradient of fp32, where the host can compute it."""
+    exact = backend.dtype == torch.float32
+    check_gradient(backend, compare=exact)
+    if not exact and backend.casts:
+        rough = gradient_direction(backend)
+        with backend.computing_in(torch.float32):
+            check_directions(rough, gradient_direction(backend))
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Newest hosts know more kinds than one exception type."""
+    if hasattr(model_management, "is_oom"):
+        return model_management.is_oom(error)
+    return isinstance(error, torch.cuda.OutOfMemoryError)
 
 
 def _outside_inference_mode(faces: list[Face], name_spaces: list[NameSpace]) -> tuple[list[Face], list[NameSpace]]:
     """Copies without inference tensors, which could not be saved for a backward pass."""
-    from dataclasses import fields, is_dataclass, replace
 
     def copied(value: Any) -> Any:
         if isinstance(value, Tensor):

@@ -7,16 +7,18 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torchvision.transforms.v2.functional as TF
 from torch import Tensor
-from transformers import ViTConfig, ViTModel
 
 from ..errors import MissingFileError, StableIdentityError
 from ..files import read_pickled_tensors, read_tensors
 from ..fingerprint import fingerprint_tensors
+
+if TYPE_CHECKING:
+    from transformers import ViTConfig, ViTModel
 
 REPOSITORY = "jayanta/vit-base-patch16-224-in21k-face-recognition"
 LICENCE = "Apache-2.0 (as tagged by its author; training photos not stated)"
@@ -110,6 +112,8 @@ def _vit_state(weights: Any, path: Path) -> dict[str, Tensor]:
 
 
 def _config(path: Path, state: Mapping[str, Tensor]) -> ViTConfig:
+    from transformers import ViTConfig
+
     if path.is_file():
         try:
             known = json.loads(path.read_text("utf-8"))
@@ -143,6 +147,8 @@ def _config(path: Path, state: Mapping[str, Tensor]) -> ViTConfig:
 
 def _build(config: ViTConfig, state: dict[str, Tensor], path: Path) -> ViTModel:
     """Through transformers' own loader, which knows the key names of all its versions."""
+    from transformers import ViTModel
+
     try:
         loaded: Any = ViTModel.from_pretrained(
             None, config=config, state_dict=dict(state), add_pooling_layer=False, output_loading_info=True

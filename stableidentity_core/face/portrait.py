@@ -10,7 +10,7 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 
 from ..errors import StableIdentityError
-from ..fingerprint import fingerprint_tensors
+from ..fingerprint import WHOLE, fingerprint_tensors
 from ..shapes import check_shape
 
 SIZE = 512
@@ -54,7 +54,7 @@ class Face:
         parts = {"image": self.image, "face": self.face_mask, "hair": self.hair_mask}
         if self.feature is not None:
             parts |= {f"feature {self.feature.encoder}": torch.stack([self.feature.plain, self.feature.mirrored])}
-        return fingerprint_tensors(parts.items(), samples=1 << 26)
+        return fingerprint_tensors(parts.items(), samples=WHOLE)
 
     def with_feature(self, feature: FaceFeature) -> Face:
         return replace(self, feature=feature)

@@ -31,10 +31,10 @@ def save_under_name(identity: Identity, folder: Path, name: str, if_exists: IfEx
     """
     name = safe_file_name(name.removesuffix(".safetensors"))
     for path in _candidates(folder, name):
+        if _same(path, identity):
+            return path
         if if_exists is IfExists.REPLACE or not _taken(path):
             save_identity(identity, path)
-            return path
-        if _same(path, identity):
             return path
         if if_exists is IfExists.STOP:
             there = next(file for file in _same_name(path) if file.exists())

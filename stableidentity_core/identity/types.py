@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor
 
 from ..errors import StableIdentityError
-from ..fingerprint import fingerprint_tensors
+from ..fingerprint import WHOLE, fingerprint_tensors
 from ..shapes import check_shape
 from .prompt import normalize_trigger
 
@@ -33,7 +33,7 @@ class Identity:
     @property
     def content_hash(self) -> str:
         """Hash of the words alone."""
-        return fingerprint_tensors(self.words.items())
+        return fingerprint_tensors(self.words.items(), samples=WHOLE)
 
     def renamed(self, trigger: str) -> Identity:
         return replace(self, trigger=trigger)

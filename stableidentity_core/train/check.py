@@ -7,11 +7,16 @@ from torch import Tensor
 
 from ..backends.protocol import DiffusionBackend
 from ..errors import TrainingError
-from ..words.place import PromptRows, prompt_rows
+from ..words.place import prompt_rows
 
-STEP = 1e-2  # of the words' norm
-TOLERANCE = 0.25
+STEP = 1e-2  # of the words' norm: far above fp32's rounding, far below where the model bends
+TOLERANCE = 0.25  # 0.001 was measured with correct kernels, 0.4 with one wrong in some layers
+MIN_COSINE = 0.9
 LATENT_SIDE = 8
+ADVICE = (
+    "An attention kernel without a correct backward pass is the usual cause: start ComfyUI with "
+    "--use-pytorch-cross-attention."
+)
 
 
 def check_gradient(backend: DiffusionBackend, compare: bool) -> float:
@@ -26,49 +31,58 @@ def check_gradient(backend: DiffusionBackend, compare: bool) -> float:
     Raises:
         TrainingError: the gradient is missing, not finite, zero, or off by more than a quarter.
     """
-    rows = {
-        space.name: prompt_rows(["a photo of a {}"], space, lambda text, name=space.name: backend.tokenize(name, text))
-        for space in backend.text_spaces
-    }
-    words = {
-        space.name: backend.embed_tokens(space.name, _ids(backend, space.name))[None] for space in backend.text_spaces
-    }
-    words = {name: value.to(backend.device).clone().requires_grad_(True) for name, value in words.items()}
-    probe = _Probe(backend, rows)
-    gradients = torch.autograd.grad(probe(words), list(words.values()), allow_unused=True)
-    norm = _norm(gradients)
-    if norm is not None and not norm < float("inf"):  # also when it is NaN
-        raise TrainingError(
-            f"The gradient at the words is {norm} before the first step: the model's numbers are not finite. Load "
-            "MODEL and CLIP in bf16 or fp32 (fp16 may overflow). If they are, the file is damaged: download it again."
-        )
-    if not norm:
-        raise TrainingError(
-            f"The gradient at the words is {'missing' if norm is None else norm} before the first step. Something in "
-            "the model blocks it: remove nodes that replace its attention (sage, flash), or use bf16 or fp32 weights."
-        )
+    probe = _Probe(backend)
+    gradients, norm = probe.gradients()
     if not compare:
         return 0.0
-    deviation = _deviation(probe, words, gradients, norm)
+    deviation = _deviation(probe, gradients, norm)
     if deviation > TOLERANCE:
         raise TrainingError(
             f"The gradient at the words differs by {deviation:.0%} from what the model does (allowed {TOLERANCE:.0%}). "
-            "An attention kernel without a correct backward pass is the usual cause: start ComfyUI with "
-            "--use-pytorch-cross-attention."
+            f"{ADVICE}"
         )
     return deviation
 
 
-class _Probe:
-    """A fixed linear reading of the model's output, as a function of the words."""
+def gradient_direction(backend: DiffusionBackend) -> Tensor:
+    """The gradient of `check_gradient`, flat and of length one; raises as it does."""
+    gradients, norm = _Probe(backend).gradients()
+    return torch.cat([gradient.flatten() for gradient in gradients]) / norm
 
-    def __init__(self, backend: DiffusionBackend, rows: dict[str, PromptRows]):
+
+def check_directions(rough: Tensor, exact: Tensor) -> float:
+    """Hold the gradient of a 16-bit computation against that of an fp32 one; returns their cosine.
+
+    Raises:
+        TrainingError: the cosine is below 0.9 (0.9996 was measured for bf16).
+    """
+    cosine = (rough @ exact).item()
+    if cosine < MIN_COSINE:
+        raise TrainingError(
+            f"The gradient at the words points elsewhere in 16 bits than in fp32 (cosine {cosine:.2f}, needed "
+            f"{MIN_COSINE}). {ADVICE}"
+        )
+    return cosine
+
+
+class _Probe:
+    """A fixed linear reading of the model's output, as a function of a name's words."""
+
+    def __init__(self, backend: DiffusionBackend):
         generator = torch.Generator().manual_seed(0)
         side = LATENT_SIDE * backend.latent_factor
-        image = torch.rand(1, 3, side, side, generator=generator)
         self.backend = backend
-        self.rows = rows
-        self.z_t = backend.encode_image(image, generator)
+        self.rows = {
+            space.name: prompt_rows(
+                ["a photo of a {}"], space, lambda text, name=space.name: backend.tokenize(name, text)
+            )
+            for space in backend.text_spaces
+        }
+        self.words = {
+            name: backend.embed_tokens(name, _ids(backend, name))[None].to(backend.device).clone().requires_grad_(True)
+            for name in self.rows
+        }
+        self.z_t = backend.encode_image(torch.rand(1, 3, side, side, generator=generator), generator)
         self.reading = torch.randn(self.z_t.shape, generator=generator).to(self.z_t)
         self.timesteps = torch.tensor([len(backend.alphas_cumprod) // 2], device=self.z_t.device)
 
@@ -76,8 +90,27 @@ class _Probe:
         conditioning = self.backend.encode_text(self.rows, words)
         return (self.backend.predict(self.z_t, self.timesteps, conditioning) * self.reading).sum()
 
+    def gradients(self) -> tuple[tuple[Tensor, ...], float]:
+        """Gradients at the words and their norm; raises unless it is a number above zero."""
+        gradients = torch.autograd.grad(self(self.words), list(self.words.values()), allow_unused=True)
+        norm = _norm(gradients)
+        if norm is not None and not norm < float("inf"):  # also when it is NaN
+            raise TrainingError(
+                f"The gradient at the words is {norm} before the first step: the model's numbers are not finite. Load "
+                "MODEL and CLIP in bf16 or fp32 (fp16 may overflow). If they are, the file is damaged: download it "
+                "again."
+            )
+        if not norm:
+            raise TrainingError(
+                f"The gradient at the words is {'missing' if norm is None else norm} before the first step. Something "
+                "in the model blocks it: remove nodes that replace its attention (sage, flash), or use bf16 or fp32 "
+                "weights."
+            )
+        return gradients, norm
 
-def _deviation(probe: _Probe, words: dict[str, Tensor], gradients: tuple[Tensor, ...], norm: float) -> float:
+
+def _deviation(probe: _Probe, gradients: tuple[Tensor, ...], norm: float) -> float:
+    words = probe.words
     size = sum(value.detach().norm().item() for value in words.values())
     step = STEP * size / norm
     with torch.no_grad():

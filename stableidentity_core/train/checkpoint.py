@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..errors import DamagedFileError, StableIdentityError
 from ..files import read_tensors, save_tensors
-from ..fingerprint import fingerprint_tensors
+from ..fingerprint import WHOLE, fingerprint_tensors
 
 if TYPE_CHECKING:
     from .loop import TrainingRun
@@ -73,7 +73,7 @@ def _check(run: TrainingRun, metadata: dict[str, str], path: Path) -> None:
 def work_hash(run: TrainingRun) -> str:
     """Hash of what is learned from: photos, model, and the projector's fixed values (the names' statistics)."""
     parts = [face.fingerprint for face in run.faces]
-    parts += [run.backend.fingerprint(), fingerprint_tensors(run.projector.named_buffers(), samples=1 << 24)]
+    parts += [run.backend.fingerprint(), fingerprint_tensors(run.projector.named_buffers(), samples=WHOLE)]
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:32]
 
 

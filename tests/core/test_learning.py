@@ -78,7 +78,8 @@ def test_the_paper_is_followed(learned):
 def test_held_out_loss_falls_and_by_more_than_random_steps_of_the_same_length(learned, seed):
     start = learned.loss(learned.before, seed)
     gain = 1 - learned.loss(learned.after, seed) / start
-    assert gain > 0.004
+
+    assert gain > 0.08
     length = (learned.after - learned.before).norm()
     for i in range(3):
         step = torch.randn(learned.before.shape, generator=rng(i))
@@ -89,7 +90,7 @@ def test_held_out_loss_falls_and_by_more_than_random_steps_of_the_same_length(le
 def test_the_header_notes_the_same_fall(learned):
     header = learned.result.identity.header
     before, after = float(header["held_out_loss_before"]), float(header["held_out_loss_after"])
-    assert after < 0.996 * before
+    assert after < 0.92 * before
 
 
 def within_range(words: torch.Tensor, names: NameSpace) -> bool:
@@ -101,9 +102,3 @@ def within_range(words: torch.Tensor, names: NameSpace) -> bool:
 def test_words_stay_inside_the_range_of_the_names(learned):
     assert within_range(learned.after, learned.names)
     assert not torch.equal(learned.after, learned.before)
-
-
-def test_without_adain_they_would_not(learned):
-    config = TrainConfig(resolution=64, normalization="none")
-    run = TrainingRun(learned.backend, [learned.face], make_projector([learned.face], [learned.names], config), config)
-    assert not within_range(run.words()["clip_h"], learned.names)

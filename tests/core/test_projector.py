@@ -8,7 +8,7 @@ import torch
 
 from core.make import randn, rng, some_names
 from stableidentity_core.errors import StableIdentityError
-from stableidentity_core.words import StableIdentityProjector, TrainedProjector
+from stableidentity_core.words import NameSpace, StableIdentityProjector, TrainedProjector
 from stableidentity_core.words.projector import EqualLinear, SpaceProjector
 
 
@@ -38,7 +38,7 @@ def test_per_word_is_equation_4():
     names = some_names()
     for face in range(3):
         expected = eq4_by_loops(raw[face], names.mean.double().numpy(), names.std.double().numpy())
-        # LayerNorm adds 1e-5 to a variance of about 1; the rest is float32.
+        # float32 against float64, where dividing by small deviations loses digits.
         np.testing.assert_allclose(words[face], expected, rtol=1e-4, atol=1e-4)
 
 
@@ -47,18 +47,32 @@ def test_each_word_has_mean_0_and_deviation_1_in_units_of_the_names():
     with torch.no_grad():
         words = space_projector("per_word")(randn(5, 8))
     units = (words - names.mean) / names.std
-    # Dividing by small deviations loses digits; the variance is lowered by LayerNorm's 1e-5.
+    # Dividing by small deviations loses digits.
     assert units.mean(dim=-1).abs().max() < 1e-4
     assert (units.var(dim=-1, unbiased=False) - 1).abs().max() < 1e-3
 
 
 def test_joint_affine_starts_as_one_norm_over_both_words():
     names = some_names()
+    features = randn(5, 8)
     with torch.no_grad():
-        units = (space_projector("joint_affine")(randn(5, 8)) - names.mean) / names.std
+        projector = space_projector("joint_affine")
+        units = (projector(features) - names.mean) / names.std
+        variance = projector.mlp(features).var(dim=-1, unbiased=False)
     joint = units.flatten(1)
-    assert joint.mean(dim=-1).abs().max() < 1e-4 and (joint.var(dim=-1, unbiased=False) - 1).abs().max() < 1e-3
+    # The published norm adds 1e-5 to the variance, which shows at this width.
+    expected = variance / (variance + 1e-5)
+    assert joint.mean(dim=-1).abs().max() < 1e-4
+    assert (joint.var(dim=-1, unbiased=False) - expected).abs().max() < 1e-3
     assert units.mean(dim=-1).abs().max() > 1e-2, "the words would have to be normed apart"
+
+
+@pytest.mark.parametrize("layer", ["first", "second"])
+def test_weights_start_as_the_published_training_sets_them(layer):
+    """N(0, 0.02): it re-initialises the layers that its model declares as N(0, 1)."""
+    wide = NameSpace(space="clip_h", names=("a b", "c d"), embeddings=randn(2, 2, 64))
+    linear = getattr(StableIdentityProjector(256, [wide]).spaces["clip_h"], layer)
+    assert abs(linear.weight.std().item() - 0.02) < 0.001 and linear.bias.abs().max() == 0
 
 
 def test_none_is_the_bare_mlp():
