@@ -15,20 +15,23 @@ IF_EXISTS = [choice.value for choice in IfExists]
 
 
 class _Saves:
-    """Tells a folder changed by others from one changed by our own saving, after which nothing need run again."""
+    """Tells a folder changed by others, which calls for saving again, from one changed by our own saving."""
 
     def __init__(self) -> None:
-        self.asked: dict[str, str] = {}
-        self.left: dict[str, tuple[str, str]] = {}  # name: (state that was asked about, state after saving)
+        self.known: dict[str, tuple[str, int]] = {}  # name: (state of the folder, how often others changed it)
 
-    def fingerprint(self, name: str) -> str:
-        state = paths.folder_state(name)
-        asked, after = self.left.get(name, ("", ""))
-        self.asked[name] = asked if state == after else state
-        return self.asked[name]
+    def fingerprint(self, name: str) -> int:
+        state, changes = paths.folder_state(name), 0
+        if name in self.known:
+            before, changes = self.known[name]
+            changes += state != before
+        self.known[name] = (state, changes)
+        return changes
 
     def note(self, name: str) -> None:
-        self.left[name] = (self.asked.get(name, ""), paths.folder_state(name))
+        """The folder is now as our saving has left it."""
+        _before, changes = self.known.get(name, ("", 0))
+        self.known[name] = (paths.folder_state(name), changes)
 
 
 _saves = _Saves()
@@ -95,7 +98,7 @@ class SaveIdentity(io.ComfyNode):
         return fits(lambda given: safe_file_name(given.removesuffix(".safetensors")), name)
 
     @classmethod
-    def fingerprint_inputs(cls, name="", **_widgets) -> str:
+    def fingerprint_inputs(cls, name="", **_widgets) -> int:
         return _saves.fingerprint(name or "")  # None when it comes by a link
 
     @classmethod

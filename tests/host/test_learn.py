@@ -94,6 +94,21 @@ def test_forced_it_trains_again_to_equal_bytes(world, learned):
     assert result.status == "success", result.error
     assert result.previews
     assert world.embedding("forced").read_bytes() == world.embedding("first").read_bytes()
+    again = world.server.run(learn(world.eps, name="forced", force_retrain=True))
+    assert again.previews, "queued unchanged, a forced training must run again"
+
+
+def test_saving_again_does_not_run_what_comes_after(world, learned):
+    """The second queueing of the same prompt finds Save and everything behind it in the host's cache."""
+    prompt = learn(world.eps, name="saved-once")
+    prompt["behind"] = node("CLIPTextEncode", clip=["trio", 1], text=["save", 0])
+    prompt["shown"] = node("SITestCompare", a=["behind", 0], b=["behind", 0])
+    assert world.server.run(prompt).status == "success"
+    again = world.server.run(prompt)
+    assert again.status == "success" and not {"save", "behind"} & again.executed_nodes
+    world.embedding("saved-once").unlink()
+    third = world.server.run(prompt)
+    assert third.status == "success" and world.embedding("saved-once").is_file(), "a file taken away was not saved anew"
 
 
 def test_another_seed_is_another_training(world, learned):
