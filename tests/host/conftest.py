@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
+from host.refusal import Refusals
 from host.server import ComfyServer
 from host.world import World, make_world
+from stableidentity_core.identity import Identity, save_identity
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +26,20 @@ def server(comfyui: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def world(server: ComfyServer, tmp_path_factory: pytest.TempPathFactory) -> World:
     """The server with tiny models, a tiny face encoder and the astronaut's portrait."""
     return make_world(server, tmp_path_factory.mktemp("tiny_models"))
+
+
+@pytest.fixture(scope="module")
+def bad(world: World) -> Refusals:
+    return Refusals(world)
+
+
+@pytest.fixture(scope="module")
+def people(world: World, bad: Refusals) -> Iterator[None]:
+    """Two identities of the tiny CLIP's width, and one of another."""
+    widths = {"anna": 64, "bert": 64, "narrow": 32}
+    for seed, (name, width) in enumerate(widths.items()):
+        words = torch.randn(2, width, generator=torch.Generator().manual_seed(seed)) * 0.1
+        save_identity(Identity(trigger=name, words={"clip_h": words}), world.embedding(f"bad-{name}"))
+    yield
+    for name in widths:
+        world.embedding(f"bad-{name}").unlink()

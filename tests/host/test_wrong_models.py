@@ -5,14 +5,9 @@ from __future__ import annotations
 import pytest
 
 from host.prompts import learn
-from host.refusal import Refusals, node
+from host.refusal import node
 from host.world import World
 from stableidentity_core.identity import load_identity
-
-
-@pytest.fixture(scope="module")
-def bad(world: World) -> Refusals:
-    return Refusals(world)
 
 
 def with_model(world: World, kind: str):

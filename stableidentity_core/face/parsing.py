@@ -1,0 +1,64 @@
+"""Face parsing: the 19 classes of CelebAMask-HQ in BiSeNet's order, and the masks the loss takes of them."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import torch
+from torch import Tensor
+
+from ..errors import StableIdentityError
+from ..shapes import check_shape
+
+
+class FacePart(IntEnum):
+    """Class of a pixel; left and right are the viewer's."""
+
+    BACKGROUND = 0
+    SKIN = 1
+    LEFT_BROW = 2
+    RIGHT_BROW = 3
+    LEFT_EYE = 4
+    RIGHT_EYE = 5
+    GLASSES = 6
+    LEFT_EAR = 7
+    RIGHT_EAR = 8
+    EARRING = 9
+    NOSE = 10
+    MOUTH = 11
+    UPPER_LIP = 12
+    LOWER_LIP = 13
+    NECK = 14
+    NECKLACE = 15
+    CLOTH = 16
+    HAIR = 17
+    HAT = 18
+
+
+NOT_FACE = frozenset(
+    {
+        FacePart.BACKGROUND,
+        FacePart.EARRING,
+        FacePart.NECK,
+        FacePart.NECKLACE,
+        FacePart.CLOTH,
+        FacePart.HAIR,
+        FacePart.HAT,
+    }
+)
+
+
+def masks_of_parts(parts: Tensor) -> tuple[Tensor, Tensor]:
+    """Map of classes [H, W] (integers 0..18) -> face mask and hair mask, each [H, W] of 0 and 1.
+
+    Raises:
+        StableIdentityError: a value that is no class.
+    """
+    check_shape(parts, "h w", "map of face parts")
+    low, high = int(parts.min()), int(parts.max())
+    if low < 0 or high >= len(FacePart) or parts.is_floating_point():
+        raise StableIdentityError(
+            f"The map of face parts holds {parts.dtype} from {low} to {high}, needed integers from 0 to 18."
+        )
+    outside = torch.tensor(sorted(NOT_FACE), dtype=parts.dtype, device=parts.device)
+    return (~torch.isin(parts, outside)).float(), (parts == FacePart.HAIR).float()
