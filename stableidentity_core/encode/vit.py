@@ -50,7 +50,7 @@ class FaceViT:
         side = portraits.shape[-1]
         left, top, right, bottom = (round(edge * side) for edge in FACE_BOX)
         faces = portraits[..., top:bottom, left:right]
-        target = int(self.model.config.image_size)
+        target: Any = self.model.config.image_size  # transformers types it as more than the one number it is
         return TF.resize(faces, [target, target], antialias=True) * 2 - 1
 
     def __call__(self, portraits: Tensor, mirrored: bool = False) -> Tensor:
