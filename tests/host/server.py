@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.error
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,10 @@ START_SECONDS = 240  # 6 s when the machine has nothing else to do
 class ComfyServer:
     """`main.py` of a ComfyUI on a free port, its models, input, output and custom nodes in a folder of its own."""
 
-    def __init__(self, comfyui: Path, base: Path, packs: dict[str, Path] = PACKS) -> None:
-        self.comfyui, self.base, self.packs = comfyui, base, packs
+    def __init__(
+        self, comfyui: Path, base: Path, packs: dict[str, Path] = PACKS, options: Sequence[str | Path] = ()
+    ) -> None:
+        self.comfyui, self.base, self.packs, self.options = comfyui, base, packs, options
         self.models, self.input, self.output, self.user = (
             base / name for name in ("models", "input", "output", "user")
         )
@@ -74,7 +77,7 @@ class ComfyServer:
         ]
         fixed = ["--cpu", "--port", str(port), "--base-directory", str(self.base)]
         # Flags come and go with the host's version; none of these matters to what is tested.
-        return [*main, *fixed, *(word for flag in flags if flag[0] in known for word in flag)]
+        return [*main, *fixed, *map(str, self.options), *(word for flag in flags if flag[0] in known for word in flag)]
 
     def _wait_until_up(self) -> None:
         limit = time.monotonic() + START_SECONDS

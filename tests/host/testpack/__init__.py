@@ -41,6 +41,24 @@ class TinyControlNet(io.ComfyNode):
         return io.NodeOutput(host_tiny.make_controlnet())
 
 
+class ShowFeature(io.ComfyNode):
+    """Width of a face's feature, as text in the history."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SITestFeature",
+            category="test",
+            inputs=[io.Custom("STABLEIDENTITY_FACE").Input("face")],
+            outputs=[],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(cls, face) -> io.NodeOutput:
+        return io.NodeOutput(ui={"width": [len(face.feature.plain)]})
+
+
 class CompareConditioning(io.ComfyNode):
     """Largest absolute difference of two conditionings, as text in the history."""
 
@@ -165,7 +183,17 @@ class WrongVae(io.ComfyNode):
 
 class TestExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return [TinyTrio, TinyControlNet, CompareConditioning, BadImage, BadMask, WrongModel, WrongClip, WrongVae]
+        return [
+            TinyTrio,
+            TinyControlNet,
+            ShowFeature,
+            CompareConditioning,
+            BadImage,
+            BadMask,
+            WrongModel,
+            WrongClip,
+            WrongVae,
+        ]
 
 
 def comfy_entrypoint() -> TestExtension:
