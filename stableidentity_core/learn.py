@@ -119,7 +119,7 @@ def describe(run: TrainingRun, name_spaces: list[NameSpace], before: float, afte
         for ns in name_spaces
     }
     return {
-        "method": getattr(run.projector, "method", type(run.projector).__name__),
+        "method": run.projector.method,
         "version": __version__,
         "base_fingerprint": run.backend.fingerprint(),
         "prediction": run.backend.prediction.value,

@@ -12,7 +12,7 @@ from stableidentity_core.words import prompt_rows
 
 TIMESTEPS = [0, 1, 20, 250, 500, 750, 999]
 
-# Measured: at most 3e-6; two implementations of the same fp32 sums in another order.
+# Two implementations of the same fp32 sums; measured 0 where both take the same attention kernel.
 EXACT = 1e-5
 
 
@@ -81,7 +81,7 @@ def test_gradient_reaches_the_words_and_nothing_else(backend):
 
 
 def test_self_check_agrees_with_finite_difference(backend):
-    # Second-order terms of the finite difference; measured below 1e-3.
+    # Second-order terms of the finite difference; measured 0.0004.
     assert check_gradient(backend, compare=True) < 0.02
 
 

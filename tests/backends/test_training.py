@@ -38,9 +38,9 @@ def test_both_adapters_learn_the_same_words(tiny_folder, astronaut, comfyui):
     with host_backend(comfyui, tiny_folder) as backend:
         by_comfyui = learned(backend, astronaut)
     difference = by_diffusers.identity.words["clip_h"] - by_comfyui.identity.words["clip_h"]
-    # Rounding of the two UNets (1e-6), grown through 40 steps of Adam; measured below 2e-5.
+    # Rounding of the schedules (5e-7), grown through 40 steps of Adam; measured 2e-7.
     assert difference.abs().max() < 1e-4
-    assert torch.allclose(by_diffusers.losses, by_comfyui.losses, rtol=1e-3)
+    assert torch.allclose(by_diffusers.losses, by_comfyui.losses, rtol=1e-4)  # measured 9e-6
 
 
 @pytest.mark.host

@@ -1,9 +1,8 @@
 """450 steps at the paper's settings teach something, measured on draws that training never saw.
 
-In a freshly initialised model the text hardly matters: two names change the output, but learning them
-lowered the loss by less than 0.2 %. Here the outputs of cross-attention are eight times as strong, and
-the text is 128 wide. Measured on three seeds: 0.9 to 1.4 % lower, 56 to 61 of 64 draws better, while
-random steps of the same length change the loss by at most 0.25 % either way.
+In a freshly initialised model the text hardly matters, so here the outputs of cross-attention are eight
+times as strong, and the text is 128 wide. Measured with three training seeds: the loss falls by 15 to 18 %,
+while random steps of the words of the same length lower it by 0.3 to 2.9 %.
 """
 
 from __future__ import annotations
