@@ -12,23 +12,12 @@ import torch
 from torch import nn
 
 SD21_UNET = {
-    "in_channels": 4,
-    "out_channels": 4,
     "model_channels": 320,
     "context_dim": 1024,
     "num_res_blocks": [2, 2, 2, 2],
     "channel_mult": [1, 2, 4, 4],
     "transformer_depth": [1, 1, 1, 1, 1, 1, 0, 0],
     "transformer_depth_output": [1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0],
-    "transformer_depth_middle": 1,
-    "use_linear_in_transformer": True,
-    "adm_in_channels": None,
-    "use_temporal_attention": False,
-    "image_size": 32,
-    "use_checkpoint": False,
-    "use_spatial_transformer": True,
-    "legacy": False,
-    "use_temporal_resblock": False,
 }
 SD_VAE = {
     "double_z": True,
@@ -63,8 +52,10 @@ def write_checkpoint(path: Path) -> None:
     from comfy.ldm.models.autoencoder import AutoencoderKL
     from safetensors.torch import save_file
 
+    from host_tiny import unet_settings
+
     generator = torch.Generator().manual_seed(0)
-    family = comfy.supported_models.SD20(SD21_UNET)
+    family = comfy.supported_models.SD20(unet_settings(**SD21_UNET))
     family.set_inference_dtype(torch.float16, None)
     with torch.device("meta"):
         unet = family.get_model({}, device=torch.device("meta")).diffusion_model
