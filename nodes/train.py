@@ -219,5 +219,13 @@ def _further_settings() -> list[io.Input]:
             default=PAPER.loss_area,
             tooltip="canvas: means over the whole picture, as published. mask: over the face only.",
         ),
+        io.Int.Input(
+            "view_pool",
+            default=PAPER.view_pool,
+            min=0,
+            max=4096,
+            tooltip="Augmented views made and encoded once, then drawn from: faster steps. 0: fresh ones at each step, "
+            "as published.",
+        ),
     ]
     return [advanced(setting) for setting in settings]

@@ -63,6 +63,7 @@ def _add_settings(group: Any) -> None:
         ("resolution", int),
         ("alpha", float),
         ("hair_weight", float),
+        ("view_pool", int),
     ):
         default = getattr(PAPER, name)
         add(f"--{name.replace('_', '-')}", type=kind, default=default, help=f"(default: {default})")

@@ -15,12 +15,12 @@ from ..errors import StableIdentityError, TrainingError
 from ..face.portrait import Face
 from ..words.place import prompt_rows
 from ..words.projector import StableIdentityProjector
-from .augment import View, augment
 from .checkpoint import load_checkpoint, save_checkpoint, work_hash
 from .config import TrainConfig
 from .loss import Draw, two_phase_loss
 from .schedule import add_noise, predicted_z0
 from .templates import TEMPLATES
+from .views import EncodedViews, draw_index, encode_views
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -82,7 +82,9 @@ class TrainingRun:
 
     def words(self) -> dict[str, Tensor]:
         """The person's words {text space: [2, D]} from the mean feature of the plain photos."""
-        feature = torch.stack([_feature(face, mirrored=False) for face in self.faces]).mean(0, keepdim=True)
+        feature = torch.stack([face.feature.plain for face in self.faces if face.feature is not None]).mean(
+            0, keepdim=True
+        )
         self.projector.eval()
         with torch.no_grad():
             words = self.projector(feature.to(self.backend.device))
@@ -101,8 +103,16 @@ class TrainingRun:
         """Go on from a checkpoint of the same photos, model, names and settings (a larger `steps` is allowed)."""
         load_checkpoint(self, path)
 
+    @cached_property
+    def _pool(self) -> EncodedViews | None:
+        """Views made ahead, if that is asked for; from the seed alone, so that a resumed run has the same."""
+        if not self.config.view_pool:
+            return None
+        generator = torch.Generator().manual_seed(self.config.seed)
+        return encode_views(self.backend, self.faces, self.config, self.config.view_pool, generator)
+
     def _train_step(self) -> StepReport:
-        batch = draw_batch(self.backend, self.faces, self.config, self.generator)
+        batch = draw_batch(self.backend, self.faces, self.config, self.generator, pool=self._pool)
         self.optimizer.zero_grad(set_to_none=True)
         loss, output = _loss(self.backend, self.projector, batch, self.config)
         loss = loss.mean()
@@ -159,14 +169,18 @@ def draw_batch(
     config: TrainConfig,
     generator: torch.Generator,
     timesteps: Tensor | None = None,  # [B] int64; drawn evenly when None
+    pool: EncodedViews | None = None,
 ) -> _Batch:
     """Draw views, templates, timesteps and noise; all randomness is the generator's, on the CPU."""
-    chosen = [faces[_index(len(faces), generator)] for _ in range(config.batch_size)]
-    views = [augment(face, config.resolution, backend.latent_factor, generator) for face in chosen]
-    templates = tuple(TEMPLATES[_index(len(TEMPLATES), generator)] for _ in views)
-    z0 = backend.encode_image(torch.stack([view.image for view in views]), generator)
+    count = config.batch_size
+    if pool is None:
+        views = encode_views(backend, faces, config, count, generator)
+    else:
+        views = pool[torch.randint(len(pool), (count,), generator=generator)]
+    templates = tuple(TEMPLATES[draw_index(len(TEMPLATES), generator)] for _ in range(count))
+    z0 = views.z0
     if timesteps is None:
-        timesteps = torch.randint(len(backend.alphas_cumprod), (len(views),), generator=generator)
+        timesteps = torch.randint(len(backend.alphas_cumprod), (count,), generator=generator)
     noise = torch.randn(z0.shape, generator=generator).to(z0)
     timesteps = timesteps.to(z0.device)
     draw = Draw(
@@ -174,11 +188,10 @@ def draw_batch(
         z_t=add_noise(z0, noise, backend.alphas_cumprod, timesteps),
         noise=noise,
         timesteps=timesteps,
-        face_mask=_masks(views, "face_mask", z0),
-        hair_mask=_masks(views, "hair_mask", z0),
+        face_mask=views.face_mask,
+        hair_mask=views.hair_mask,
     )
-    features = torch.stack([_feature(face, view.mirrored) for face, view in zip(chosen, views, strict=True)])
-    return _Batch(draw=draw, features=features.to(backend.device), templates=templates)
+    return _Batch(draw=draw, features=views.features, templates=templates)
 
 
 def _loss(backend: DiffusionBackend, projector: nn.Module, batch: _Batch, config: TrainConfig) -> tuple[Tensor, Tensor]:
@@ -215,16 +228,3 @@ def _check_learning(loss: float, grad_norm: float, step: int) -> None:
                 f"Step {step}: the {what} is exactly zero, so nothing would be learned. The words do not reach the "
                 "model: look for nodes that replace its attention or conditioning, or for fp16 underflow (use bf16)."
             )
-
-
-def _masks(views: list[View], which: str, like: Tensor) -> Tensor:
-    return torch.stack([getattr(view, which) for view in views]).to(like)
-
-
-def _feature(face: Face, mirrored: bool) -> Tensor:  # [F]
-    assert face.feature is not None  # checked when the run was made
-    return face.feature.mirrored if mirrored else face.feature.plain
-
-
-def _index(count: int, generator: torch.Generator) -> int:
-    return 0 if count == 1 else int(torch.randint(count, (), generator=generator).item())

@@ -1,0 +1,66 @@
+"""Augmented views as the loss takes them: encoded by the VAE, with masks and features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..backends.protocol import DiffusionBackend
+from ..face.portrait import Face
+from .augment import augment
+from .config import TrainConfig
+
+CHUNK = 8  # pictures that the VAE takes at once
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EncodedViews:
+    """V views of one or more photos of a person."""
+
+    z0: Tensor  # [V, C, h, w] scaled latents
+    face_mask: Tensor  # [V, 1, h, w]
+    hair_mask: Tensor  # [V, 1, h, w]
+    features: Tensor  # [V, F] of the photo, or of its mirror image where the view is mirrored
+
+    def __len__(self) -> int:
+        return len(self.z0)
+
+    def __getitem__(self, index: Tensor) -> EncodedViews:
+        index = index.to(self.z0.device)
+        return EncodedViews(
+            z0=self.z0[index],
+            face_mask=self.face_mask[index],
+            hair_mask=self.hair_mask[index],
+            features=self.features[index],
+        )
+
+
+def encode_views(
+    backend: DiffusionBackend, faces: list[Face], config: TrainConfig, count: int, generator: torch.Generator
+) -> EncodedViews:
+    """Draw `count` views, each of a photo drawn from `faces`, and encode them."""
+    chosen = [faces[draw_index(len(faces), generator)] for _ in range(count)]
+    views = [augment(face, config.resolution, backend.latent_factor, generator) for face in chosen]
+    z0 = []
+    for start in range(0, count, CHUNK):
+        if start:
+            backend.check_cancelled()
+        z0.append(backend.encode_image(torch.stack([view.image for view in views[start : start + CHUNK]]), generator))
+    z0 = torch.cat(z0)
+    return EncodedViews(
+        z0=z0,
+        face_mask=torch.stack([view.face_mask for view in views]).to(z0),
+        hair_mask=torch.stack([view.hair_mask for view in views]).to(z0),
+        features=torch.stack([_feature(face, view.mirrored) for face, view in zip(chosen, views, strict=True)]).to(z0),
+    )
+
+
+def draw_index(count: int, generator: torch.Generator) -> int:
+    return 0 if count == 1 else int(torch.randint(count, (), generator=generator).item())
+
+
+def _feature(face: Face, mirrored: bool) -> Tensor:  # [F]
+    assert face.feature is not None  # checked when the run was made
+    return face.feature.mirrored if mirrored else face.feature.plain
