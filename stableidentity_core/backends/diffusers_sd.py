@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
 
 
+SD_LATENT_SCALE = 0.18215  # of SD1 and SD2, which TAESD has built in
+
+
 class DiffusersBackend:
     """A DiffusionBackend over a StableDiffusionPipeline's parts."""
 
@@ -33,7 +36,8 @@ class DiffusersBackend:
         self.device: torch.device = self.unet.device
         self.prediction = Prediction(pipeline.scheduler.config.prediction_type)
         self.alphas_cumprod = pipeline.scheduler.alphas_cumprod.float().to(self.device)
-        self.latent_scale: float = self.vae.config.scaling_factor
+        self.tiny_vae = not hasattr(self.vae, "quant_conv")  # TAESD: no posterior, latents already scaled
+        self.latent_scale: float = SD_LATENT_SCALE if self.tiny_vae else self.vae.config.scaling_factor
         self.latent_factor: int = 2 ** (len(self.vae.config.block_out_channels) - 1)
         _check_parts(self)
 
@@ -45,7 +49,10 @@ class DiffusersBackend:
 
     def encode_image(self, images: Tensor, generator: torch.Generator) -> Tensor:
         with torch.no_grad():
-            posterior = self.vae.encode((images * 2 - 1).to(self.device, self.vae.dtype)).latent_dist
+            encoded = self.vae.encode((images * 2 - 1).to(self.device, self.vae.dtype))
+        if self.tiny_vae:
+            return encoded.latents.float()
+        posterior = encoded.latent_dist
         noise = torch.randn(posterior.mean.shape, generator=generator).to(self.device)
         return (posterior.mean.float() + posterior.std.float() * noise) * self.latent_scale
 

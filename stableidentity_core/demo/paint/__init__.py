@@ -1,0 +1,1 @@
+"""The mini world: drawn people and a Stable Diffusion that learned them."""
