@@ -1,0 +1,61 @@
+"""Make the mini world from nothing: python training/mini_world RUN_FOLDER [--stages ...]
+
+Every stage can be broken off and goes on where it was. The shipped weights' seeds, minutes and
+figures are in README.md beside this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[2])]
+
+import autoencoder
+import dataset
+import recognisers
+import ship
+import text
+import torch
+import unet
+
+SPLITS = {
+    "held_out": (512, 0),
+    "base": (32_000, 0),
+    "judge": (14_000, 7),
+    "judge_held_out": (1_400, 7),
+    "prior": (14_000, 7),
+}
+MINUTES = {"autoencoder": 22.0, "unet": 65.0, "decoder": 15.0}
+
+
+def main() -> None:
+    stages = ("data", "autoencoder", "text", "recognisers", "unet", "decoder", "ship")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, help="folder for pictures (3.3 GB) and training states")
+    parser.add_argument("--stages", nargs="+", choices=stages, default=stages)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--slower", type=float, default=1.0, help="factor of all minutes")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    data, run = options.run / "data", options.run / "run"
+    run.mkdir(parents=True, exist_ok=True)
+    minutes = {stage: value * options.slower for stage, value in MINUTES.items()}
+    work = {
+        "data": lambda: [dataset.ensure(data, split, *sizes) for split, sizes in SPLITS.items()],
+        "autoencoder": lambda: autoencoder.train(data, run, minutes["autoencoder"]),
+        "text": lambda: text.train(data, run),
+        "recognisers": lambda: recognisers.train_all(data, run),
+        "unet": lambda: unet.train(data, run, minutes["unet"]),
+        "decoder": lambda: autoencoder.polish(data, run, minutes["decoder"], unet.encode_pictures(data, run, "base")),
+        "ship": lambda: ship.ship(data, run),
+    }
+    for stage in stages:
+        if stage in options.stages:
+            print(f"== {stage}", flush=True)
+            work[stage]()
+
+
+if __name__ == "__main__":
+    main()
