@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Chores of this repository, from a bare Python: each one sets up all it needs.
 
+python3 tasks.py demo [--person N] [--out DIR] [--steps N] [--port N] [--venv DIR]
 python3 tasks.py test [--venv DIR] [-k EXPR] [--full-size] [pytest arguments]
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import os
 import re
@@ -73,7 +75,7 @@ def find_host() -> Host | None:
     """$COMFYUI_PATH, the ComfyUI that holds this pack, ~/comfy/ComfyUI, or a fresh clone."""
     wanted = os.environ.get("COMFYUI_PATH", "").strip()
     if wanted.lower() == "none":
-        say("COMFYUI_PATH=none: THE HOST TESTS ARE LEFT OUT, AS ASKED")
+        say("COMFYUI_PATH=none: NO COMFYUI IS USED, AS ASKED")
         return None
     if wanted:
         folder = Path(wanted).expanduser().absolute()
@@ -104,7 +106,7 @@ def clone_host(target: Path) -> Host | None:
         return host_at(target)
     except (OSError, subprocess.SubprocessError) as error:
         shutil.rmtree(part, ignore_errors=True)
-        say(f"NO COMFYUI COULD BE HAD ({error}). GOING ON WITHOUT THE HOST TESTS; SET COMFYUI_PATH TO RUN THEM.")
+        say(f"NO COMFYUI COULD BE HAD ({error}). GOING ON WITHOUT; SET COMFYUI_PATH TO ONE.")
         return None
 
 
@@ -208,15 +210,59 @@ def tell(report: Report | None, host: Host | None, code: int, seconds: float) ->
         say("HOST TESTS: NONE RAN, THERE WAS NO COMFYUI")
 
 
-def test(options: argparse.Namespace, rest: Sequence[str]) -> int:
+def prepare(options: argparse.Namespace) -> tuple[Host | None, Path]:
+    """The host, if there is one, and the python of a venv that has all it needs."""
     host = find_host()
     say(f"ComfyUI {host.version} in {host.path}" if host else "No ComfyUI")
-    python = ensure_venv(venv_folder(options.venv), host)
+    return host, ensure_venv(venv_folder(options.venv), host)
+
+
+def test(options: argparse.Namespace, rest: Sequence[str]) -> int:
+    host, python = prepare(options)
     arguments = [*(["-k", options.k] if options.k else []), *(["--full-size"] if options.full_size else []), *rest]
     started = time.monotonic()
     code, report = run_pytest(python, host, arguments)
     tell(report, host, code, time.monotonic() - started)
     return code
+
+
+# Demo --------------------------------------------------------------------------------------------
+
+
+def demo(options: argparse.Namespace, rest: Sequence[str]) -> int:
+    if rest:
+        raise TaskError(f"demo does not know {' '.join(rest)}; python3 tasks.py demo --help lists what it does.")
+    host, python = prepare(options)
+    if host:
+        say("The demo runs in this ComfyUI, on a server of its own that leaves everything installed in it alone")
+    else:
+        say("THE DEMO RUNS WITHOUT COMFYUI, through the pack's own core and diffusers")
+    # -m finds the core in the folder it is started from, so paths are made absolute first.
+    command = [str(python), "-m", "stableidentity_core", "demo", f"--person={options.person}"]
+    command += [f"--out={Path(options.out).expanduser().absolute()}"]
+    command += [f"--{name}={value}" for name in ("steps", "port") if (value := getattr(options, name)) is not None]
+    return become([*command, *([f"--comfyui={host.path}"] if host else [])])
+
+
+def become(command: Sequence[str]) -> int:
+    """Go on as this program, so that a signal to stop reaches it and not only its parent."""
+    if os.name != "nt":
+        os.chdir(ROOT)
+        os.execv(command[0], command)
+    with subprocess.Popen(command, cwd=ROOT) as process:
+        while process.poll() is None:
+            with contextlib.suppress(KeyboardInterrupt):  # which the program got as well, and cleans up after
+                process.wait()
+        return process.returncode
+
+
+def whole_number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a whole number; any whole number is a person, such as 7 or -3"
+        ) from None
 
 
 def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -227,6 +273,13 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     tests.add_argument("-k", metavar="EXPR", help="only tests that match, as in pytest")
     tests.add_argument("--full-size", action="store_true", help="also the tests with a full-size model")
     tests.set_defaults(run=test)
+    demos = commands.add_parser("demo", help="learn a drawn person in the mini world, and see it", allow_abbrev=False)
+    demos.add_argument("--person", type=whole_number, default=1, metavar="N", help="any whole number is a person (1)")
+    demos.add_argument("--out", default=os.path.join("out", "demo"), metavar="DIR", help="for the results (out/demo)")
+    demos.add_argument("--steps", type=int, metavar="N", help="of training")
+    demos.add_argument("--port", type=int, metavar="N", help="of the ComfyUI that is started (a free one)")
+    demos.add_argument("--venv", metavar="DIR", help="virtual environment to make or use (.venv)")
+    demos.set_defaults(run=demo)
     return parser.parse_known_args(arguments)
 
 

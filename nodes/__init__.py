@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
+from .demo import DrawPerson, MiniWorld
 from .face import EncodeFace, LoadFaceEncoder, PrepareFace
 from .host.paths import register_folders
 from .identity import LoadIdentity, Project, SaveIdentity
@@ -21,6 +22,8 @@ NODES: list[type[io.ComfyNode]] = [
     EncodePrompt,
     SaveIdentity,
     LoadIdentity,
+    MiniWorld,
+    DrawPerson,
 ]
 
 register_folders()

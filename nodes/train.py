@@ -224,6 +224,7 @@ def _further_settings() -> list[io.Input]:
             default=PAPER.view_pool,
             min=0,
             max=4096,
+            optional=True,  # prompts saved before it came are without it
             tooltip="Augmented views made and encoded once, then drawn from: faster steps. 0: fresh ones at each step, "
             "as published.",
         ),

@@ -27,3 +27,7 @@ class WrongModelError(StableIdentityError):
 
 class TrainingError(StableIdentityError):
     """A training that cannot teach anything: a loss or gradient is zero or not finite."""
+
+
+class HostError(StableIdentityError):
+    """A ComfyUI server that does not start, breaks off, or refuses what it is asked."""

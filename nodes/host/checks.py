@@ -10,7 +10,7 @@ import torch
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
 from ...stableidentity_core.backends.protocol import Prediction
-from ...stableidentity_core.errors import WrongModelError
+from ...stableidentity_core.errors import StableIdentityError, WrongModelError
 from .text import HostText
 
 TRAINABLE = {torch.float32, torch.float16, torch.bfloat16}
@@ -33,6 +33,17 @@ def check_trio(model: Any, text: HostText, vae: Any) -> Prediction:
     check_weights(unet, "MODEL")
     check_weights(text.encoder, "CLIP")
     return prediction_type(model)
+
+
+def check_resolution(model: Any, resolution: int) -> None:
+    """Raise when the model is known to be made for pictures of another side; the mini world says so of itself."""
+    family = type(model.model.model_config)  # an instance would log a warning about what it does not have
+    side = getattr(family, "trained_side", None)
+    if side is not None and resolution != side:
+        raise StableIdentityError(
+            f"The resolution is {resolution}; MODEL (the mini world) was made for pictures of {side}x{side} and can do "
+            f"no other. Set resolution to {side} in StableIdentity Train; it is among the advanced settings."
+        )
 
 
 def prediction_type(model: Any) -> Prediction:

@@ -22,7 +22,7 @@ from ...stableidentity_core.train.check import check_directions, check_gradient,
 from ...stableidentity_core.words import NameSpace, TrainedProjector, build_name_space
 from . import paths
 from .backend import ComfyBackend, comfy_backend
-from .checks import check_trio
+from .checks import check_resolution, check_trio
 from .fingerprint import model_fingerprint, vae_fingerprint
 from .progress import progress
 from .text import HostText
@@ -57,6 +57,7 @@ def train_in_host(
     trigger = normalize_trigger(trigger)
     require_matplotlib()
     check_trio(model, HostText(clip), vae)
+    check_resolution(model, config.resolution)
     name_spaces = [name_space or host_name_space(clip)]
     store = ResultStore(paths.results_folder())
     fingerprint = model_fingerprint(model, clip)

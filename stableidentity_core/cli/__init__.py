@@ -1,4 +1,4 @@
-"""The command line: `python -m stableidentity_core train | inspect | convert`, without ComfyUI.
+"""The command line: `python -m stableidentity_core train | inspect | convert | demo`, without ComfyUI.
 
 Exit codes: 0 done, 1 an error told in one sentence, 2 wrong usage, 130 interrupted.
 """
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import StableIdentityError
-from . import files, train
+from . import demo, files, train
 
 INTERRUPTED = 130
 
@@ -36,4 +36,5 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     train.add_command(commands)
     files.add_commands(commands)
+    demo.add_command(commands)
     return top

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import websocket
+from ..errors import HostError, StableIdentityError
 
 Json = dict[str, Any]
 PREVIEW, PREVIEW_WITH_METADATA = 1, 4  # ComfyUI's BinaryEventTypes
@@ -74,7 +74,7 @@ class Client:
     def get(self, path: str) -> Any:
         status, text = self.request(path)
         if status != 200:
-            raise RuntimeError(f"GET {path}: HTTP {status}, 200 was expected: {text[:300]!r}")
+            raise HostError(f"ComfyUI answered GET {path} with HTTP {status}, needed 200: {text[:300]!r}")
         return json.loads(text)
 
     def post(self, path: str, body: Json) -> tuple[int, Json]:
@@ -96,20 +96,27 @@ class Client:
         body = head.encode() + path.read_bytes() + f"\r\n--{boundary}--\r\n".encode()
         status, text = self.request("/upload/image", body, f"multipart/form-data; boundary={boundary}")
         if status != 200:
-            raise RuntimeError(f"Uploading {path.name}: HTTP {status}: {text[:300]!r}")
+            raise HostError(f"ComfyUI did not take {path.name}: HTTP {status}, needed 200: {text[:300]!r}")
         return json.loads(text)["name"]
 
 
 class Run:
-    """One queued prompt: its events as they arrive, then its result."""
+    """One queued prompt: its events as they arrive, then its result.
+
+    Raises:
+        HostError: the connection broke off, or a wanted event did not come in time (also from its methods).
+    """
 
     def __init__(self, client: Client, prompt: Json) -> None:
         self.client, self.result = client, RunResult()
-        name = uuid.uuid4().hex
-        self.socket = websocket.create_connection(f"ws://{client.address}/ws?clientId={name}", timeout=30)
-        # As the real frontend does: previews then say which node they belong to.
-        flags = {"type": "feature_flags", "data": {"supports_preview_metadata": True}}
-        self.socket.send(json.dumps(flags))
+        websocket, name = _websocket(), uuid.uuid4().hex
+        try:
+            self.socket = websocket.create_connection(f"ws://{client.address}/ws?clientId={name}", timeout=30)
+            # As the real frontend does: previews then say which node they belong to.
+            flags = {"type": "feature_flags", "data": {"supports_preview_metadata": True}}
+            self.socket.send(json.dumps(flags))
+        except (websocket.WebSocketException, OSError) as error:
+            raise HostError(f"ComfyUI takes no websocket connection ({error}).") from error
         status, answer = client.post("/prompt", {"prompt": prompt, "client_id": name})
         self.result.prompt_id = answer.get("prompt_id", "")
         if status != 200:
@@ -139,7 +146,7 @@ class Run:
         return self.result
 
     def _next(self, limit: float) -> Event | None:
-        left = limit - time.monotonic()
+        websocket, left = _websocket(), limit - time.monotonic()
         try:
             if left <= 0:
                 raise websocket.WebSocketTimeoutException
@@ -147,9 +154,11 @@ class Run:
             message = self.socket.recv()
         except websocket.WebSocketTimeoutException:
             seen = [event.kind for event in self.result.events]
-            raise TimeoutError(
-                f"Prompt {self.result.prompt_id} did not get there in time; events: {seen[-20:]}"
+            raise HostError(
+                f"Prompt {self.result.prompt_id} did not get there in time; the last events: {seen[-20:]}."
             ) from None
+        except (websocket.WebSocketException, OSError) as error:
+            raise HostError(f"ComfyUI closed the connection in the middle of a prompt ({error}).") from error
         if isinstance(message, bytes):
             self.result.previews.extend(read_preview(message))
             return Event(kind="preview", data={}, at=time.monotonic())
@@ -172,6 +181,16 @@ class Run:
         history = self.client.get(f"/history/{self.result.prompt_id}")
         self.result.outputs = history.get(self.result.prompt_id, {}).get("outputs", {})
         self._end(next((status for kind, status in ends.items() if kind in kinds), "unknown"))
+
+
+def _websocket() -> Any:
+    try:
+        import websocket
+    except ImportError as error:
+        raise StableIdentityError(
+            "Listening to ComfyUI needs the package websocket-client. Run: pip install websocket-client"
+        ) from error
+    return websocket
 
 
 def read_preview(message: bytes) -> Iterable[Preview]:

@@ -5,6 +5,7 @@ Trained apart from the face encoder, on other people; the recogniser sees the fa
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 import torch
@@ -27,7 +28,7 @@ def _stage(width_in: int, width_out: int, stride: int) -> nn.Sequential:
 
 def _trunk(widths: tuple[int, ...]) -> nn.Sequential:
     stages = [_stage(3, widths[0], 2)]
-    for before, after in zip(widths, widths[1:], strict=False):
+    for before, after in itertools.pairwise(widths):
         stages += [_stage(before, after, 2), _stage(after, after, 1)]
     return nn.Sequential(*stages)
 
@@ -37,13 +38,15 @@ class Recogniser(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.trunk = _trunk((24, 48, 64, 80))
-        self.out = nn.Linear(80 * 16, EMBEDDING)
+        self.trunk = _trunk((24, 48, 64, 64))
+        self.out = nn.Linear(64 * 16, EMBEDDING)
 
     def forward(self, pictures: Tensor) -> Tensor:
+        return F.normalize(self.features(pictures), dim=-1)
+
+    def features(self, pictures: Tensor) -> Tensor:  # [B, 64]
         left, top, right, bottom = (round(edge * pictures.shape[-1]) for edge in FACE)
-        features = self.trunk(pictures[..., top:bottom, left:right] * 2 - 1)
-        return F.normalize(self.out(features.flatten(1)), dim=-1)
+        return self.out(self.trunk(pictures[..., top:bottom, left:right] * 2 - 1).flatten(1))
 
 
 class LookReader(nn.Module):
@@ -51,14 +54,14 @@ class LookReader(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.trunk = _trunk((16, 32, 48, 64, 80))
-        self.heads = nn.ModuleDict({part: nn.Linear(80 * 16, len(options)) for part, options in CHOICES.items()})
+        self.trunk = _trunk((16, 32, 48, 64, 64))
+        self.heads = nn.ModuleDict({part: nn.Linear(64 * 16, len(options)) for part, options in CHOICES.items()})
 
     def forward(self, pictures: Tensor) -> dict[str, Tensor]:
         features = self.features(pictures)
         return {part: head(features) for part, head in self.heads.items()}
 
-    def features(self, pictures: Tensor) -> Tensor:  # [B, 1280]
+    def features(self, pictures: Tensor) -> Tensor:  # [B, 1024]
         return self.trunk(pictures * 2 - 1).flatten(1)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -42,7 +42,7 @@ class Geometry:
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Geometry:
         values = rng.uniform(-1, 1, len(fields(cls)))
-        return cls(**{field.name: round(float(value), 4) for field, value in zip(fields(cls), values)})
+        return cls(**{field.name: round(float(value), 4) for field, value in zip(fields(cls), values, strict=True)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,8 +117,3 @@ def _colouring_of(first: str) -> Colouring:
 def women_names() -> frozenset[str]:
     """First names that are given to women here."""
     return frozenset(Path(__file__).with_name("women_names.txt").read_text("utf-8").split())
-
-
-def mirrored(person: Person) -> Person:
-    """Faces are drawn symmetrical, so a mirror image shows the same person."""
-    return replace(person)

@@ -43,7 +43,7 @@ FACE_VIT: dict[str, Any] = {
     "hidden_size": 96,
     "num_hidden_layers": 4,
     "num_attention_heads": 3,
-    "intermediate_size": 288,
+    "intermediate_size": 192,
     "image_size": 64,
     "patch_size": 8,
     "num_channels": 3,

@@ -95,6 +95,12 @@ def test_no_module_imports_itself_by_way_of_others(imports):
         ("encode", {"files", "errors", "face", "fingerprint"}),
         ("train", {"files", "backends", "errors", "face", "fingerprint", "shapes", "words"}),
         ("backends", {"errors", "fingerprint", "words"}),
+        ("comfyui", {"errors"}),
+        (
+            "demo",
+            {"backends", "comfyui", "encode", "errors", "face", "files", "fingerprint", "identity", "learn", "plots"}
+            | {"shapes", "train", "words"},
+        ),
     ],
 )
 def test_packages_know_only_the_layers_below(imports, package, may_use):
@@ -103,6 +109,19 @@ def test_packages_know_only_the_layers_below(imports, package, may_use):
         if name.split(".")[1:2] == [package]:
             used |= {other.split(".")[1] for other in others if "." in other}
     assert used - {package} <= may_use
+
+
+def test_only_the_command_line_knows_the_demo(imports):
+    demo = f"{CORE.name}.demo"
+    users = {name for name, others in imports.items() if any(f"{other}.".startswith(f"{demo}.") for other in others)}
+    assert {name for name in users if not f"{name}.".startswith((f"{demo}.", f"{CORE.name}.cli."))} == set()
+
+
+def test_the_painter_knows_only_people_looks_and_parts_of_a_face(imports):
+    paint = f"{CORE.name}.demo.paint"
+    used = set().union(*(others for name, others in imports.items() if name.startswith(f"{paint}.")))
+    allowed = {f"{CORE.name}.{name}" for name in ("face.parsing", "demo.look", "demo.person")}
+    assert {name for name in used if not name.startswith(paint)} <= allowed
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(CORE)))

@@ -59,7 +59,29 @@ Stock ControlNet nodes; the person comes in through the prompt alone, so the pho
 - The pose map is an OpenPose picture, 512x512.
 - CFG 8.5, as in the paper."""
 
-NOTES = {"learn_from_photo": [LEARN, FILES], "use_identity": [USE, FILES], "controlnet_pose": [POSE, FILES]}
+MINI_WORLD = """## Nothing to download: the mini world
+
+A tiny Stable Diffusion of **drawn** faces, which comes with the pack. It shows how the method works; about real
+photos it says nothing.
+
+1. Queue. **Draw a Person** makes the photo, **StableIdentity Train** learns it, four prompts put the same person
+   into new pictures.
+2. Change `person`: every number is somebody else. It is learned anew; going back costs nothing.
+3. Change the prompts. The mini world knows few words: its help page (click the node, then **?**) lists them.
+
+**What must stay**
+- `resolution` 128 in StableIdentity Train (advanced) and 128x128 in EmptyLatentImage: the mini world knows no other
+  size.
+
+Saved as `anna`. In this world's prompts `embedding:anna` works from now on; for SD2.1 learn a real photo with
+*learn_from_photo*."""
+
+NOTES = {
+    "learn_from_photo": [LEARN, FILES],
+    "use_identity": [USE, FILES],
+    "controlnet_pose": [POSE, FILES],
+    "mini_world": [MINI_WORLD],
+}
 
 
 def depths(ui: dict) -> dict[int, int]:

@@ -6,10 +6,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from host.client import RunResult
 from host.prompts import learn
 from host.world import World
 from stableidentity_core import errors
+from stableidentity_core.comfyui import RunResult
 
 Json = dict[str, Any]
 NOT_IN_LIST = "Value not in list"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from host.client import Json
 from host.server import PACK, ComfyServer
+from stableidentity_core.comfyui import Json
 
 NODES = (
     "StableIdentityLoadFaceEncoder",
@@ -18,6 +18,8 @@ NODES = (
     "StableIdentityEncodePrompt",
     "StableIdentitySave",
     "StableIdentityLoad",
+    "StableIdentityMiniWorld",
+    "StableIdentityMiniWorldPerson",
 )
 
 

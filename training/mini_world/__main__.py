@@ -1,4 +1,4 @@
-"""Make the mini world from nothing: python training/mini_world RUN_FOLDER [--stages ...]
+"""Make the mini world from nothing: python -m training.mini_world RUN_FOLDER [--stages ...]
 
 Every stage can be broken off and goes on where it was. The shipped weights' seeds, minutes and
 figures are in README.md beside this file.
@@ -7,18 +7,11 @@ figures are in README.md beside this file.
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[2])]
-
-import autoencoder
-import dataset
-import recognisers
-import ship
-import text
 import torch
-import unet
+
+from . import autoencoder, dataset, finish, recognisers, text, unet
 
 SPLITS = {
     "held_out": (512, 0),
@@ -49,7 +42,7 @@ def main() -> None:
         "recognisers": lambda: recognisers.train_all(data, run),
         "unet": lambda: unet.train(data, run, minutes["unet"]),
         "decoder": lambda: autoencoder.polish(data, run, minutes["decoder"], unet.encode_pictures(data, run, "base")),
-        "ship": lambda: ship.ship(data, run),
+        "ship": lambda: finish.finish(data, run),
     }
     for stage in stages:
         if stage in options.stages:

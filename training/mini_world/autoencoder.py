@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import dataset
 import numpy as np
 import torch
 from diffusers import AutoencoderTiny
-from runs import Ema, averaged, cosine_rate, load_state, save_state
 from torch import Tensor, nn
+
+from . import dataset
+from .runs import Ema, averaged, cosine_rate, load_state, save_state
 
 BATCH, RATE, POLISH_RATE, SEED = 8, 1e-3, 6e-4, 0
 NOISE = 0.05  # added to latents, so that small errors of the diffusion model do not show

@@ -52,8 +52,9 @@ def example(split: str, number: int) -> Example:
     text = caption(look, "{}", mentions)
     if look.style == "photo" and rng.random() < TEMPLATED:
         text = text.replace("a photo of {}", TEMPLATES[int(rng.integers(len(TEMPLATES)))])
-    if view is not None:
-        text = text.replace("photo", "cropped photo", 1) if "cropped" not in text else text
+    if view is not None and "cropped" not in text:
+        first, rest = text.split(maxsplit=1)
+        text = f"{'a' if first == 'an' else first} cropped {rest}"
     if rng.random() < STRANGE_WORD:
         words = text.split()
         words.insert(int(rng.integers(len(words) + 1)), UNKNOWN)

@@ -1,4 +1,4 @@
-"""Put the trained networks into the one file that the pack ships, in the format of stableidentity_core/demo/weights.py."""
+"""Put the trained networks into the one file that the pack ships; weights.py of the demo tells its format."""
 
 from __future__ import annotations
 

@@ -12,9 +12,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 
-import dataset
 import torch
-from runs import Ema, cosine_rate, load_state, save_state
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import CLIPTextConfig, CLIPTextModel
@@ -23,6 +21,9 @@ from stableidentity_core.backends.clip_text import packaged_tokenizer
 from stableidentity_core.demo.look import CHOICES
 from stableidentity_core.demo.person import BEARDS, EYE_COLOURS, HAIR_COLOURS, HAIR_STYLES, Geometry, named_person
 from stableidentity_core.train.templates import TEMPLATES
+
+from . import dataset
+from .runs import Ema, cosine_rate, load_state, save_state
 
 WIDTH, LAYERS, HEADS, INNER, LENGTH = 128, 3, 4, 320, 77
 STEPS, BATCH, RATE, SEED = 800, 128, 1.5e-3, 1

@@ -7,15 +7,15 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-import autoencoder
-import dataset
 import numpy as np
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
-from runs import Ema, averaged, cosine_rate, load_state, save_state
-from text import WIDTH, Captions, TextTower, Vocabulary
 from torch import Tensor, nn
+
+from . import autoencoder, dataset
+from .runs import Ema, averaged, cosine_rate, load_state, save_state
+from .text import WIDTH, Captions, TextTower, Vocabulary
 
 BATCH, RATE, SEED = 64, 1e-3, 2
 NO_PROMPT, TEXT_LOSS, TEXT_RATE, SNR_LIMIT = 0.1, 0.03, 0.4, 5.0
@@ -111,8 +111,10 @@ def denoising_loss(model: Denoiser, batch: Mapping[str, Tensor], weights: Tensor
     return (weights[batch["t"]] * error).mean(), context.float()
 
 
-def train(data: Path, out: Path, minutes: float, name: str = "unet") -> None:
-    """Train for a time, or go on with a training that was broken off; starts from `name`_start.pt if there is one."""
+def train(
+    data: Path, out: Path, minutes: float, name: str = "unet", start: str | None = None, rate: float = RATE
+) -> None:
+    """Train for a time, or go on with a training that was broken off; `start` names an earlier one to begin with."""
     torch.manual_seed(SEED)
     generator = torch.Generator().manual_seed(SEED)
     captions = Captions(data, "base")
@@ -120,12 +122,14 @@ def train(data: Path, out: Path, minutes: float, name: str = "unet") -> None:
     tower = TextTower(captions.vocabulary)
     tower.load_state_dict(averaged(out / "text.pt"))
     model = Denoiser(tower)
+    if start:
+        model.load_state_dict(averaged(out / f"{start}.pt"))
     optimizer = torch.optim.AdamW(
         [
-            {"params": model.unet.parameters(), "rate": RATE},
-            {"params": model.tower.parameters(), "rate": RATE * TEXT_RATE},
+            {"params": model.unet.parameters(), "rate": rate},
+            {"params": model.tower.parameters(), "rate": rate * TEXT_RATE},
         ],
-        RATE,
+        rate,
         betas=(0.9, 0.99),
         weight_decay=0.01,
         fused=True,

@@ -16,7 +16,7 @@ Points = np.ndarray  # [N, 2] in 0..1, x to the right and y down
 
 def mix(a: Colour, b: Colour, share: float) -> Colour:
     """Colour `share` of the way from a to b."""
-    return tuple(round(x + (y - x) * share) for x, y in zip(a, b))  # type: ignore[return-value]
+    return tuple(round(x + (y - x) * share) for x, y in zip(a, b, strict=True))  # type: ignore[return-value]
 
 
 def darker(colour: Colour, share: float) -> Colour:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from ...face.parsing import FacePart
@@ -169,7 +171,7 @@ def _spikes(canvas: Canvas, face: Anatomy, colour: Colour) -> None:
     base = face.width * 0.98
     xs = np.linspace(-base, base, 6)
     tops = []
-    for left, right in zip(xs[:-1], xs[1:]):
+    for left, right in itertools.pairwise(xs):
         middle = (left + right) / 2
         height = 0.125 + 0.75 * middle**2
         tops += [(CENTRE + left, 0.27 + 1.1 * left**2), (CENTRE + middle * 1.15, height)]

@@ -105,6 +105,6 @@ def draw_glasses(canvas: Canvas, glasses: str, face: Anatomy) -> None:
         closed=False,
     )
     canvas.line(bridge, 0.014, frame, FacePart.GLASSES)
-    for x, side in zip(eyes, (-1, 1)):
+    for x, side in zip(eyes, (-1, 1), strict=True):
         temple = np.array([(x + side * radius, face.eye_y - 0.005), (CENTRE + side * (face.width + 0.01), face.eye_y)])
         canvas.line(temple, 0.013, frame, FacePart.GLASSES)

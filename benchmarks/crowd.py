@@ -1,0 +1,162 @@
+"""Many people learned side by side: one batch through the frozen model, otherwise as if each were alone.
+
+Every person has an own projector, optimiser state, random numbers and gradient clipping, so the
+arithmetic is that of single runs of batch 1. Views are drawn from a pool that is made once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.func import functional_call, stack_module_state
+
+from stableidentity_core.backends.protocol import DiffusionBackend
+from stableidentity_core.face.portrait import Face
+from stableidentity_core.train.augment import augment
+from stableidentity_core.train.config import TrainConfig
+from stableidentity_core.train.loss import Draw, two_phase_loss
+from stableidentity_core.train.schedule import add_noise
+from stableidentity_core.train.templates import TEMPLATES
+from stableidentity_core.words.names import NameSpace
+from stableidentity_core.words.place import PromptRows, prompt_rows
+from stableidentity_core.words.projector import StableIdentityProjector
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Crowd:
+    """Pools of augmented views, encoded once: P people with K views each."""
+
+    z0: Tensor  # [P, K, C, h, w]
+    face_masks: Tensor  # [P, K, 1, h, w]
+    hair_masks: Tensor  # [P, K, 1, h, w]
+    mirrored: Tensor  # [P, K] bool
+    plain: Tensor  # [P, F] feature of the photo
+    flipped: Tensor  # [P, F] feature of its mirror image
+
+    def without_masks(self) -> Crowd:
+        return replace(self, face_masks=torch.ones_like(self.face_masks), hair_masks=torch.zeros_like(self.hair_masks))
+
+    def with_features(self, plain: Tensor, flipped: Tensor) -> Crowd:
+        return replace(self, plain=plain, flipped=flipped)
+
+    def __len__(self) -> int:
+        return len(self.plain)
+
+
+def make_crowd(backend: DiffusionBackend, faces: Sequence[Face], views: int, resolution: int, seed: int) -> Crowd:
+    """Augment and encode `views` views of each face."""
+    z0, face_masks, hair_masks, mirrored = [], [], [], []
+    for number, face in enumerate(faces):
+        generator = torch.Generator().manual_seed(seed * 100_003 + number)
+        drawn = [augment(face, resolution, backend.latent_factor, generator) for _ in range(views)]
+        pictures = torch.stack([view.image for view in drawn])
+        z0.append(torch.cat([backend.encode_image(part, generator) for part in pictures.split(16)]))
+        face_masks.append(torch.stack([view.face_mask for view in drawn]))
+        hair_masks.append(torch.stack([view.hair_mask for view in drawn]))
+        mirrored.append(torch.tensor([view.mirrored for view in drawn]))
+    features = [face.feature for face in faces if face.feature is not None]
+    return Crowd(
+        z0=torch.stack(z0),
+        face_masks=torch.stack(face_masks),
+        hair_masks=torch.stack(hair_masks),
+        mirrored=torch.stack(mirrored),
+        plain=torch.stack([feature.plain for feature in features]),
+        flipped=torch.stack([feature.mirrored for feature in features]),
+    )
+
+
+class Projectors:
+    """One StableIdentityProjector per person, computed together."""
+
+    def __init__(
+        self,
+        people: int,
+        width: int,
+        name_space: NameSpace,
+        config: TrainConfig,
+        start: StableIdentityProjector | None = None,
+    ):
+        modules = [start] * people
+        if start is None:
+            seeds = [torch.Generator().manual_seed(config.seed * 100_003 + number) for number in range(people)]
+            modules = [StableIdentityProjector(width, [name_space], config.normalization, seed) for seed in seeds]
+        self.space = name_space.space
+        self.module = modules[0]
+        parameters, self.buffers = stack_module_state(modules)  # type: ignore[arg-type]
+        self.parameters = {key: value.detach().clone().requires_grad_(True) for key, value in parameters.items()}
+
+    def __call__(self, features: Tensor) -> Tensor:  # [P, F] -> [P, 2, D]
+        def one(parameters: dict[str, Tensor], buffers: dict[str, Tensor], feature: Tensor) -> Tensor:
+            return functional_call(self.module, (parameters, buffers), (feature[None],))[self.space][0]
+
+        return torch.vmap(one)(self.parameters, self.buffers, features)
+
+    def clip_gradients(self, limit: float) -> None:
+        """Each person's gradient by its own norm."""
+        gradients = [value.grad for value in self.parameters.values() if value.grad is not None]
+        norm = torch.stack([gradient.flatten(1).square().sum(1) for gradient in gradients]).sum(0).sqrt()  # [P]
+        for gradient in gradients:
+            gradient.mul_((limit / (norm + 1e-6)).clamp(max=1).reshape(-1, *[1] * (gradient.ndim - 1)))
+
+
+def learn_crowd(
+    backend: DiffusionBackend,
+    crowd: Crowd,
+    name_space: NameSpace,
+    config: TrainConfig,
+    start: StableIdentityProjector | None = None,
+) -> Tensor:
+    """Train one projector per person and return the words [P, 2, D] of their plain photos."""
+    projectors = Projectors(len(crowd), crowd.plain.shape[1], name_space, config, start)
+    optimizer = torch.optim.AdamW(
+        projectors.parameters.values(),
+        config.learning_rate,
+        (config.beta1, config.beta2),
+        weight_decay=config.weight_decay,
+    )
+    generator = torch.Generator().manual_seed(config.seed)
+    everyone = torch.arange(len(crowd))
+    space = backend.text_spaces[0]
+    rows = prompt_rows(TEMPLATES, space, lambda text: backend.tokenize(space.name, text))
+    for _ in range(config.steps):
+        chosen = torch.randint(crowd.z0.shape[1], (len(crowd),), generator=generator)
+        prompt = torch.randint(len(TEMPLATES), (len(crowd),), generator=generator)
+        draw = noised(backend, crowd, everyone, chosen, generator)
+        mirrored = crowd.mirrored[everyone, chosen][:, None]
+        words = projectors(torch.where(mirrored, crowd.flipped, crowd.plain))
+        prompts = PromptRows(token_ids=rows.token_ids[prompt], positions=rows.positions[prompt])
+        output = backend.predict(
+            draw.z_t, draw.timesteps, backend.encode_text({space.name: prompts}, {space.name: words})
+        )
+        loss = two_phase_loss(
+            draw,
+            output,
+            prediction=backend.prediction,
+            alphas_cumprod=backend.alphas_cumprod,
+            latent_scale=backend.latent_scale,
+            config=config,
+        )
+        optimizer.zero_grad()
+        loss.sum().backward()
+        projectors.clip_gradients(config.max_grad_norm)
+        optimizer.step()
+    with torch.no_grad():
+        return projectors(crowd.plain)
+
+
+def noised(backend: DiffusionBackend, crowd: Crowd, people: Tensor, views: Tensor, generator: torch.Generator) -> Draw:
+    """Noise the chosen view of each person at its own timestep."""
+    z0 = crowd.z0[people, views]
+    timesteps = torch.randint(len(backend.alphas_cumprod), (len(people),), generator=generator)
+    noise = torch.randn(z0.shape, generator=generator)
+    return Draw(
+        z0=z0,
+        z_t=add_noise(z0, noise, backend.alphas_cumprod, timesteps),
+        noise=noise,
+        timesteps=timesteps,
+        face_mask=crowd.face_masks[people, views],
+        hair_mask=crowd.hair_masks[people, views],
+    )

@@ -1,0 +1,73 @@
+"""The picture at the top of the README: persons 1 to 4 through the demo, whatever they look like.
+
+python benchmarks/readme_picture.py [docs/mini_world.png]
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+from closed_world import TEMPLATES, make_world, photo
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from stableidentity_core.demo.look import PROMPTS
+from stableidentity_core.demo.measure import picture_tensor
+from stableidentity_core.demo.painter import paint
+from stableidentity_core.demo.person import unseen_person
+from stableidentity_core.demo.pipeline import mini_world_encoder
+from stableidentity_core.demo.preset import CFG, SAMPLING_STEPS, SEED, TRAIN
+from stableidentity_core.demo.sample import sample_pictures
+from stableidentity_core.demo.sheet import prompt_label
+from stableidentity_core.demo.weights import load_weights
+from stableidentity_core.encode import encode_face
+from stableidentity_core.learn import learn_identity, make_projector
+from stableidentity_core.train import TrainingRun
+
+NUMBERS = (1, 2, 3, 4)
+
+
+def row_of(number: int) -> Tensor:
+    """The photo and twelve prompts [13, 3, 128, 128]."""
+    world = make_world(0)
+    encoder = mini_world_encoder(load_weights())
+    face = encode_face(encoder, photo(paint(unseen_person(number))))
+    projector = make_projector([face], [world.name_space], TRAIN)
+    result = learn_identity(TrainingRun(world.backend, [face], projector, TRAIN), [world.name_space], "anna")
+    words = result.identity.words[world.name_space.space]
+    pictures = sample_pictures(world.backend, TEMPLATES, words, cfg=CFG, steps=SAMPLING_STEPS, seed=SEED)
+    return torch.cat([picture_tensor(unseen_person(number))[None], pictures])
+
+
+def main(path: Path) -> None:
+    rows = [row_of(number) for number in NUMBERS]
+    figure = Figure(figsize=(19.5, 6.6), facecolor="white")
+    grid = figure.add_gridspec(
+        len(rows),
+        14,
+        width_ratios=[1, 0.12] + [1] * 12,
+        wspace=0.04,
+        hspace=0.04,
+        left=0.005,
+        right=0.995,
+        top=0.87,
+        bottom=0.01,
+    )
+    titles = [
+        "the photo",
+        *(prompt_label(look).replace(" wearing", "\nwearing").replace(" in front", "\nin front") for look in PROMPTS),
+    ]
+    for y, pictures in enumerate(rows):
+        for x, picture in enumerate(pictures):
+            axes = figure.add_subplot(grid[y, x + (x > 0)])
+            axes.imshow(picture.movedim(0, -1).numpy(), interpolation="bicubic")
+            axes.set_axis_off()
+            if y == 0:
+                axes.set_title(titles[x], fontsize=8)
+    figure.savefig(path, dpi=100)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/mini_world.png"))
