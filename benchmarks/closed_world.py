@@ -99,6 +99,7 @@ SETTINGS: dict[str, Setting] = {
 def make_world(people: int) -> World:
     weights = load_weights()
     backend = mini_world_backend(weights)
+    _quicken(backend)
     encoder = mini_world_encoder(weights)
     space = backend.text_spaces[0].name
     name_space = build_name_space(
@@ -112,6 +113,15 @@ def make_world(people: int) -> World:
         who,
         [encode_face(encoder, photo(paint(person))) for person in who],
     )
+
+
+def _quicken(backend: Any) -> None:
+    """bf16 in UNet and VAE, and plain attention, which CPUs compute sooner; words and loss stay float32."""
+    from diffusers.models.attention_processor import AttnProcessor
+
+    backend.unet.set_attn_processor(AttnProcessor())
+    for module, name in ((backend.unet, "forward"), (backend.vae, "encode"), (backend.vae, "decode")):
+        setattr(module, name, torch.autocast(backend.device.type, torch.bfloat16)(getattr(module, name)))
 
 
 def photo(drawn: Portrait) -> Face:
@@ -176,7 +186,7 @@ def _row(
 
 def _through_vae(world: World, pictures: Tensor) -> Tensor:
     vae = world.backend.vae
-    return (vae.decode(vae.encode(pictures * 2 - 1).latents).sample / 2 + 0.5).clamp(0, 1)
+    return (vae.decode(vae.encode(pictures * 2 - 1).latents).sample.float() / 2 + 0.5).clamp(0, 1)
 
 
 def main() -> None:

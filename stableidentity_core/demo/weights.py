@@ -24,7 +24,7 @@ from ..files import read_tensors
 from .sizes import TEXT
 
 FILE = Path(__file__).with_name("mini_world.safetensors")
-SHA256 = "68c2d7795f3f3a1702897ab8c88bcf5c2e0199060d9eba163baf1bc39267b6b4"
+SHA256 = "80a2715fd5a3fb761c73ee6bb24843240883a9ef6f38fda053addf16fbe846ea"
 EMBEDDING = "text_model.embeddings.token_embedding.weight"
 
 
