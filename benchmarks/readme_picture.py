@@ -6,6 +6,7 @@ python benchmarks/readme_picture.py [docs/mini_world.png]
 from __future__ import annotations
 
 import sys
+import textwrap
 from pathlib import Path
 
 import torch
@@ -43,7 +44,7 @@ def row_of(number: int) -> Tensor:
 
 def main(path: Path) -> None:
     rows = [row_of(number) for number in NUMBERS]
-    figure = Figure(figsize=(19.5, 6.6), facecolor="white")
+    figure = Figure(figsize=(19.5, 6.5), facecolor="white")
     grid = figure.add_gridspec(
         len(rows),
         14,
@@ -52,13 +53,10 @@ def main(path: Path) -> None:
         hspace=0.04,
         left=0.005,
         right=0.995,
-        top=0.87,
+        top=0.885,
         bottom=0.01,
     )
-    titles = [
-        "the photo",
-        *(prompt_label(look).replace(" wearing", "\nwearing").replace(" in front", "\nin front") for look in PROMPTS),
-    ]
+    titles = ["the photo", *(textwrap.fill(prompt_label(look), 17) for look in PROMPTS)]
     for y, pictures in enumerate(rows):
         for x, picture in enumerate(pictures):
             axes = figure.add_subplot(grid[y, x + (x > 0)])
