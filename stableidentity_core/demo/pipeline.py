@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from torch import Tensor, nn
 
@@ -20,6 +20,8 @@ from .weights import Weights
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
 
+Module = TypeVar("Module", bound=nn.Module)
+
 
 def mini_world_pipeline(weights: Weights) -> StableDiffusionPipeline:
     """A StableDiffusionPipeline; its pictures are 128x128."""
@@ -30,7 +32,7 @@ def mini_world_pipeline(weights: Weights) -> StableDiffusionPipeline:
     prefixed = any(key.startswith("text_model.") for key in text.state_dict())  # not since transformers 5
     with tempfile.TemporaryDirectory() as folder:
         tokenizer = packaged_tokenizer(Path(folder))
-    return StableDiffusionPipeline(
+    parts: dict[str, Any] = dict(  # the pipeline's types know neither TAESD nor parts left out
         unet=_filled(UNet2DConditionModel(**UNET), weights.unet),
         vae=_filled(AutoencoderTiny(), taesd_for_diffusers(weights.vae)),
         text_encoder=_filled(
@@ -42,6 +44,7 @@ def mini_world_pipeline(weights: Weights) -> StableDiffusionPipeline:
         feature_extractor=None,
         requires_safety_checker=False,
     )
+    return StableDiffusionPipeline(**parts)
 
 
 def mini_world_backend(weights: Weights) -> DiffusersBackend:
@@ -73,7 +76,7 @@ def taesd_for_diffusers(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return renamed
 
 
-def _filled(module: nn.Module, weights: Mapping[str, Tensor]) -> nn.Module:
+def _filled(module: Module, weights: Mapping[str, Tensor]) -> Module:
     try:
         module.load_state_dict(dict(weights))
     except RuntimeError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -49,7 +50,7 @@ def sample_pictures(
     empty = _encode(backend, _empty_prompts(space, count), words[:, :0])
     conditioning = Conditioning(context=torch.cat([_encode(backend, rows, words), empty]))
     # The host goes all the way to the picture, not to the schedule's lowest noise.
-    scheduler = DDIMScheduler(**{**SCHEDULE, "set_alpha_to_one": True})
+    scheduler: Any = DDIMScheduler(**{**SCHEDULE, "set_alpha_to_one": True})
     scheduler.set_timesteps(steps)
     _signal, sigma = scales(scheduler.alphas_cumprod, scheduler.timesteps[:1])
     latents = sigma * _noise(count, seed)  # an empty latent at the first step's noise
