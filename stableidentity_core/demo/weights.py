@@ -68,7 +68,7 @@ def check_file(path: Path) -> None:
     if not path.is_file():
         raise MissingFileError(f"The mini world's weights are not at {path}. {advice}")
     found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if SHA256 and found != SHA256:
+    if found != SHA256:
         raise DamagedFileError(
             f"{path} ({path.stat().st_size:,} bytes) is damaged or of another version: its SHA-256 is {found}, needed "
             f"{SHA256}. {advice}"

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from backends.pack import pack_module
-from mini_world import a_world
 from stableidentity_core.demo.painter import paint
 from stableidentity_core.demo.person import unseen_person
 from stableidentity_core.demo.pipeline import mini_world_pipeline
@@ -26,8 +25,8 @@ PROMPT = PROMPTS[1]
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    return load_weights(a_world(tmp_path_factory.mktemp("mini_world"))[0])
+def weights():
+    return load_weights()
 
 
 @pytest.fixture(scope="module")
