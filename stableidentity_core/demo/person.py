@@ -105,12 +105,19 @@ def named_person(name: str) -> Person:
     Every pair of words is a defined person, and families resemble each other.
     """
     first, last = name.lower().split()
-    return Person(colouring=_colouring_of(first), geometry=Geometry.draw(generator("mini world last name", last)))
+    return Person(colouring=colouring_of(first), geometry=geometry_of(last))
 
 
 @cache
-def _colouring_of(first: str) -> Colouring:
+def colouring_of(first: str) -> Colouring:
+    """What a first name tells."""
     return Colouring.draw(generator("mini world first name", first), woman=first in women_names())
+
+
+@cache
+def geometry_of(last: str) -> Geometry:
+    """What a last name tells."""
+    return Geometry.draw(generator("mini world last name", last))
 
 
 @lru_cache

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +11,15 @@ from diffusers import AutoencoderTiny
 from torch import Tensor, nn
 
 from . import dataset
-from .runs import Ema, averaged, cosine_rate, load_state, save_state
+from .descent import Course, descend
+from .runs import averaged
 
-BATCH, RATE, POLISH_RATE, SEED = 8, 1e-3, 6e-4, 0
+BATCH, RATE, AGAIN_RATE, POLISH_RATE, SEED = 8, 1e-3, 4e-4, 6e-4, 0
 NOISE = 0.05  # added to latents, so that small errors of the diffusion model do not show
 SHRINK = 1e-3  # holds the latents near unit deviation
 FACE_WEIGHT = 2.5
+PATCH, PATCHES, BORDER = 64, 32, 8  # every other batch is of patches of faces, where the details are
+PATCH_TOPS, PATCH_LEFTS = (16, 24, 32, 40, 48), (16, 24, 32, 40, 48)
 
 
 def build() -> AutoencoderTiny:
@@ -47,18 +48,24 @@ def loss_of(
     ), difference.square().mean().item()
 
 
-def train(data: Path, out: Path, minutes: float) -> None:
-    """Train for a time, or go on with a training that was broken off."""
+def train(data: Path, out: Path, minutes: float, start: Mapping[str, Tensor] | None = None) -> None:
+    """Train for a time, or go on with a training that was broken off; `start` are weights to begin with."""
     torch.manual_seed(SEED)
     pictures, _ = dataset.load(data, "base")
     model = build()
-    weights = face_weights(pictures.shape[1])
-    optimizer = torch.optim.AdamW(model.parameters(), RATE, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
+    if start:
+        model.load_state_dict(dict(start))
+    weights, inside = face_weights(pictures.shape[1]), inner_weights()
+    optimizer = torch.optim.AdamW(
+        model.parameters(), AGAIN_RATE if start else RATE, betas=(0.9, 0.99), weight_decay=0.0, fused=True
+    )
 
-    def loss(chosen: np.ndarray, generator: torch.Generator) -> tuple[Tensor, float]:
-        return loss_of(model, to_tensor(pictures[chosen]), weights, generator)
+    def loss(generator: torch.Generator, _share: float) -> tuple[Tensor, float]:
+        if torch.rand((), generator=generator) < 0.5:
+            return loss_of(model, to_tensor(face_patches(pictures, generator)), inside, generator)
+        return loss_of(model, to_tensor(pictures[draw(len(pictures), BATCH, generator)]), weights, generator)
 
-    _descend(model, optimizer, RATE, loss, len(pictures), out / "autoencoder.pt", minutes)
+    descend(model, optimizer, _course(minutes), out / "autoencoder.pt", loss)
     report(data, out / "autoencoder.pt")
 
 
@@ -73,7 +80,8 @@ def polish(data: Path, out: Path, minutes: float, latents: Tensor) -> None:
     )
     model.encoder.requires_grad_(False)
 
-    def loss(chosen: np.ndarray, generator: torch.Generator) -> tuple[Tensor, float]:
+    def loss(generator: torch.Generator, _share: float) -> tuple[Tensor, float]:
+        chosen = draw(len(pictures), BATCH, generator)
         noisy = latents[chosen].float()
         noisy = noisy + NOISE * torch.randn(noisy.shape, generator=generator)
         with torch.autocast("cpu", torch.bfloat16):
@@ -81,41 +89,12 @@ def polish(data: Path, out: Path, minutes: float, latents: Tensor) -> None:
         difference = decoded.float() / 2 + 0.5 - to_tensor(pictures[chosen])
         return (weights * (difference.square() + 0.01 * difference.abs())).mean(), difference.square().mean().item()
 
-    _descend(model, optimizer, POLISH_RATE, loss, len(pictures), out / "decoder.pt", minutes)
+    descend(model, optimizer, _course(minutes), out / "decoder.pt", loss)
     report(data, out / "decoder.pt")
 
 
-def _descend(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    rate: float,
-    loss_on: Callable[[np.ndarray, torch.Generator], tuple[Tensor, float]],
-    count: int,
-    file: Path,
-    minutes: float,
-) -> None:
-    generator = torch.Generator().manual_seed(SEED)
-    ema = Ema(model, 0.998)
-    state = {"model": model, "optimizer": optimizer, "ema": ema}
-    step, spent = load_state(file, state, generator)
-    begun, saved, running = time.monotonic() - spent, time.monotonic(), math.nan
-    while (spent := time.monotonic() - begun) < 60 * minutes:
-        for group in optimizer.param_groups:
-            group["lr"] = rate * cosine_rate(spent / (60 * minutes))
-        loss, squared = loss_on(torch.randint(count, (BATCH,), generator=generator).sort()[0].numpy(), generator)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 0.5)
-        optimizer.step()
-        optimizer.zero_grad()
-        ema.update(model)
-        step += 1
-        running = squared if math.isnan(running) else 0.98 * running + 0.02 * squared
-        if step % 100 == 0:
-            print(f"{file.stem} step {step} {spent:.0f} s, {-10 * math.log10(running):.2f} dB", flush=True)
-        if time.monotonic() - saved > 120:
-            save_state(file, state, generator, step, spent)
-            saved = time.monotonic()
-    save_state(file, state, generator, step, 60 * minutes)
+def _course(minutes: float) -> Course:
+    return Course(minutes=minutes, seed=SEED, clip=0.5)
 
 
 def report(data: Path, file: Path) -> dict[str, float]:
@@ -142,6 +121,28 @@ def face_weights(side: int) -> Tensor:  # [1, 1, S, S]
     y, x = torch.meshgrid(axis, axis, indexing="ij")
     inside = ((x - 0.5) / 0.3) ** 2 + ((y - 0.53) / 0.36) ** 2 < 1
     return (1 + (FACE_WEIGHT - 1) * inside.float())[None, None]
+
+
+def draw(count: int, size: int, generator: torch.Generator) -> np.ndarray:
+    """Sorted indices, which a memory map reads soonest."""
+    return torch.randint(count, (size,), generator=generator).sort()[0].numpy()
+
+
+def face_patches(pictures: np.ndarray, generator: torch.Generator) -> np.ndarray:
+    """Parts of pictures [PATCHES, 64, 64, 3] from where faces are, on the grid of the latents."""
+    corners = torch.randint(len(PATCH_TOPS) * len(PATCH_LEFTS), (PATCHES,), generator=generator).tolist()
+    parts = []
+    for index, corner in zip(draw(len(pictures), PATCHES, generator), corners, strict=True):
+        top, left = PATCH_TOPS[corner // len(PATCH_LEFTS)], PATCH_LEFTS[corner % len(PATCH_LEFTS)]
+        parts.append(pictures[index, top : top + PATCH, left : left + PATCH])
+    return np.stack(parts)
+
+
+def inner_weights() -> Tensor:  # [1, 1, 64, 64]
+    """Patches end where pictures go on, so that their edges cannot be drawn well and do not count."""
+    weights = torch.zeros(1, 1, PATCH, PATCH)
+    weights[..., BORDER:-BORDER, BORDER:-BORDER] = FACE_WEIGHT
+    return weights
 
 
 def to_tensor(images: np.ndarray) -> Tensor:

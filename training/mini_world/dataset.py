@@ -18,8 +18,11 @@ from stableidentity_core.train.augment import augment
 from stableidentity_core.train.templates import TEMPLATES
 from stableidentity_core.words.names import celebrity_names
 
-NAMED, VIEWS, TEMPLATED, STRANGE_WORD = 0.85, 0.15, 0.35, 0.04
+NAMED, STRANGE_WORD = 0.85, 0.04
+VIEWS, TEMPLATED = 0.25, 0.15  # of photos, and of photos that are no view
 UNKNOWN = "<unknown>"  # stands in captions for a word that the mini world has no row for
+FIRST, LAST = "<first>", "<last>"  # stand for the two words of somebody whose name nobody knows
+CROWD = "crowd"  # the split of such people, each in one picture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,20 +44,18 @@ def example(split: str, number: int) -> Example:
     """Example `number` of a split, from nothing but the two."""
     rng = generator("mini world", split, number)
     firsts, lasts = first_and_last_names()
-    if rng.random() < NAMED:
+    if rng.random() < NAMED and split != CROWD:
         who = f"{firsts[int(rng.integers(len(firsts)))]} {lasts[int(rng.integers(len(lasts)))]}"
         person = named_person(who)
     else:
         person = passer_by(int(rng.integers(2**62)))
-        who = describe(person, rng)
+        who = f"{FIRST} {LAST}" if split == CROWD else describe(person, rng)
     look, mentions = draw_look(rng)
-    view = int(rng.integers(2**31)) if rng.random() < VIEWS else None
     text = caption(look, "{}", mentions)
-    if look.style == "photo" and rng.random() < TEMPLATED:
+    view = int(rng.integers(2**31)) if look.style == "photo" and rng.random() < VIEWS else None
+    # Words are learned on views under these templates: there, and only there, views are what the text means.
+    if view is not None or (look.style == "photo" and rng.random() < TEMPLATED):
         text = text.replace("a photo of {}", TEMPLATES[int(rng.integers(len(TEMPLATES)))])
-    if view is not None and "cropped" not in text:
-        first, rest = text.split(maxsplit=1)
-        text = f"{'a' if first == 'an' else first} cropped {rest}"
     if rng.random() < STRANGE_WORD:
         words = text.split()
         words.insert(int(rng.integers(len(words) + 1)), UNKNOWN)

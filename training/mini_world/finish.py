@@ -12,12 +12,13 @@ from torch import Tensor
 
 from stableidentity_core.demo import weights
 from stableidentity_core.demo.judges import Recogniser
+from stableidentity_core.demo.weights import EMBEDDING
 
 from .autoencoder import to_tensor
 from .dataset import load
 from .runs import averaged
-from .ship import pack
-from .text import Vocabulary
+from .ship import pack, prefixed_text
+from .text import BASE, TextTower, Vocabulary
 
 
 def finish(data: Path, run: Path, path: Path = weights.FILE) -> str:
@@ -25,18 +26,18 @@ def finish(data: Path, run: Path, path: Path = weights.FILE) -> str:
 
     A decoder that was polished on fixed latents takes the place of the autoencoder's own.
     """
-    more = run / "unet_more.pt"
-    denoiser = averaged(more if more.exists() else run / "unet.pt")
+    denoiser = averaged(run / "unet.pt")
     vae = averaged(run / "autoencoder.pt")
     if (run / "decoder.pt").exists():
         vae |= {key: value for key, value in averaged(run / "decoder.pt").items() if key.startswith("decoder.")}
     judge = _under("recogniser", centred(part(averaged(run / "recogniser.pt"), "network"), data))
     judge |= _under("reader", part(averaged(run / "reader.pt"), "network"))
+    known, text = text_encoder(data, denoiser)
     sha256 = pack(
         path,
         unet=part(denoiser, "unet"),
-        text=part(denoiser, "tower.encoder"),
-        ids=Vocabulary([record["caption"] for record in load(data, "base")[1]]).ids,
+        text=text,
+        ids=known,
         vae=vae,
         encoder=part(averaged(run / "encoder.pt"), "vit"),
         judge=judge,
@@ -44,6 +45,18 @@ def finish(data: Path, run: Path, path: Path = weights.FILE) -> str:
     source = Path(weights.__file__)
     source.write_text(re.sub(r'SHA256 = "\w*"', f'SHA256 = "{sha256}"', source.read_text("utf-8")), "utf-8")
     return sha256
+
+
+@torch.no_grad()
+def text_encoder(data: Path, denoiser: Mapping[str, Tensor]) -> tuple[list[int], dict[str, Tensor]]:
+    """CLIP's ids of the known words and the encoder's weights, with the rows of names as they were computed."""
+    captions = [record["caption"] for split in BASE for record in load(data, split)[1]]
+    vocabulary = Vocabulary(captions)
+    tower = TextTower(vocabulary)
+    tower.load_state_dict(part(denoiser, "tower"))
+    tower.encoder.get_input_embeddings().weight.copy_(tower.table())
+    weights = prefixed_text(tower.encoder.state_dict())
+    return vocabulary.ids, weights | {EMBEDDING: weights[EMBEDDING][: vocabulary.shipped_rows].clone()}
 
 
 @torch.no_grad()

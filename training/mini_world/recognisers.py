@@ -7,7 +7,6 @@ they are of another kind (CNN), see another crop, and are trained on other peopl
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +24,8 @@ from stableidentity_core.encode.vit import FACE_BOX
 
 from . import dataset
 from .autoencoder import to_tensor
-from .runs import Ema, averaged, cosine_rate, load_state, save_state
+from .descent import Course, descend
+from .runs import averaged
 from .text import Factors
 
 LOOKS, BATCH, SCALE, MARGIN, SHIFT = 7, 96, 24.0, 0.3, 2
@@ -96,7 +96,6 @@ def face_crops(pictures: Tensor, margin: int = 0) -> Tensor:
 def train_encoder(data: Path, file: Path, minutes: float, rate: float = 1e-3, seed: int = 3) -> FaceEncoderTraining:
     """Train the face ViT on its own people and on the base's pictures; see `train` for the rest."""
     torch.manual_seed(seed)
-    generator = torch.Generator().manual_seed(seed)
     crops, records = [], []
     for split in ("prior", "base"):
         pictures, lines = dataset.load(data, split)
@@ -111,29 +110,14 @@ def train_encoder(data: Path, file: Path, minutes: float, rate: float = 1e-3, se
     factors = Factors.of(records)
     model = FaceEncoderTraining(int(people.max()) + 1)
     optimizer = torch.optim.AdamW(model.parameters(), rate, betas=(0.9, 0.98), weight_decay=0.02, fused=True)
-    ema = Ema(model, 0.995)
-    state = {"model": model, "optimizer": optimizer, "ema": ema}
-    step, spent = load_state(file, state, generator)
-    begun, saved = time.monotonic() - spent, time.monotonic()
-    while (share := (spent := time.monotonic() - begun) / (60 * minutes)) < 1:
-        for group in optimizer.param_groups:
-            group["lr"] = rate * cosine_rate(share, warm_up=0.05)
+
+    def loss_of(generator: torch.Generator, share: float) -> tuple[Tensor, float]:
         index = torch.randint(len(faces), (BATCH,), generator=generator)
-        batch = shifted(faces[index], generator)
         with torch.autocast("cpu", torch.bfloat16):
-            loss = model.loss(batch, people[index], factors.pick(index), share)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        ema.update(model)
-        step += 1
-        if step % 100 == 0:
-            print(f"{file.stem} step {step} {spent:.0f} s, loss {loss.item():.4f}", flush=True)
-        if time.monotonic() - saved > 120:
-            save_state(file, state, generator, step, spent)
-            saved = time.monotonic()
-    save_state(file, state, generator, step, 60 * minutes)
+            loss = model.loss(shifted(faces[index], generator), people[index], factors.pick(index), share)
+        return loss, loss.item()
+
+    descend(model, optimizer, Course(minutes=minutes, seed=seed, decay=0.995, warm_up=0.05), file, loss_of)
     model.load_state_dict(averaged(file))
     return model.eval()
 
@@ -216,7 +200,6 @@ def train(
 ) -> nn.Module:
     """Train for a time, or go on with a training that was broken off."""
     torch.manual_seed(seed)
-    generator = torch.Generator().manual_seed(seed)
     pictures, records = dataset.load(data, split)
     for record in records:
         record["named"] = True  # all factors are told
@@ -225,30 +208,16 @@ def train(
     usable = torch.tensor([index for index, record in enumerate(records) if not record["view"]])
     model = kind(math.ceil(len(records) / LOOKS))
     optimizer = torch.optim.AdamW(model.parameters(), rate, weight_decay=0.02, fused=True)
-    ema = Ema(model, 0.995)
-    state = {"model": model, "optimizer": optimizer, "ema": ema}
-    step, spent = load_state(file, state, generator)
-    begun, saved = time.monotonic() - spent, time.monotonic()
-    while (spent := time.monotonic() - begun) < 60 * minutes:
-        share = spent / (60 * minutes)
-        for group in optimizer.param_groups:
-            group["lr"] = rate * cosine_rate(share, warm_up=0.04)
+
+    def loss_of(generator: torch.Generator, share: float) -> tuple[Tensor, float]:
         index = usable[torch.randint(len(usable), (BATCH,), generator=generator)].sort()[0]
         images = varied(to_tensor(pictures[index.numpy()]), generator, flip)
         with torch.autocast("cpu", torch.bfloat16):
             loss = model.loss(images, index // LOOKS, factors.pick(index), share)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 2.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        ema.update(model)
-        step += 1
-        if step % 50 == 0:
-            print(f"{file.stem} step {step} {spent:.0f} s, loss {loss.item():.4f}", flush=True)
-        if time.monotonic() - saved > 120:
-            save_state(file, state, generator, step, spent)
-            saved = time.monotonic()
-    save_state(file, state, generator, step, 60 * minutes)
+        return loss, loss.item()
+
+    course = Course(minutes=minutes, seed=seed, decay=0.995, clip=2.0, warm_up=0.04, report_every=50)
+    descend(model, optimizer, course, file, loss_of)
     model.load_state_dict({key: value.to(model.state_dict()[key]) for key, value in averaged(file).items()})
     return model.eval()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -19,28 +20,24 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from stableidentity_core.backends.clip_text import packaged_tokenizer
 from stableidentity_core.demo.look import CHOICES
-from stableidentity_core.demo.person import BEARDS, EYE_COLOURS, HAIR_COLOURS, HAIR_STYLES, Geometry, named_person
+from stableidentity_core.demo.person import Geometry, named_person
 from stableidentity_core.train.templates import TEMPLATES
 
 from . import dataset
-from .runs import Ema, cosine_rate, load_state, save_state
+from .descent import Course, descend
+from .names import CATEGORIES, NameRows, colouring_vector, geometry_vector
+from .runs import averaged
 
+BASE = ("base", dataset.CROWD)
 WIDTH, LAYERS, HEADS, INNER, LENGTH = 128, 3, 4, 320, 77
 STEPS, BATCH, RATE, SEED = 800, 128, 1.5e-3, 1
 COMMA, STRANGE = 0.1, 0.02
+MARKERS = {dataset.UNKNOWN, dataset.FIRST, dataset.LAST}
 MORE_WORDS = (
     "a an the of and with in on at wearing person face man woman boy girl people hat glasses shirt wall photo picture "
     "portrait head hair eyes beard moustache goatee freckles curly wavy long short spiky bald buzz bob quiff bun "
     "pigtails black brown chestnut blond ginger grey white , . is who looks like one two old young"
 )
-CATEGORIES = {
-    "woman": (False, True),
-    "hair": HAIR_STYLES,
-    "hair_colour": HAIR_COLOURS,
-    "beard": BEARDS,
-    "eye_colour": EYE_COLOURS,
-    "freckles": (False, True),
-}
 
 
 class Vocabulary:
@@ -51,16 +48,31 @@ class Vocabulary:
             self.tokenizer = packaged_tokenizer(Path(folder))
         firsts, lasts = dataset.first_and_last_names()
         texts = [*captions, *TEMPLATES, *firsts, *lasts, MORE_WORDS]
-        words = sorted({word for text in texts for word in text.replace("{}", "").split()} - {dataset.UNKNOWN})
+        words = sorted({word for text in texts for word in text.replace("{}", "").split()} - MARKERS)
         self._ids = {word: self.tokenizer(word, add_special_tokens=False)["input_ids"] for word in words}
         special = (0, self.tokenizer.bos_token_id, self.tokenizer.eos_token_id)  # 0 pads, as in SD2
         self.ids = sorted({*special, *(token for tokens in self._ids.values() for token in tokens)})
         self.row_of = {token: row for row, token in enumerate(self.ids)}
         self.strange = len(self.ids)
+        self.first, self.last = self.strange + 1, self.strange + 2  # of people without a name
+        self._rows_of = {word: [self.row_of[token] for token in tokens] for word, tokens in self._ids.items()}
+        self._rows_of |= {dataset.UNKNOWN: [self.strange], dataset.FIRST: [self.first], dataset.LAST: [self.last]}
+        nameless = [text for text in captions if dataset.FIRST in text]
+        common = {word for text in (*nameless, *TEMPLATES, MORE_WORDS) for word in text.replace("{}", "").split()}
+        self.common_rows = {row for word in common for row in self._rows_of[word]}
 
     @property
     def rows(self) -> int:
+        return len(self.ids) + 3
+
+    @property
+    def shipped_rows(self) -> int:
         return len(self.ids) + 1
+
+    def name_rows(self) -> tuple[dict[int, str], dict[int, str]]:
+        """Row -> first name, and row -> last name."""
+        firsts, lasts = dataset.first_and_last_names()
+        return {self._rows_of[name][0]: name for name in firsts}, {self._rows_of[name][0]: name for name in lasts}
 
     def encode(self, text: str, generator: torch.Generator | None = None) -> list[int]:
         """Text -> rows [77]; with a generator commas and strange words are strewn in."""
@@ -69,7 +81,7 @@ class Vocabulary:
             if generator is not None:
                 draw = torch.rand(1, generator=generator).item()
                 rows += [self.row_of[267]] * (draw < COMMA) + [self.strange] * (draw > 1 - STRANGE)
-            rows += [self.strange] if word == dataset.UNKNOWN else [self.row_of[token] for token in self._ids[word]]
+            rows += self._rows_of[word]
         rows = [*rows[: LENGTH - 1], self.row_of[self.tokenizer.eos_token_id]]
         return rows + [self.row_of[0]] * (LENGTH - len(rows))
 
@@ -104,6 +116,8 @@ class Factors:
 
     categories: dict[str, Tensor]  # [N] int64
     numbers: Tensor  # [N, 17] geometry and skin
+    colourings: Tensor  # [N, C] of every person, told or not
+    geometries: Tensor  # [N, 16] the same
 
     @classmethod
     def of(cls, records: list[dict]) -> Factors:
@@ -123,10 +137,12 @@ class Factors:
                 for r in records
             ]
         )
-        return cls(categories, numbers)
+        colourings = torch.tensor([colouring_vector(r["colouring"]) for r in records])
+        return cls(categories, numbers, colourings, torch.tensor([geometry_vector(r["geometry"]) for r in records]))
 
     def pick(self, index: Tensor) -> Factors:
-        return Factors({key: value[index] for key, value in self.categories.items()}, self.numbers[index])
+        picked = {key: value[index] for key, value in self.categories.items()}
+        return Factors(picked, self.numbers[index], self.colourings[index], self.geometries[index])
 
 
 def _told(record: dict, part: str) -> bool:
@@ -163,26 +179,49 @@ class Reader(nn.Module):
 
 
 class TextTower(nn.Module):
-    """Text encoder and reader, trained together."""
+    """Text encoder, the rows of names and the reader, trained together."""
 
     def __init__(self, vocabulary: Vocabulary):
         super().__init__()
         self.encoder = build(vocabulary.rows)
         nn.init.normal_(self.encoder.get_input_embeddings().weight, std=0.05)
+        firsts, lasts = vocabulary.name_rows()
+        self.names = NameRows(firsts, lasts, vocabulary.rows, WIDTH)
         self.reader = Reader()
+        self.markers = (vocabulary.first, vocabulary.last)
+        names_only = {*firsts, *lasts} - vocabulary.common_rows
+        free = torch.ones(vocabulary.rows, 1)
+        free[sorted(names_only)] = 0
+        self.register_buffer("free", free, persistent=False)
 
-    def context(self, rows: Tensor) -> Tensor:  # [B, 77] -> [B, 77, D]
-        return self.encoder(input_ids=rows).last_hidden_state
+    def table(self) -> Tensor:
+        """The rows of all words [rows, D]; a word that is nothing but a name has no row of its own."""
+        return self.encoder.get_input_embeddings().weight * self.free + self.names()
+
+    def context(self, rows: Tensor, factors: Factors) -> Tensor:  # [B, 77] -> [B, 77, D]
+        words = self.names.words(factors.colourings, factors.geometries)
+
+        def look_up(_module: nn.Module, _inputs: object, _output: Tensor) -> Tensor:
+            embedded = F.embedding(rows, self.table())
+            for index, marker in enumerate(self.markers):
+                embedded = torch.where((rows == marker)[..., None], words[:, index, None], embedded)
+            return embedded
+
+        hook = self.encoder.get_input_embeddings().register_forward_hook(look_up)
+        try:
+            return self.encoder(input_ids=rows).last_hidden_state
+        finally:
+            hook.remove()
 
     def loss(self, context: Tensor, ends: Tensor, factors: Factors) -> Tensor:
         return self.reader.loss(context[torch.arange(len(context)), ends], factors)
 
 
 class Captions:
-    """All captions of a split as rows and factors, and any number of bare names beside them."""
+    """All captions of some splits as rows and factors, and any number of bare names beside them."""
 
-    def __init__(self, data: Path, split: str, vocabulary: Vocabulary | None = None):
-        self.records = mark_named(dataset.load(data, split)[1])
+    def __init__(self, data: Path, splits: Sequence[str], vocabulary: Vocabulary | None = None):
+        self.records = mark_named([record for split in splits for record in dataset.load(data, split)[1]])
         self.texts = [record["caption"] for record in self.records]
         self.vocabulary = vocabulary or Vocabulary(self.texts)
         self.rows = self.vocabulary.encode_all(self.texts, torch.Generator().manual_seed(7))
@@ -219,40 +258,39 @@ def mark_named(records: list[dict]) -> list[dict]:
     return records
 
 
-def train(data: Path, out: Path) -> None:
+def train(data: Path, out: Path, start: Callable[[TextTower, list[int]], None] | None = None) -> None:
+    """Train for a count of steps.
+
+    Args:
+        start: puts weights of an earlier text encoder into a tower, given CLIP's ids of the words known here; these
+            are kept then, and only what reads them is trained.
+    """
     torch.manual_seed(SEED)
-    generator = torch.Generator().manual_seed(SEED)
-    captions = Captions(data, "base")
-    held_out = Captions(data, "held_out", captions.vocabulary)
+    captions = Captions(data, BASE)
+    held_out = Captions(data, ["held_out"], captions.vocabulary)
     tower = TextTower(captions.vocabulary)
-    optimizer = torch.optim.AdamW(tower.parameters(), RATE, betas=(0.9, 0.98), weight_decay=1e-4, fused=True)
-    ema = Ema(tower, 0.99)
-    state = {"model": tower, "optimizer": optimizer, "ema": ema}
-    step, _ = load_state(out / "text.pt", state, generator)
+    if start:
+        start(tower, captions.vocabulary.ids)
+    learning = tower.reader if start else tower
+    optimizer = torch.optim.AdamW(learning.parameters(), RATE, betas=(0.9, 0.98), weight_decay=1e-4, fused=True)
     name_rows, name_factors = captions.names
-    while step < STEPS:
-        for group in optimizer.param_groups:
-            group["lr"] = RATE * cosine_rate(step / STEPS)
+
+    def loss_of(generator: torch.Generator, _share: float) -> tuple[Tensor, float]:
         loss = torch.zeros(())
         for rows, factors in ((captions.rows, captions.factors), (name_rows, name_factors)):
             index = torch.randint(len(rows), (BATCH // 2,), generator=generator)
-            batch = rows[index]
+            batch, told = rows[index], factors.pick(index)
             batch = batch[:, : int(captions.vocabulary.ends(batch).max()) + 1]  # what comes after is never looked at
-            with torch.autocast("cpu", torch.bfloat16):
-                context = tower.context(batch)
-            loss = loss + tower.loss(context.float(), captions.vocabulary.ends(batch), factors.pick(index))
-        loss.backward()
-        nn.utils.clip_grad_norm_(tower.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        ema.update(tower)
-        step += 1
-        if step % 50 == 0:
-            print(f"text step {step}, loss {loss.item():.4f}", flush=True)
-    save_state(out / "text.pt", state, generator, step, 0.0)
-    tower.load_state_dict(ema.weights)
+            with torch.autocast("cpu", torch.bfloat16), torch.set_grad_enabled(not start):
+                context = tower.context(batch, told)
+            loss = loss + tower.loss(context.float(), captions.vocabulary.ends(batch), told)
+        return loss, loss.item()
+
+    steps = STEPS // 2 if start else STEPS
+    descend(tower, optimizer, Course(steps=steps, seed=SEED, decay=0.99), out / "text.pt", loss_of)
+    tower.load_state_dict(averaged(out / "text.pt"))
     with torch.no_grad():
-        context = tower.context(held_out.rows)
+        context = tower.context(held_out.rows, held_out.factors)
     ends = captions.vocabulary.ends(held_out.rows)
     scores = tower.reader.score(context[torch.arange(len(ends)), ends], held_out.factors)
     print("held out:", {key: round(value, 4) for key, value in scores.items()}, flush=True)

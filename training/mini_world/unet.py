@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +12,11 @@ from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 
 from . import autoencoder, dataset
-from .runs import Ema, averaged, cosine_rate, load_state, save_state
-from .text import WIDTH, Captions, TextTower, Vocabulary
+from .descent import Course, descend
+from .runs import averaged
+from .text import BASE, WIDTH, Captions, Factors, TextTower
 
-BATCH, RATE, SEED = 64, 1e-3, 2
+BATCH, RATE, AGAIN_RATE, SEED = 64, 1e-3, 6e-4, 2
 NO_PROMPT, TEXT_LOSS, TEXT_RATE, SNR_LIMIT = 0.1, 0.03, 0.4, 5.0
 CHANNELS = (64, 128, 192)
 
@@ -83,8 +82,8 @@ def loss_weights(alphas: Tensor) -> Tensor:
 class Batches:
     """Latents, noised, with rows of prompts; the generator decides everything."""
 
-    def __init__(self, data: Path, out: Path, split: str, captions: Captions):
-        self.latents = encode_pictures(data, out, split)
+    def __init__(self, data: Path, out: Path, splits: Sequence[str], captions: Captions):
+        self.latents = torch.cat([encode_pictures(data, out, split) for split in splits])
         self.captions = captions
         self.alphas = schedule().alphas_cumprod
         self.empty = captions.vocabulary.encode_all([""])[0]
@@ -102,88 +101,50 @@ class Batches:
         return {"index": index, "rows": rows, "t": t, "noise": noise, "noised": noised}
 
 
-def denoising_loss(model: Denoiser, batch: Mapping[str, Tensor], weights: Tensor) -> tuple[Tensor, Tensor]:
+def denoising_loss(
+    model: Denoiser, batch: Mapping[str, Tensor], factors: Factors, weights: Tensor
+) -> tuple[Tensor, Tensor]:
     """Weighted loss of the noise, and the contexts of the prompts."""
     with torch.autocast("cpu", torch.bfloat16):
-        context = model.tower.context(batch["rows"])
+        context = model.tower.context(batch["rows"], factors)
         predicted = model.unet(batch["noised"], batch["t"], context).sample
     error = (predicted.float() - batch["noise"]).square().mean((1, 2, 3))
     return (weights[batch["t"]] * error).mean(), context.float()
 
 
-def train(
-    data: Path, out: Path, minutes: float, name: str = "unet", start: str | None = None, rate: float = RATE
-) -> None:
-    """Train for a time, or go on with a training that was broken off; `start` names an earlier one to begin with."""
+def train(data: Path, out: Path, minutes: float, start: Callable[[Denoiser], None] | None = None) -> None:
+    """Train for a time, or go on with a training that was broken off.
+
+    Args:
+        start: puts weights to begin with into the model; the text encoder is that of the stage before.
+    """
     torch.manual_seed(SEED)
-    generator = torch.Generator().manual_seed(SEED)
-    captions = Captions(data, "base")
-    batches = Batches(data, out, "base", captions)
+    captions = Captions(data, BASE)
+    batches = Batches(data, out, BASE, captions)
     tower = TextTower(captions.vocabulary)
     tower.load_state_dict(averaged(out / "text.pt"))
     model = Denoiser(tower)
     if start:
-        model.load_state_dict(averaged(out / f"{start}.pt"))
+        start(model)
+    rate = AGAIN_RATE if start else RATE
     optimizer = torch.optim.AdamW(
         [
-            {"params": model.unet.parameters(), "rate": rate},
-            {"params": model.tower.parameters(), "rate": rate * TEXT_RATE},
+            {"params": model.unet.parameters(), "lr": rate},
+            {"params": model.tower.parameters(), "lr": rate * TEXT_RATE},
         ],
-        rate,
         betas=(0.9, 0.99),
         weight_decay=0.01,
         fused=True,
     )
-    ema = Ema(model, 0.999)
-    state = {"model": model, "optimizer": optimizer, "ema": ema}
-    step, spent = load_state(out / f"{name}.pt", state, generator)
     weights = loss_weights(batches.alphas)
-    begun, saved, running = time.monotonic() - spent, time.monotonic(), math.nan
-    while (spent := time.monotonic() - begun) < 60 * minutes:
-        for group in optimizer.param_groups:
-            group["lr"] = group["rate"] * cosine_rate(spent / (60 * minutes), warm_up=0.01, floor=0.01)
+
+    def loss_of(generator: torch.Generator, _share: float) -> tuple[Tensor, float]:
         batch = batches.draw(BATCH, generator)
-        loss, context = denoising_loss(model, batch, weights)
+        factors = captions.factors.pick(batch["index"])
+        loss, context = denoising_loss(model, batch, factors, weights)
         told = batch["rows"].ne(batches.empty).any(-1)
-        reading = model.tower.loss(
-            context[told], captions.vocabulary.ends(batch["rows"][told]), captions.factors.pick(batch["index"][told])
-        )
-        (loss + TEXT_LOSS * reading).backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        ema.update(model)
-        step += 1
-        running = loss.item() if math.isnan(running) else 0.99 * running + 0.01 * loss.item()
-        if step % 100 == 0:
-            print(f"step {step} {spent:.0f} s, loss {running:.5f}, text {reading.item():.4f}", flush=True)
-        if time.monotonic() - saved > 180:
-            save_state(out / f"{name}.pt", state, generator, step, spent)
-            saved = time.monotonic()
-    save_state(out / f"{name}.pt", state, generator, step, 60 * minutes)
+        reading = model.tower.loss(context[told], captions.vocabulary.ends(batch["rows"][told]), factors.pick(told))
+        return loss + TEXT_LOSS * reading, loss.item()
 
-
-@torch.no_grad()
-def sample(
-    model: Denoiser, vocabulary: Vocabulary, prompts: list[str], *, steps: int = 25, cfg: float = 4.0, seed: int = 0
-) -> Tensor:
-    """Latents [B, 4, 16, 16] by DDIM with classifier-free guidance."""
-    scheduler = schedule()
-    scheduler.set_timesteps(steps)
-    rows = torch.cat([vocabulary.encode_all(prompts), vocabulary.encode_all([""] * len(prompts))])
-    context = model.tower.context(rows)
-    z = torch.randn(len(prompts), 4, 16, 16, generator=torch.Generator().manual_seed(seed))
-    for t in scheduler.timesteps:
-        with torch.autocast("cpu", torch.bfloat16):
-            told, untold = model.unet(torch.cat([z, z]), t, context).sample.float().chunk(2)
-        z = scheduler.step(untold + cfg * (told - untold), t, z).prev_sample
-    return z
-
-
-def mean_loss(model: Denoiser, batches: Batches, draws: int = 8) -> float:
-    """Denoising loss without weights on fixed draws of held-out pictures."""
-    generator = torch.Generator().manual_seed(99)
-    ones = torch.ones(1000)
-    with torch.no_grad():
-        losses = [denoising_loss(model, batches.draw(BATCH, generator, 0.0), ones)[0].item() for _ in range(draws)]
-    return sum(losses) / draws
+    course = Course(minutes=minutes, seed=SEED, decay=0.999, warm_up=0.01, floor=0.01)
+    descend(model, optimizer, course, out / "unet.pt", loss_of)
