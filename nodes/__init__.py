@@ -5,9 +5,10 @@ from __future__ import annotations
 from comfy_api.latest import ComfyExtension, io
 
 from .demo import DrawPerson, MiniWorld
-from .face import EncodeFace, LoadFaceEncoder, PrepareFace
+from .face import ClipVisionFaceEncoder, EncodeFace, FaceSimilarity, LoadFaceEncoder
 from .host.paths import register_folders
 from .identity import LoadIdentity, Project, SaveIdentity
+from .prepare import PrepareFace
 from .prompt import ApplyIdentity, EncodePrompt
 from .train import CelebrityNameSpace, Train
 
@@ -24,6 +25,8 @@ NODES: list[type[io.ComfyNode]] = [
     LoadIdentity,
     MiniWorld,
     DrawPerson,
+    ClipVisionFaceEncoder,
+    FaceSimilarity,
 ]
 
 register_folders()

@@ -1,13 +1,13 @@
-"""From picture to encoded face."""
+"""Face encoders and what they see."""
 
 from __future__ import annotations
 
+import torch
 from comfy_api.latest import io
 
-from ..stableidentity_core.encode import encode_face, load_face_vit
-from ..stableidentity_core.errors import StableIdentityError
-from ..stableidentity_core.face import portrait
+from ..stableidentity_core.encode import AUTO, KINDS, encode_face, load_face_encoder, similarity
 from .host import paths
+from .host.clip_vision import clip_vision_encoder
 from .types import CATEGORY, FaceEncoderType, FaceType
 
 
@@ -25,7 +25,14 @@ class LoadFaceEncoder(io.ComfyNode):
                     options=paths.face_encoders(),
                     tooltip="A folder or file in models/stableidentity/face_encoders. The paper's encoder is "
                     "listed even before it is downloaded; running it then tells what to fetch.",
-                )
+                ),
+                io.Combo.Input(
+                    "kind",
+                    options=[AUTO, *KINDS],
+                    default=AUTO,
+                    optional=True,  # prompts saved before it came are without it
+                    tooltip="auto: what the file holds. FR-ViT: the paper's. Another kind than the file's is an error.",
+                ),
             ],
             outputs=[
                 FaceEncoderType.Output(display_name="face_encoder", tooltip="For Encode Face and StableIdentity Train.")
@@ -33,62 +40,32 @@ class LoadFaceEncoder(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, encoder_name: str) -> str:
+    def fingerprint_inputs(cls, encoder_name: str, kind: str = AUTO) -> str:
         return paths.file_state(paths.face_encoder_path(encoder_name))
 
     @classmethod
-    def execute(cls, encoder_name: str) -> io.NodeOutput:
-        return io.NodeOutput(load_face_vit(paths.face_encoder_path(encoder_name)))
+    def execute(cls, encoder_name: str, kind: str = AUTO) -> io.NodeOutput:
+        return io.NodeOutput(load_face_encoder(paths.face_encoder_path(encoder_name), kind))
 
 
-class PrepareFace(io.ComfyNode):
+class ClipVisionFaceEncoder(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
-            node_id="StableIdentityPrepareFace",
-            display_name="Prepare Face",
+            node_id="StableIdentityClipVisionEncoder",
+            display_name="CLIP Vision as Face Encoder",
             category=CATEGORY,
-            description="Takes one aligned portrait (square, the face centred as in FFHQ) and where face and hair are.",
-            inputs=[
-                io.Image.Input("image", tooltip="One square portrait: upright, frontal, whole head, well lit."),
-                io.Mask.Input(
-                    "face_mask",
-                    optional=True,
-                    tooltip="White on the face: skin, brows, eyes, nose, mouth, ears; not hair, neck or clothes. "
-                    "Without it the oval is taken in which an FFHQ-aligned face lies.",
-                ),
-                io.Mask.Input(
-                    "hair_mask", optional=True, tooltip="White on the hair. Without it the hair is not learned."
-                ),
-            ],
+            description="Lets CLIP's image encoder see the face in place of a face recognition network: the paper's "
+            "ablation, which knows less of who somebody is.",
+            inputs=[io.ClipVision.Input("clip_vision", tooltip="From Load CLIP Vision.")],
             outputs=[
-                FaceType.Output(display_name="face", tooltip="The portrait with its masks."),
-                io.Image.Output(display_name="aligned", tooltip="The portrait as it will be learned, 512x512."),
-                io.Mask.Output(display_name="face_mask", tooltip="Where the loss looks for the face."),
-                io.Mask.Output(display_name="hair_mask", tooltip="Where the loss looks for the hair."),
+                FaceEncoderType.Output(display_name="face_encoder", tooltip="For Encode Face and StableIdentity Train.")
             ],
         )
 
     @classmethod
-    def execute(cls, image, face_mask=None, hair_mask=None) -> io.NodeOutput:
-        if image.ndim != 4 or len(image) != 1:
-            advice = "Choose one with ImageFromBatch." if len(image) else "The node before it gave none; look there."
-            raise StableIdentityError(
-                f"Prepare Face got {len(image)} pictures (shape {list(image.shape)}), needed exactly 1. {advice}"
-            )
-        face = portrait(image[0].movedim(-1, 0), _single(face_mask, "face_mask"), _single(hair_mask, "hair_mask"))
-        return io.NodeOutput(face, face.image.movedim(0, -1)[None], face.face_mask[None], face.hair_mask[None])
-
-
-def _single(mask, name: str):
-    if mask is None or mask.ndim == 2:
-        return mask
-    if mask.ndim != 3 or len(mask) != 1:
-        raise StableIdentityError(
-            f"Prepare Face got {len(mask)} masks as {name} (shape {list(mask.shape)}), needed exactly 1. "
-            "Connect the mask of this one picture."
-        )
-    return mask[0]
+    def execute(cls, clip_vision) -> io.NodeOutput:
+        return io.NodeOutput(clip_vision_encoder(clip_vision))
 
 
 class EncodeFace(io.ComfyNode):
@@ -108,4 +85,32 @@ class EncodeFace(io.ComfyNode):
 
     @classmethod
     def execute(cls, face_encoder, face) -> io.NodeOutput:
-        return io.NodeOutput(encode_face(face_encoder, face))
+        return io.NodeOutput(tuple(encode_face(face_encoder, photo) for photo in face))
+
+
+class FaceSimilarity(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="StableIdentityFaceSimilarity",
+            display_name="Face Similarity",
+            category=CATEGORY,
+            description="How alike two faces are to a face encoder. To score a training, take another encoder than the "
+            "one it was made with.",
+            inputs=[
+                FaceEncoderType.Input("face_encoder", tooltip="From Load Face Encoder."),
+                FaceType.Input("face", tooltip="From Prepare Face: the photo."),
+                FaceType.Input("other", tooltip="From Prepare Face: the picture to be scored, or a batch of them."),
+            ],
+            outputs=[
+                io.Float.Output(
+                    display_name="similarity",
+                    tooltip="Cosine of the features, -1 to 1; the mean over all pairs of several pictures.",
+                )
+            ],
+        )
+
+    @classmethod
+    def execute(cls, face_encoder, face, other) -> io.NodeOutput:
+        values = [similarity(face_encoder, a, b) for a in face for b in other]
+        return io.NodeOutput(torch.tensor(values, dtype=torch.float64).mean().item())

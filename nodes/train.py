@@ -9,6 +9,7 @@ from comfy_api.latest import io
 
 from ..stableidentity_core.encode import encode_face
 from ..stableidentity_core.errors import StableIdentityError
+from ..stableidentity_core.face import Face
 from ..stableidentity_core.identity import normalize_trigger
 from ..stableidentity_core.train import TrainConfig
 from ..stableidentity_core.train.config import LossArea, ReconstructionLatents
@@ -103,7 +104,7 @@ class Train(io.ComfyNode):
             model,
             clip,
             vae,
-            faces=[_encoded(face, face_encoder)],
+            faces=_encoded(face, face_encoder),
             name_space=name_space,
             trigger=trigger,
             config=TrainConfig(**settings),
@@ -113,14 +114,14 @@ class Train(io.ComfyNode):
         return io.NodeOutput(identity, projector, curve)
 
 
-def _encoded(face: Any, encoder: Any) -> Any:
+def _encoded(photos: tuple[Face, ...], encoder: Any) -> list[Face]:
     if encoder is not None:
-        return encode_face(encoder, face)
-    if face.feature is None:
+        return [encode_face(encoder, photo) for photo in photos]
+    if any(photo.feature is None for photo in photos):
         raise StableIdentityError(
             "The face has no feature yet: connect a face encoder to StableIdentity Train, or put Encode Face before it."
         )
-    return face
+    return list(photos)
 
 
 def _sources() -> list[io.Input]:

@@ -11,7 +11,7 @@ from ..stableidentity_core.errors import StableIdentityError
 CATEGORY = "StableIdentity"
 
 FaceEncoderType = io.Custom("STABLEIDENTITY_FACE_ENCODER")
-FaceType = io.Custom("STABLEIDENTITY_FACE")
+FaceType = io.Custom("STABLEIDENTITY_FACE")  # a tuple of Face: one person's photos
 NameSpaceType = io.Custom("STABLEIDENTITY_NAME_SPACE")
 ProjectorType = io.Custom("STABLEIDENTITY_PROJECTOR")
 IdentityType = io.Custom("STABLEIDENTITY_IDENTITY")

@@ -31,3 +31,11 @@ class TrainingError(StableIdentityError):
 
 class HostError(StableIdentityError):
     """A ComfyUI server that does not start, breaks off, or refuses what it is asked."""
+
+
+class MissingPackageError(StableIdentityError, ImportError):
+    """A Python package that a feature needs is not installed or broken; the message gives the line to type."""
+
+
+class DownloadError(StableIdentityError):
+    """A file of weights that could not be fetched or put in place."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 
 import torch
@@ -16,6 +16,7 @@ from .identity.types import Identity
 from .store import TrainResult
 from .train.config import TrainConfig
 from .train.loop import StepReport, TrainingRun, held_out_loss
+from .train.photos import check_photos, mean_feature
 from .words.names import NameSpace
 from .words.projector import StableIdentityProjector, TrainedProjector
 
@@ -27,11 +28,7 @@ def make_projector(faces: list[Face], name_spaces: list[NameSpace], config: Trai
         raise StableIdentityError(
             f"The faces have features of widths {sorted(widths)}, needed one width: encode all with one face encoder."
         )
-    encoders = {face.feature.encoder for face in faces if face.feature is not None}
-    if len(encoders) != 1:
-        raise StableIdentityError(
-            f"The faces were encoded by {', '.join(sorted(encoders))}; encode all with one face encoder."
-        )
+    check_photos(faces)
     generator = torch.Generator().manual_seed(config.seed)
     return StableIdentityProjector(widths.pop(), name_spaces, config.normalization, generator)
 
@@ -77,25 +74,35 @@ def learn_identity(
     return TrainResult(identity=identity, projector=projector, losses=torch.tensor(losses))
 
 
-def project(face: Face, projector: TrainedProjector, name_spaces: list[NameSpace], trigger: str) -> Identity:
-    """Words for a face by a trained projector, without any step of training.
+def project(
+    faces: Face | Sequence[Face], projector: TrainedProjector, name_spaces: list[NameSpace], trigger: str
+) -> Identity:
+    """Words for a person by a trained projector, without any step of training.
+
+    Several photos of the person give one identity, by their mean feature.
 
     Raises:
-        StableIdentityError: the face has no feature, or one of another encoder than the projector's.
+        StableIdentityError: no photo, or one that has no feature or one of another encoder than the projector's.
     """
-    if face.feature is None:
-        raise StableIdentityError("The face has no feature yet; put Encode Face before Project to Name Space.")
-    if face.feature.encoder != projector.encoder:
-        raise StableIdentityError(
-            f"The face was encoded by {face.feature.encoder}, the projector was trained with {projector.encoder}. "
-            "Encode the face with the same encoder."
-        )
+    photos = [faces] if isinstance(faces, Face) else list(faces)
+    if not photos:
+        raise StableIdentityError("There is no face to project; needed at least one, from Encode Face.")
+    for number, face in enumerate(photos, 1):
+        what = "The face" if len(photos) == 1 else f"Face {number} of {len(photos)}"
+        if face.feature is None:
+            raise StableIdentityError(f"{what} has no feature yet; put Encode Face before Project to Name Space.")
+        if face.feature.encoder != projector.encoder:
+            raise StableIdentityError(
+                f"{what} was encoded by {face.feature.encoder}, the projector was trained with {projector.encoder}. "
+                "Encode the face with the same encoder."
+            )
     with torch.no_grad():
-        words = projector.build(name_spaces)(face.feature.plain[None])
+        words = projector.build(name_spaces)(mean_feature(photos))
     header = {
         "method": StableIdentityProjector.method,
         "version": __version__,
         "face_encoder": projector.encoder,
+        "photos": str(len(photos)),
         "steps": "0",
         "date": today(),
     }
@@ -125,6 +132,8 @@ def describe(run: TrainingRun, name_spaces: list[NameSpace], before: float, afte
         "prediction": run.backend.prediction.value,
         "face_encoder": feature.encoder,
         "face_encoder_licence": feature.licence,
+        "photos": str(len(run.faces)),
+        **_quality(run.faces),
         "steps": str(run.step),
         "seed": str(run.config.seed),
         "settings": json.dumps(run.config.as_dict(), sort_keys=True),
@@ -134,3 +143,9 @@ def describe(run: TrainingRun, name_spaces: list[NameSpace], before: float, afte
         "held_out_loss_after": f"{after:.6g}",
         "date": today(),
     }
+
+
+def _quality(faces: Sequence[Face]) -> dict[str, str]:
+    """What was measured on the photos, in their order; nothing where none was."""
+    measured = [face.quality for face in faces]
+    return {"photo_quality": json.dumps(measured, sort_keys=True)} if any(measured) else {}

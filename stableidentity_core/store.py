@@ -34,7 +34,7 @@ class TrainResult:
 
 
 def work_key(faces: list[Face], name_spaces: list[NameSpace], model: str, settings: Mapping[str, Any]) -> str:
-    """Hash of everything that decides the result of a training."""
+    """Hash of everything that decides the result of a training; so the order of the photos counts."""
     parts = {
         "faces": [face.fingerprint for face in faces],
         "names": [fingerprint_tensors([(ns.space, ns.embeddings)], samples=WHOLE) for ns in name_spaces],

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import folder_paths
 
-from ...stableidentity_core.encode.vit import REPOSITORY, WEIGHT_FILES, missing_encoder_message
+from ...stableidentity_core.encode.vit import missing_encoder_message
+from ...stableidentity_core.encode.weight_file import REPOSITORY, SUFFIXES, WEIGHT_FILES
 from ...stableidentity_core.errors import MissingFileError, StableIdentityError
 
 FOLDER = "stableidentity"
@@ -26,7 +27,7 @@ def face_encoders() -> list[str]:
     for root in _encoder_roots():
         for path in sorted(root.iterdir()) if root.is_dir() else []:
             weights = path.is_dir() and any((path / name).is_file() for name in WEIGHT_FILES)
-            if weights or path.suffix in (".safetensors", ".bin"):
+            if weights or path.suffix in SUFFIXES:
                 found[path.name] = None
     return list(found)
 

@@ -1,4 +1,4 @@
-"""The command line: `python -m stableidentity_core train | inspect | convert | demo`, without ComfyUI.
+"""The command line: `python -m stableidentity_core COMMAND`, with prepare, train, inspect, convert, demo and download.
 
 Exit codes: 0 done, 1 an error told in one sentence, 2 wrong usage, 130 interrupted.
 """
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import StableIdentityError
-from . import demo, files, train
+from . import demo, download, files, photos, train
 
 INTERRUPTED = 130
 
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"Error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("Interrupted; no identity was written.", file=sys.stderr)
+        print(f"Interrupted; {options.interrupted}.", file=sys.stderr)
         return INTERRUPTED
     return 0
 
@@ -33,8 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m stableidentity_core", description="Learn a person as two words.")
     top.add_argument("--version", action="version", version=__version__)
+    top.set_defaults(interrupted="no identity was written")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
+    photos.add_command(commands)
     train.add_command(commands)
     files.add_commands(commands)
     demo.add_command(commands)
+    download.add_command(commands)
     return top

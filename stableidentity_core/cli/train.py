@@ -6,16 +6,12 @@ import argparse
 from pathlib import Path
 from typing import Any, get_args
 
-import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
-from torch import Tensor
 from tqdm import tqdm
 
 from ..backends.diffusers_sd import load_diffusers
-from ..encode import encode_face, load_face_vit
+from ..encode import KINDS, encode_face, load_face_encoder
 from ..errors import MissingFileError, StableIdentityError
-from ..face import Face, portrait
 from ..identity import normalize_trigger, save_identity
 from ..learn import learn_identity, make_projector
 from ..train import StepReport, TrainConfig, TrainingRun
@@ -24,20 +20,28 @@ from ..train.config import LossArea, ReconstructionLatents
 from ..words import build_name_space
 from ..words.names import parse_names
 from ..words.projector import Normalization
+from .photos import add_options, read_faces, tools_of
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 PAPER = TrainConfig()
 
 
 def add_command(commands: Any) -> None:
-    command = commands.add_parser("train", help="learn a person from one aligned portrait")
+    command = commands.add_parser("train", help="learn a person from a photo")
     command.set_defaults(run=run)
     add = command.add_argument
     add("--model", type=Path, required=True, help="diffusers folder or single file of SD2.x")
-    add("--encoder", type=Path, required=True, help="face encoder: Hugging Face ViT folder or weights")
-    add("--photo", type=Path, required=True, help="square portrait, aligned as FFHQ")
-    add("--face-mask", type=Path, help="white on the face (default: the oval of FFHQ alignment)")
-    add("--hair-mask", type=Path, help="white on the hair (default: none)")
+    add("--encoder", type=Path, required=True, help=f"face encoder ({', '.join(KINDS)}): folder or weights")
+    pictures: dict[str, Any] = {"type": Path, "nargs": "+", "action": "extend", "metavar": "FILE"}
+    add(
+        "--photo",
+        **pictures,
+        required=True,
+        help="any photo with --models, otherwise a square portrait aligned as FFHQ; or several of one person",
+    )
+    add_options(command)
+    add("--face-mask", **pictures, help="white on the face, one a photo (default: the oval of FFHQ alignment)")
+    add("--hair-mask", **pictures, help="white on the hair, one a photo (default: none)")
     add("--trigger", default="person-1", help="the word typed in prompts, as <person-1>")
     add("--out", type=Path, required=True, help="identity file to write, .safetensors")
     add("--names", type=Path, help="text file of celebrity names (default: the pack's own)")
@@ -82,8 +86,9 @@ def run(options: argparse.Namespace) -> None:
     trigger = normalize_trigger(options.trigger)
     names = _names(options.names)
     _check_out(options.out)
-    encoder = load_face_vit(options.encoder)
-    face = encode_face(encoder, read_face(options.photo, options.face_mask, options.hair_mask))
+    encoder = load_face_encoder(options.encoder)
+    photos = read_faces(options.photo, options.face_mask or [], options.hair_mask or [], tools_of(options))
+    faces = [encode_face(encoder, photo) for photo in photos]
     backend = load_diffusers(
         options.model, device=options.device, dtype=DTYPES[options.dtype], v_prediction=options.v_prediction
     )
@@ -97,7 +102,7 @@ def run(options: argparse.Namespace) -> None:
         for space in backend.text_spaces
     ]
     check_gradient(backend, compare=options.dtype == "fp32")
-    training = TrainingRun(backend, [face], make_projector([face], name_spaces, config), config)
+    training = TrainingRun(backend, faces, make_projector(faces, name_spaces, config), config)
     if options.checkpoint and options.checkpoint.is_file():
         training.load(options.checkpoint)
     with tqdm(total=config.steps, initial=training.step, unit="step") as bar:
@@ -107,29 +112,6 @@ def run(options: argparse.Namespace) -> None:
     print(
         f"{options.out}: {trigger}, held-out loss {header['held_out_loss_before']} -> {header['held_out_loss_after']}"
     )
-
-
-def read_face(photo: Path, face_mask: Path | None = None, hair_mask: Path | None = None) -> Face:
-    """A Face of picture files; a phone's rotation mark is heeded."""
-    return portrait(
-        read_image(photo, "RGB"),
-        read_image(face_mask, "L")[0] if face_mask else None,
-        read_image(hair_mask, "L")[0] if hair_mask else None,
-    )
-
-
-def read_image(path: Path, mode: str) -> Tensor:  # [C, H, W] in 0..1
-    if not path.is_file():
-        raise MissingFileError(f"No picture at {path}.")
-    try:
-        with Image.open(path) as image:
-            pixels = np.asarray(ImageOps.exif_transpose(image).convert(mode), dtype=np.float32) / 255
-    except (UnidentifiedImageError, OSError) as error:
-        raise StableIdentityError(
-            f"{path} ({path.stat().st_size:,} bytes) cannot be read as a picture: {error}"
-        ) from error
-    tensor = torch.from_numpy(pixels)
-    return tensor[None] if tensor.ndim == 2 else tensor.permute(2, 0, 1)
 
 
 def _consumer(training: TrainingRun, options: argparse.Namespace, bar: tqdm) -> Any:

@@ -46,6 +46,7 @@ NOT_FACE = frozenset(
         FacePart.HAT,
     }
 )
+MIN_FACE_SHARE = 0.05  # of an aligned portrait
 
 
 def masks_of_parts(parts: Tensor) -> tuple[Tensor, Tensor]:
@@ -62,3 +63,29 @@ def masks_of_parts(parts: Tensor) -> tuple[Tensor, Tensor]:
         )
     outside = torch.tensor(sorted(NOT_FACE), dtype=parts.dtype, device=parts.device)
     return (~torch.isin(parts, outside)).float(), (parts == FacePart.HAIR).float()
+
+
+def check_parts(parts: Tensor) -> None:
+    """Refuse a map of parts [H, W] of a portrait in which a parser found no face.
+
+    In a portrait aligned as in FFHQ a face takes up a quarter or so (the oval that stands in for a
+    mask, 27 %), so anything below a twentieth is no face, or a network that was given something else.
+
+    Raises:
+        StableIdentityError: with the share found; or a value that is no class.
+    """
+    share = masks_of_parts(parts)[0].mean().item()
+    if share < MIN_FACE_SHARE:
+        found = ", ".join(
+            f"{part.name.lower()} {(parts == part).float().mean().item():.0%}" for part in _largest(parts)
+        )
+        raise StableIdentityError(
+            f"The parser marks {share:.1%} of the portrait as face (most of it: {found}), needed at least "
+            f"{MIN_FACE_SHARE:.0%}; an aligned portrait has about a quarter. Look whether the portrait shows the face, "
+            "try the other parser, or paint the face mask yourself."
+        )
+
+
+def _largest(parts: Tensor, count: int = 2) -> list[FacePart]:
+    counts = torch.bincount(parts.flatten().long(), minlength=len(FacePart))
+    return [FacePart(int(index)) for index in counts.topk(count).indices if counts[index]]

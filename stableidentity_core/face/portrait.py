@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 import torchvision.transforms.v2.functional as TF
@@ -38,6 +40,7 @@ class Face:
     face_mask: Tensor  # [S, S] float32 in 0..1
     hair_mask: Tensor  # [S, S] float32 in 0..1
     feature: FaceFeature | None = None
+    quality: Mapping[str, Any] | None = None  # what was measured on the photo, for the identity's file
 
     def __post_init__(self):
         sizes = check_shape(self.image, "3 s s", "face image")
@@ -133,7 +136,12 @@ def _check_values(image: Tensor, what: str) -> None:
         )
 
 
-def _mask(mask: Tensor, what: str, portrait_size: tuple[int, int], size: int) -> Tensor:
+def fit_mask(mask: Tensor, what: str, picture_size: tuple[int, int]) -> Tensor:
+    """A mask [H', W'] of a picture at the picture's size (height, width).
+
+    Raises:
+        StableIdentityError: empty, values not finite or outside 0..1, or other proportions than the picture.
+    """
     check_shape(mask, "h w", what)
     if mask.numel() == 0:
         raise StableIdentityError(
@@ -141,10 +149,17 @@ def _mask(mask: Tensor, what: str, portrait_size: tuple[int, int], size: int) ->
         )
     mask = mask.detach().float().cpu()
     _check_values(mask, f"The {what}")
-    height, width = portrait_size
+    height, width = picture_size
     if abs(mask.shape[0] / mask.shape[1] * width / height - 1) > 0.02:
         raise StableIdentityError(
-            f"The {what} is {mask.shape[1]}x{mask.shape[0]} pixels, the portrait {width}x{height}: "
+            f"The {what} is {mask.shape[1]}x{mask.shape[0]} pixels, its picture {width}x{height}: "
             "their proportions differ. Make the mask from the same picture."
         )
-    return TF.resize(mask[None], [size, size], antialias=True)[0].clamp(0, 1)
+    if mask.shape == picture_size:
+        return mask.clamp(0, 1)
+    return TF.resize(mask[None], list(picture_size), antialias=True)[0].clamp(0, 1)
+
+
+def _mask(mask: Tensor, what: str, picture_size: tuple[int, int], size: int) -> Tensor:
+    fitted = fit_mask(mask, what, picture_size)
+    return TF.resize(fitted[None], [size, size], antialias=True)[0].clamp(0, 1)

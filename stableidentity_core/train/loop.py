@@ -11,13 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from ..backends.protocol import Conditioning, DiffusionBackend
-from ..errors import StableIdentityError, TrainingError
+from ..errors import TrainingError
 from ..face.portrait import Face
 from ..words.place import prompt_rows
 from ..words.projector import StableIdentityProjector
 from .checkpoint import load_checkpoint, save_checkpoint, work_hash
 from .config import TrainConfig
 from .loss import Draw, two_phase_loss
+from .photos import check_photos, mean_feature
 from .schedule import add_noise, predicted_z0
 from .templates import TEMPLATES
 from .views import EncodedViews, draw_index, encode_views
@@ -47,7 +48,8 @@ class TrainingRun:
 
     Args:
         backend: the frozen diffusion model.
-        faces: prepared photos of one person, each with its feature.
+        faces: prepared photos of one person, of one size and each with its feature by one encoder. Each view is of
+            one of them, drawn anew; with one photo nothing is drawn. Their order counts: it decides which is drawn.
         projector: maps features [B, F] to words {text space: [B, 2, D]}; trained in place.
         config: settings; the projector's own settings are taken as they are.
     """
@@ -55,8 +57,7 @@ class TrainingRun:
     def __init__(
         self, backend: DiffusionBackend, faces: list[Face], projector: StableIdentityProjector, config: TrainConfig
     ):
-        if not faces or any(face.feature is None for face in faces):
-            raise StableIdentityError("Training needs at least one face, each with its feature (Encode Face).")
+        check_photos(faces)
         self.backend = backend
         self.faces = faces
         self.config = config
@@ -82,12 +83,9 @@ class TrainingRun:
 
     def words(self) -> dict[str, Tensor]:
         """The person's words {text space: [2, D]} from the mean feature of the plain photos."""
-        feature = torch.stack([face.feature.plain for face in self.faces if face.feature is not None]).mean(
-            0, keepdim=True
-        )
         self.projector.eval()
         with torch.no_grad():
-            words = self.projector(feature.to(self.backend.device))
+            words = self.projector(mean_feature(self.faces).to(self.backend.device))
         return {space: value[0].float().cpu().clone() for space, value in words.items()}
 
     @cached_property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -35,7 +36,9 @@ def import_all(blocked: list[str]) -> subprocess.CompletedProcess:
 
 
 def test_every_module_can_be_imported_without_a_host_and_without_heavy_packages():
-    done = import_all(["comfy", "comfy_api", "folder_paths", "diffusers", "matplotlib", "open_clip", "skimage", "cv2"])
+    host = ["comfy", "comfy_api", "folder_paths"]
+    faces = ["cv2", "facexlib", "filterpy", "numba", "scipy", "timm"]
+    done = import_all([*host, *faces, "diffusers", "matplotlib", "open_clip", "skimage"])
     assert done.returncode == 0, done.stderr
     assert "torch" in done.stdout.split() and "transformers" in done.stdout.split()
 
@@ -89,10 +92,11 @@ def test_no_module_imports_itself_by_way_of_others(imports):
 @pytest.mark.parametrize(
     "package,may_use",
     [
-        ("face", {"errors", "fingerprint", "shapes"}),
+        ("weights", {"errors", "files"}),
+        ("face", {"errors", "files", "fingerprint", "optional", "shapes", "weights"}),
         ("words", {"errors", "shapes"}),
         ("identity", {"files", "errors", "fingerprint", "shapes"}),
-        ("encode", {"files", "errors", "face", "fingerprint"}),
+        ("encode", {"files", "errors", "face", "fingerprint", "optional", "shapes", "weights"}),
         ("train", {"files", "backends", "errors", "face", "fingerprint", "shapes", "words"}),
         ("backends", {"errors", "fingerprint", "words"}),
         ("comfyui", {"errors"}),
@@ -122,6 +126,19 @@ def test_the_painter_knows_only_people_looks_and_parts_of_a_face(imports):
     used = set().union(*(others for name, others in imports.items() if name.startswith(f"{paint}.")))
     allowed = {f"{CORE.name}.{name}" for name in ("face.parsing", "demo.look", "demo.person")}
     assert {name for name in used if not name.startswith(paint)} <= allowed
+
+
+DOWNLOADERS = re.compile(
+    r"\b(load_file_from_url|init_(detection|parsing|recognition)_model|hf_hub_download|snapshot_download"
+    r"|download_url_to_file|load_state_dict_from_url|pretrained=True|urlretrieve)\b|hf[-_]hub:"
+)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(CORE)))
+def test_no_module_lets_a_library_fetch_weights(path):
+    """Such helpers download at run time, facexlib's even into site-packages; `weights` alone fetches, when asked."""
+    found = DOWNLOADERS.search(path.read_text("utf-8"))
+    assert not found, found[0]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(CORE)))

@@ -100,7 +100,7 @@ def test_masks_of_another_size_mark_the_same_place(side):
     [
         (torch.zeros(64, 64), "face mask marks nothing .* 0.00"),
         (torch.full((64, 64), 0.4), "face mask marks nothing .* 0.40"),
-        (torch.ones(64, 128), "face mask is 128x64 pixels, the portrait 64x64: their proportions differ"),
+        (torch.ones(64, 128), "face mask is 128x64 pixels, its picture 64x64: their proportions differ"),
         (torch.ones(1, 64, 64), r"face mask has shape \[1, 64, 64\], needed \[h, w\]"),
         (torch.full((64, 64), float("nan")), "The face mask has 4096 values that are not finite"),
         (torch.full((64, 64), 255.0), "The face mask has values from 255.00"),

@@ -36,7 +36,7 @@ def learn(
         "trio": node("SITestTinyTrio", folder=str(folder)),
         "image": node("LoadImage", image=image),
         "encoder": node("StableIdentityLoadFaceEncoder", encoder_name=encoder),
-        "face": node("StableIdentityPrepareFace", image=["image", 0]),
+        "face": node("StableIdentityPrepareFace", image=["image", 0], find_face="off", parse_face="off"),
         "encoded": node("StableIdentityEncodeFace", face_encoder=["encoder", 0], face=["face", 0]),
         "names": node("StableIdentityNameSpace", clip=["trio", 1], names=""),
         "train": node(

@@ -30,7 +30,10 @@ def finish(data: Path, run: Path, path: Path = weights.FILE) -> str:
     vae = averaged(run / "autoencoder.pt")
     if (run / "decoder.pt").exists():
         vae |= {key: value for key, value in averaged(run / "decoder.pt").items() if key.startswith("decoder.")}
-    judge = _under("recogniser", centred(part(averaged(run / "recogniser.pt"), "network"), data))
+    recogniser = part(averaged(run / "recogniser.pt"), "network")
+    if (data / "judge.npy").exists():  # otherwise it is the shipped one, which was centred when it was made
+        recogniser = centred(recogniser, data)
+    judge = _under("recogniser", recogniser)
     judge |= _under("reader", part(averaged(run / "reader.pt"), "network"))
     known, text = text_encoder(data, denoiser)
     sha256 = pack(

@@ -73,12 +73,12 @@ class NameRows(nn.Module):
     def forward(self) -> Tensor:
         """What names add to the rows of all words [rows, D]."""
         added = torch.zeros(self.rows, self.width)
-        added = added.index_add(0, self.first_rows, SCALE * self.first(self.colourings))
-        return added.index_add(0, self.last_rows, SCALE * self.last(self.geometries))
+        added = added.index_add(0, self.first_rows, SCALE * self.first(self.colourings).float())
+        return added.index_add(0, self.last_rows, SCALE * self.last(self.geometries).float())
 
     def words(self, colourings: Tensor, geometries: Tensor) -> Tensor:  # [B, C], [B, 16] -> [B, 2, D]
         """The two words of anybody."""
-        return SCALE * torch.stack([self.first(colourings), self.last(geometries)], 1)
+        return SCALE * torch.stack([self.first(colourings), self.last(geometries)], 1).float()
 
 
 def _function(inputs: int, width: int) -> nn.Sequential:

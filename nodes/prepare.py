@@ -1,0 +1,213 @@
+"""From photos to a face."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import get_args
+
+import torch
+from comfy_api.latest import io, ui
+from torch import Tensor
+
+from ..stableidentity_core.errors import StableIdentityError
+from ..stableidentity_core.face import FaceRule, photo_of_image
+from ..stableidentity_core.face.prepare import Choice, Prepared, prepare_face
+from ..stableidentity_core.face.quality import require_good
+from ..stableidentity_core.weights.face_nets import DETECTORS, PARSERS
+from .host.face_nets import detector, missing, nets_state, parser
+from .types import CATEGORY, FaceType
+
+NO_DETECTOR = "Not looked for a face: the photo was taken as an aligned portrait."
+NO_PARSER = "No parsing: the face mask is the oval of an aligned portrait, and the hair is not known."
+
+
+class PrepareFace(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="StableIdentityPrepareFace",
+            display_name="Prepare Face",
+            category=CATEGORY,
+            description="Finds the face in any photo, aligns it as in FFHQ, marks face and hair, and says what is "
+            "wrong with the photo. Several pictures are several photos of one person.",
+            inputs=[
+                io.Image.Input(
+                    "image", tooltip="A photo with a face in it. A batch is taken as several photos of one person."
+                ),
+                io.Mask.Input(
+                    "face_mask",
+                    optional=True,
+                    tooltip="White on the face, in the photo: skin, brows, eyes, nose, mouth, ears; not hair, neck or "
+                    "clothes. Goes before what the parser sees.",
+                ),
+                io.Mask.Input(
+                    "hair_mask",
+                    optional=True,
+                    tooltip="White on the hair, in the photo. Goes before what the parser sees.",
+                ),
+                *_settings(),
+            ],
+            outputs=[
+                FaceType.Output(display_name="face", tooltip="The portraits with their masks."),
+                io.Image.Output(display_name="aligned", tooltip="The portrait as it will be learned, 512x512."),
+                io.Mask.Output(display_name="face_mask", tooltip="Where the loss looks for the face."),
+                io.Mask.Output(display_name="hair_mask", tooltip="Where the loss looks for the hair."),
+                io.Image.Output(display_name="candidates", tooltip="The photo with all faces found in it, numbered."),
+                io.Image.Output(display_name="overlay", tooltip="The portrait, face in blue and hair in orange."),
+                io.String.Output(display_name="report", tooltip="What is good and what is bad about the photo."),
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, **_inputs) -> str:
+        return nets_state()
+
+    @classmethod
+    def execute(
+        cls,
+        image,
+        face_mask=None,
+        hair_mask=None,
+        find_face="auto",
+        which_face="largest",
+        face_number=1,
+        parse_face="auto",
+        strict=False,
+        download=False,
+    ) -> io.NodeOutput:
+        photos = _photos(image)
+        masks = [_masks(mask, name, len(photos)) for mask, name in ((face_mask, "face_mask"), (hair_mask, "hair_mask"))]
+        find, parse = detector(find_face, download), parser(parse_face, download)
+        if find is None and find_face == "auto":
+            _check_square(photos)
+        choice = Choice(rule=which_face, number=face_number)
+        done = []
+        for number, (photo, face, hair) in enumerate(zip(photos, *masks, strict=True), start=1):
+            with _told_of(number, len(photos)):
+                done.append(
+                    prepare_face(photo, detector=find, parser=parse, choice=choice, face_mask=face, hair_mask=hair)
+                )
+                if strict:
+                    require_good(done[-1].report)
+        report = _report(done, find is None, parse is None)
+        seen = _candidates(done)
+        return io.NodeOutput(
+            tuple(one.face for one in done),
+            torch.stack([one.face.image.movedim(0, -1) for one in done]),
+            torch.stack([one.face.face_mask for one in done]),
+            torch.stack([one.face.hair_mask for one in done]),
+            seen,
+            torch.stack([one.overlay.movedim(0, -1) for one in done]),
+            report,
+            ui={**ui.PreviewImage(seen, cls=cls).as_dict(), "text": (report,)},
+        )
+
+
+def _settings() -> list[io.Input]:
+    """Optional, since prompts saved before they came are without them."""
+    return [
+        io.Combo.Input(
+            "find_face",
+            options=["auto", *DETECTORS, "off"],
+            default="auto",
+            optional=True,
+            tooltip="auto: with the first detector that is in place; without any, the photo is taken as an aligned "
+            "square portrait. off: always that.",
+        ),
+        io.Combo.Input(
+            "which_face",
+            options=list(get_args(FaceRule)),
+            default="largest",
+            optional=True,
+            tooltip="Which one, when there are several. They are numbered from left to right, see candidates.",
+        ),
+        io.Int.Input(
+            "face_number",
+            default=1,
+            min=1,
+            max=1000,
+            optional=True,
+            tooltip="For which_face 'number'; the leftmost is 1.",
+        ),
+        io.Combo.Input(
+            "parse_face",
+            options=["auto", *PARSERS, "off"],
+            default="auto",
+            optional=True,
+            tooltip="What marks face and hair where no mask is connected. auto: the first parser that is in place; "
+            "without any, an oval. off: always that.",
+        ),
+        io.Boolean.Input(
+            "strict", default=False, optional=True, tooltip="A bad photo is an error instead of a remark in the report."
+        ),
+        io.Boolean.Input(
+            "download",
+            default=False,
+            optional=True,
+            tooltip="Fetch the chosen networks (auto: the first ones, 163 MB) when they are not in place. Sources and "
+            "licences: MODELS.md.",
+        ),
+    ]
+
+
+def _photos(image: Tensor) -> list[Tensor]:
+    if image.ndim != 4 or not len(image):
+        raise StableIdentityError(
+            f"Prepare Face got {len(image)} pictures (shape {list(image.shape)}), needed at least 1. The node before "
+            "it gave none; look there."
+        )
+    return [photo_of_image(picture) for picture in image]
+
+
+def _masks(mask: Tensor | None, name: str, photos: int) -> list[Tensor | None]:
+    if mask is None:
+        return [None] * photos
+    masks = mask[None] if mask.ndim == 2 else mask
+    if masks.ndim != 3 or len(masks) != photos:
+        raise StableIdentityError(
+            f"Prepare Face got {len(masks)} masks as {name} (shape {list(mask.shape)}) and {photos} photos, needed one "
+            "mask for each photo. Connect the masks of these pictures."
+        )
+    return list(masks)
+
+
+def _check_square(photos: list[Tensor]) -> None:
+    """Without a detector only portraits can be taken; the message tells how to get one."""
+    for photo in photos:
+        height, width = photo.shape[1:]
+        if abs(height - width) > 0.02 * max(height, width):
+            raise StableIdentityError(
+                f"The photo is {width}x{height} pixels: no square portrait, and there is no detector in place to find "
+                f"the face. {missing(DETECTORS[0])} Or turn on `download`, or crop the photo to the head."
+            )
+
+
+@contextmanager
+def _told_of(number: int, count: int) -> Iterator[None]:
+    """Errors say which of several photos is meant."""
+    try:
+        yield
+    except StableIdentityError as error:
+        if count == 1:
+            raise
+        raise StableIdentityError(f"Photo {number} of {count}: {error}") from error
+
+
+def _report(done: list[Prepared], no_detector: bool, no_parser: bool) -> str:
+    texts = [one.report.text() for one in done]
+    if len(texts) > 1:
+        texts = [f"Photo {number} of {len(texts)}\n{text}" for number, text in enumerate(texts, start=1)]
+    notes = [NO_DETECTOR] * no_detector + [NO_PARSER] * no_parser
+    return "\n\n".join([*texts, *notes])
+
+
+def _candidates(done: list[Prepared]) -> Tensor:  # [N, H, W, 3]
+    """Previews of one size: smaller ones lie in the middle of grey."""
+    pictures = [one.candidates for one in done]
+    height, width = (max(picture.shape[axis] for picture in pictures) for axis in (1, 2))
+    canvas = torch.full((len(pictures), height, width, 3), 0.5)
+    for row, picture in zip(canvas, pictures, strict=True):
+        top, left = (height - picture.shape[1]) // 2, (width - picture.shape[2]) // 2
+        row[top : top + picture.shape[1], left : left + picture.shape[2]] = picture.movedim(0, -1)
+    return canvas

@@ -1,0 +1,137 @@
+"""`prepare`, and the photos of `train`: picture files in, faces out."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from ..errors import StableIdentityError
+from ..face import Face, FaceDetector, FaceParser, load_parser, load_retinaface, read_mask, read_photo
+from ..face.prepare import Choice, Prepared, prepare_face
+from ..weights import find, locate
+from ..weights.face_nets import DETECTORS, PARSERS
+
+RULES = ("largest", "most-central", "leftmost")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tools:
+    """What photos are prepared with."""
+
+    detector: FaceDetector | None = None
+    parser: FaceParser | None = None
+    choice: Choice = field(default_factory=Choice)
+
+
+def add_command(commands: Any) -> None:
+    command = commands.add_parser("prepare", help="find, align and mask the face of a photo, and say what is wrong")
+    command.set_defaults(run=run)
+    command.add_argument("photo", type=Path, help="picture file")
+    add_options(command)
+    command.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for the pictures and the report"
+    )
+
+
+def add_options(command: Any) -> None:
+    """Options that say how photos are prepared."""
+    command.add_argument(
+        "--models",
+        type=Path,
+        metavar="DIR",
+        help="ComfyUI's models folder: faces are found and parsed by the networks in it "
+        "(default: photos are aligned portraits)",
+    )
+    command.add_argument(
+        "--face",
+        default="largest",
+        metavar="RULE",
+        help=f"which face: {', '.join(RULES)}, or a number from the left (default: %(default)s)",
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Write portrait.png, face_mask.png, hair_mask.png, overlay.png, candidates.png and report.txt."""
+    prepared = prepare_face(read_photo(options.photo), **vars(tools_of(options)))
+    options.out.mkdir(parents=True, exist_ok=True)
+    pictures = {
+        "portrait": prepared.face.image,
+        "face_mask": prepared.face.face_mask,
+        "hair_mask": prepared.face.hair_mask,
+        "overlay": prepared.overlay,
+        "candidates": prepared.candidates,
+    }
+    for name, picture in pictures.items():
+        _save(picture, options.out / f"{name}.png")
+    (options.out / "report.txt").write_text(prepared.report.text() + "\n", "utf-8")
+    print(f"{prepared.report.text()}\nWritten to {options.out}")
+
+
+def tools_of(options: argparse.Namespace) -> Tools:
+    """The networks in the models folder, and which face is meant.
+
+    Raises:
+        StableIdentityError: no such rule, or no network in the folder, with the command that fetches it.
+    """
+    choice = _choice(options.face)
+    if options.models is None:
+        return Tools(choice=choice)
+    return Tools(
+        detector=load_retinaface(_first(DETECTORS, options.models)),
+        parser=load_parser(_first(PARSERS, options.models)),
+        choice=choice,
+    )
+
+
+def read_faces(
+    photos: Sequence[Path], face_masks: Sequence[Path] = (), hair_masks: Sequence[Path] = (), tools: Tools | None = None
+) -> list[Face]:
+    """A Face of each photo, with the masks of the same place in their lists; a list of masks may be empty.
+
+    Raises:
+        StableIdentityError: another number of masks than of photos, or a photo that cannot be prepared.
+    """
+    for option, masks in (("--face-mask", face_masks), ("--hair-mask", hair_masks)):
+        if len(masks) not in (0, len(photos)):
+            raise StableIdentityError(
+                f"{option} names {len(masks)} files and --photo {len(photos)}. Give one mask a photo, in the same "
+                "order, or none."
+            )
+    none = [None] * len(photos)
+    files = zip(photos, face_masks or none, hair_masks or none, strict=True)
+    return [_read(photo, face, hair, tools or Tools()).face for photo, face, hair in files]
+
+
+def _read(photo: Path, face_mask: Path | None, hair_mask: Path | None, tools: Tools) -> Prepared:
+    masks = {
+        "face_mask": read_mask(face_mask) if face_mask else None,
+        "hair_mask": read_mask(hair_mask) if hair_mask else None,
+    }
+    try:
+        return prepare_face(read_photo(photo), **vars(tools), **masks)
+    except StableIdentityError as error:
+        raise type(error)(f"{photo}: {error}") from error
+
+
+def _choice(text: str) -> Choice:
+    if text.isdigit():
+        return Choice(rule="number", number=int(text))
+    if text not in RULES:
+        raise StableIdentityError(f"--face is {text!r}, needed {', '.join(RULES)} or a number from 1 on.")
+    return Choice(rule=text.replace("-", " "))  # type: ignore[arg-type]
+
+
+def _first(names: Sequence[str], models: Path) -> Path:
+    return find(next((name for name in names if locate(name, [models])), names[0]), [models])
+
+
+def _save(picture: Tensor, path: Path) -> None:
+    pixels = (picture.clamp(0, 1) * 255).round().byte().numpy()
+    Image.fromarray(pixels if picture.ndim == 2 else np.ascontiguousarray(pixels.transpose(1, 2, 0))).save(path)

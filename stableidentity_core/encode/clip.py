@@ -1,0 +1,169 @@
+"""CLIP's image encoder (arXiv 2103.00020), which the paper compares its face encoder with."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torchvision.transforms.v2.functional as TF
+from torch import Tensor
+from torchvision.transforms import InterpolationMode
+
+from ..errors import StableIdentityError
+from ..fingerprint import fingerprint_tensors
+from ..shapes import check_shape
+from .crop import FACE_BOX, crop_face, resize
+from .hugging_face import build
+from .weight_file import WeightFile, read_json
+
+if TYPE_CHECKING:
+    from transformers import CLIPVisionConfig
+
+LICENCE = "as its author states (OpenAI's and LAION's weights: MIT)"
+MEAN = (0.48145466, 0.4578275, 0.40821073)
+STD = (0.26862954, 0.26130258, 0.27577711)
+
+# Width and layers -> heads and activation, which weights do not tell: OpenAI's B and L, LAION's H and bigG.
+_PUBLISHED = {
+    (768, 12): (12, "quick_gelu"),
+    (1024, 24): (16, "quick_gelu"),
+    (1280, 32): (16, "gelu"),
+    (1664, 48): (16, "gelu"),
+}
+_WIDTH = "vision_model.embeddings.class_embedding"
+_PATCH = "vision_model.embeddings.patch_embedding.weight"
+_POSITIONS = "vision_model.embeddings.position_embedding.weight"
+_MLP = "vision_model.encoder.layers.0.mlp.fc1.weight"
+_PROJECTION = "visual_projection.weight"
+
+
+class ClipImageEncoder:
+    """Any CLIP image encoder as face encoder: [B, 3, S, S] in 0..1 -> [B, F].
+
+    It sees the part of the portrait that the paper's encoder sees, so that the two differ in the
+    network alone; of the whole portrait CLIP would tell hair, clothes and background first.
+
+    Args:
+        embed: pictures [B, 3, H, W] in 0..1, of any size, already cropped -> features [B, F]; it resizes and
+            normalises itself.
+        name: what was loaded, with a hash of its weights.
+        width: F.
+        licence: of the weights.
+    """
+
+    def __init__(self, embed: Callable[[Tensor], Tensor], *, name: str, width: int, licence: str = LICENCE):
+        self.embed = embed
+        self.name = name
+        self.width = width
+        self.licence = licence
+
+    def __call__(self, portraits: Tensor, mirrored: bool = False) -> Tensor:
+        with torch.no_grad():
+            faces = crop_face(portraits, FACE_BOX)
+            features = self.embed(faces.flip(-1) if mirrored else faces).float()
+        check_shape(features, "b f", f"features of {self.name}", b=len(portraits), f=self.width)
+        return features
+
+
+class HuggingFaceClip:
+    """`embed` by transformers: the projected image embedding, not normalised."""
+
+    def __init__(self, model: Any, mean: Sequence[float], std: Sequence[float]):
+        self.model = model
+        self.mean = list(mean)
+        self.std = list(std)
+
+    def preprocess(self, pictures: Tensor) -> Tensor:
+        size = self.model.config.image_size
+        return TF.normalize(resize(pictures, size, size, InterpolationMode.BICUBIC), self.mean, self.std)
+
+    def __call__(self, pictures: Tensor) -> Tensor:
+        return self.model(pixel_values=self.preprocess(pictures)).image_embeds
+
+
+def is_clip(file: WeightFile) -> bool:
+    """Whether a file has the names of transformers' CLIP, whole, or its image encoder with or without projection."""
+    return _WIDTH in file.tensors or _WIDTH.removeprefix("vision_model.") in file.tensors
+
+
+def build_clip(file: WeightFile) -> ClipImageEncoder:
+    """The encoder of weights in memory: those of an image encoder, or the image encoder of a whole CLIP.
+
+    A `config.json` beside them is used, and mean and deviation of a `preprocessor_config.json`.
+    Without a configuration the sizes are read from the weights of the published models.
+
+    Raises:
+        StableIdentityError: incomplete, without projection, or of sizes that nothing tells.
+    """
+    from transformers import CLIPVisionModelWithProjection
+
+    ours = ("vision_model.", "visual_projection.")
+    state = {key: value for key, value in file.tensors.items() if key.startswith(ours)}
+    state.pop("vision_model.embeddings.position_ids", None)  # a buffer that old files hold
+    if _PROJECTION not in state:
+        raise StableIdentityError(
+            f"{file.path} is a CLIP image encoder without {_PROJECTION} ({len(file.tensors)} tensors). Needed: a "
+            "whole CLIP or one saved as CLIPVisionModelWithProjection; download that."
+        )
+    config = _config(file, state)
+    width = state[_WIDTH].shape[-1]
+    model = build(CLIPVisionModelWithProjection, config, state, file, what="CLIP image encoder", width=width)
+    mean, std = _normalisation(file)
+    return ClipImageEncoder(
+        HuggingFaceClip(model, mean, std),
+        name=f"clip:{fingerprint_tensors(state.items())}",
+        width=model.config.projection_dim,
+    )
+
+
+def _config(file: WeightFile, state: Mapping[str, Tensor]) -> CLIPVisionConfig:
+    from transformers import CLIPVisionConfig
+
+    if file.config is not None:
+        try:
+            known = dict(file.config)
+            if "vision_config" in known:
+                known = known["vision_config"] | {"projection_dim": known.get("projection_dim", 512)}
+            return CLIPVisionConfig.from_dict(known)
+        except (ValueError, AttributeError, TypeError) as error:
+            raise StableIdentityError(
+                f"{file.config_path} ({file.config_path.stat().st_size:,} bytes) cannot be read as the configuration "
+                f"of a CLIP image encoder: {error}. Download it again."
+            ) from error
+    layers = len({m[1] for m in (re.match(r"vision_model\.encoder\.layers\.(\d+)\.", key) for key in state) if m})
+    width = state[_WIDTH].shape[-1]
+    lacking = [key for key in (_PATCH, _POSITIONS, _MLP) if key not in state]
+    if lacking or (width, layers) not in _PUBLISHED:
+        raise StableIdentityError(
+            f"{file.path} is a CLIP image encoder of width {width} with {layers} layers and has no config.json beside "
+            f"it{', and lacks ' + ', '.join(lacking) if lacking else ''}; known without one are (width, layers) "
+            f"{', '.join(map(str, _PUBLISHED))}. Put its config.json into {file.path.parent}."
+        )
+    heads, activation = _PUBLISHED[width, layers]
+    patch = state[_PATCH].shape[-1]
+    return CLIPVisionConfig(
+        hidden_size=width,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        hidden_act=activation,
+        intermediate_size=state[_MLP].shape[0],
+        image_size=patch * math.isqrt(state[_POSITIONS].shape[0] - 1),
+        patch_size=patch,
+        projection_dim=state[_PROJECTION].shape[0],
+    )
+
+
+def _normalisation(file: WeightFile) -> tuple[Sequence[float], Sequence[float]]:
+    """Mean and deviation per channel."""
+    path = file.path.with_name("preprocessor_config.json")
+    known = (read_json(path) if file.config is not None else None) or {}
+    values = known.get("image_mean", MEAN), known.get("image_std", STD)
+    if any(not isinstance(value, list | tuple) or len(value) != 3 for value in values):
+        raise StableIdentityError(
+            f"{path} says image_mean {values[0]} and image_std {values[1]}, needed three numbers each. "
+            "Download it again."
+        )
+    return values

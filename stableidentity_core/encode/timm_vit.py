@@ -1,0 +1,144 @@
+"""Face recognition networks of timm, as published with a config.json that names the architecture.
+
+The published ones (gau-nernst/timm-face, trained on MS1MV3) take ArcFace-aligned pictures of 112
+pixels and map to 512 numbers by what timm calls the classifier; the weights that tell people apart
+in training are not part of the file. So a classifier of that width is the embedding and stays,
+while any other is taken off and the feature is what went into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torchvision.transforms.v2.functional as TF
+from torch import Tensor, nn
+from torchvision.transforms import InterpolationMode
+
+from ..errors import StableIdentityError
+from ..fingerprint import fingerprint_tensors
+from ..optional import optional_import
+from .crop import ARCFACE_BOX, ARCFACE_SIZE, FACE_BOX, crop_face, resize
+from .weight_file import WeightFile, load_strictly
+
+LICENCE = "not stated (timm-face's weights: trained on MS1MV3, photos for research only)"
+EMBEDDINGS = (128, 256, 512)  # widths that embeddings of faces have and data sets of labelled pictures have not
+_INTERPOLATIONS = {mode.value: mode for mode in (InterpolationMode.BILINEAR, InterpolationMode.BICUBIC)}
+
+
+class TimmFace:
+    """A network of timm as face encoder: [B, 3, S, S] in 0..1 -> [B, F].
+
+    Pictures of 112 pixels are cut by ArcFace's template, those of other sizes as the paper's encoder
+    does; timm's own `crop_pct` is for photos of things and is left out.
+
+    Args:
+        model: pictures [B, 3, h, w], normalised -> [B, F].
+        settings: `input_size` (3, h, w), `mean`, `std` and `interpolation`, as in timm's pretrained_cfg.
+        name: what was loaded, with a hash of its weights.
+        licence: of the weights.
+
+    Raises:
+        StableIdentityError: the network does not give one vector per picture.
+    """
+
+    def __init__(self, model: nn.Module, settings: Mapping[str, Any], *, name: str, licence: str):
+        self.model = model.eval().requires_grad_(False)
+        self.name = name
+        self.licence = licence
+        _, self.height, self.width_of_input = settings["input_size"]
+        self.box = ARCFACE_BOX if self.height == self.width_of_input == ARCFACE_SIZE else FACE_BOX
+        self.mean, self.std = list(settings["mean"]), list(settings["std"])
+        self.interpolation = _INTERPOLATIONS[settings["interpolation"]]
+        with torch.no_grad():
+            found = tuple(self.model(torch.zeros(1, 3, self.height, self.width_of_input)).shape)
+        if len(found) != 2:
+            raise StableIdentityError(
+                f"{name} gives {list(found)} for one picture, needed [1, width]: its config.json switches the pooling "
+                "off. Set global_pool in it, or choose another network."
+            )
+        self.width = found[1]
+
+    def preprocess(self, portraits: Tensor) -> Tensor:
+        """Crop, resize and normalise."""
+        faces = resize(crop_face(portraits, self.box), self.height, self.width_of_input, self.interpolation)
+        return TF.normalize(faces, self.mean, self.std)
+
+    def __call__(self, portraits: Tensor, mirrored: bool = False) -> Tensor:
+        with torch.no_grad():
+            pixels = self.preprocess(portraits)
+            return self.model(pixels.flip(-1) if mirrored else pixels)
+
+
+def is_timm(file: WeightFile) -> bool:
+    """Whether config.json names an architecture of timm, or the weights are named as those of its ViT."""
+    named = file.config is not None and isinstance(file.config.get("architecture"), str)
+    return named or file.tensors.keys() >= {"patch_embed.proj.weight", "blocks.0.attn.qkv.weight"}
+
+
+def build_timm(file: WeightFile) -> TimmFace:
+    """The encoder of weights in memory and of the config.json that timm saves with them.
+
+    Raises:
+        StableIdentityError: no config.json, an architecture this timm does not know, or weights that do not fit.
+        MissingPackageError: no working timm.
+    """
+    timm = optional_import("timm", feature="A face encoder of timm", install="pip install timm")
+    architecture, pretrained_cfg, classes, arguments = _parts(file)
+    if not timm.is_model(architecture):
+        raise StableIdentityError(
+            f"{file.config_path} names the architecture {architecture!r}, which timm {timm.__version__} does not have. "
+            "Update timm (pip install timm --upgrade), or choose another network."
+        )
+    try:
+        model = timm.create_model(
+            architecture, pretrained=False, pretrained_cfg=dict(pretrained_cfg), num_classes=classes, **arguments
+        )
+        settings = timm.data.resolve_data_config(pretrained_cfg=dict(pretrained_cfg))
+    except (TypeError, ValueError, RuntimeError, AssertionError) as error:
+        raise StableIdentityError(
+            f"{file.config_path} describes a {architecture} that timm {timm.__version__} cannot build: {error}. "
+            "Download it again, or update timm (pip install timm --upgrade)."
+        ) from error
+    _check_settings(settings, file)
+    load_strictly(model, file, f"{architecture} for its config.json")
+    if classes not in (0, *EMBEDDINGS):
+        model.reset_classifier(0)
+    name = f"timm:{architecture}:{fingerprint_tensors(file.tensors.items())}"
+    return TimmFace(model, settings, name=name, licence=pretrained_cfg.get("license") or LICENCE)
+
+
+def _parts(file: WeightFile) -> tuple[str, Mapping[str, Any], int, Mapping[str, Any]]:
+    """Architecture, pretrained_cfg, number of classes and further arguments, as timm's `save_for_hf` writes them."""
+    config = file.config
+    if config is None:
+        raise StableIdentityError(
+            f"{file.path} looks like a network of timm, but there is no config.json beside it to tell the "
+            f"architecture. Put the one that was published with it into {file.path.parent}."
+        )
+    architecture, pretrained_cfg = config.get("architecture"), config.get("pretrained_cfg")
+    classes = config.get("num_classes", (pretrained_cfg or {}).get("num_classes") if pretrained_cfg else None)
+    arguments = config.get("model_args") or {}
+    sound = isinstance(pretrained_cfg, Mapping) and isinstance(classes, int) and isinstance(arguments, Mapping)
+    if not (isinstance(architecture, str) and sound):
+        raise StableIdentityError(
+            f"{file.config_path} has {', '.join(sorted(config)) or 'nothing'}; needed architecture, num_classes and "
+            "pretrained_cfg, as timm saves them. Download it again."
+        )
+    assert isinstance(pretrained_cfg, Mapping) and isinstance(classes, int)
+    return architecture, pretrained_cfg, classes, {k: v for k, v in arguments.items() if k != "num_classes"}
+
+
+def _check_settings(settings: Mapping[str, Any], file: WeightFile) -> None:
+    size, mean, std = settings["input_size"], settings["mean"], settings["std"]
+    if len(size) != 3 or size[0] != 3 or len(mean) != 3 or len(std) != 3:
+        raise StableIdentityError(
+            f"{file.config_path} asks for pictures of {list(size)} with mean {list(mean)} and std {list(std)}; needed "
+            "[3, height, width] and three numbers each. Choose a network for RGB pictures."
+        )
+    if settings["interpolation"] not in _INTERPOLATIONS:
+        raise StableIdentityError(
+            f"{file.config_path} asks for the interpolation {settings['interpolation']!r}, known are "
+            f"{', '.join(_INTERPOLATIONS)}. Change it to the nearest of them."
+        )

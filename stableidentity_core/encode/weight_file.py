@@ -1,0 +1,125 @@
+"""The file or folder of a face encoder: its weights and the config.json beside them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from ..errors import DamagedFileError, MissingFileError, StableIdentityError
+from ..files import read_pickled_tensors, read_tensors
+
+REPOSITORY = "jayanta/vit-base-patch16-224-in21k-face-recognition"
+WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
+SUFFIXES = (".safetensors", ".bin", ".pth", ".pt")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WeightFile:
+    """Named tensors of one network, and what its config.json says."""
+
+    path: Path  # of the weights
+    tensors: Mapping[str, Tensor]
+    config: Mapping[str, Any] | None  # None without a config.json
+
+    @property
+    def config_path(self) -> Path:
+        return self.path.with_name("config.json")
+
+    @property
+    def first_keys(self) -> list[str]:
+        """The first names, which tell a person what the file is."""
+        return sorted(self.tensors)[:3]
+
+
+def read_weight_file(path: str | Path) -> WeightFile:
+    """Read a `.safetensors`, or a torch file of plain tensors, or the one of them in a folder.
+
+    Raises:
+        MissingFileError: nothing at the path, or a folder without weights.
+        StableIdentityError: several files to choose from, a damaged file, or one that holds more than tensors.
+    """
+    weights = _weights_at(Path(path))
+    content = read_tensors(weights)[0] if weights.suffix == ".safetensors" else read_pickled_tensors(weights)
+    if not isinstance(content, Mapping):
+        raise StableIdentityError(
+            f"{weights} holds a {type(content).__name__}, needed the named weights of a face encoder. "
+            "Choose another file."
+        )
+    others = [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
+    if others:
+        raise StableIdentityError(
+            f"{weights} holds {len(others)} entries that are no weights, the first is {others[0]!r}: it looks like the "
+            "state of a training. Choose a file of weights alone."
+        )
+    tensors = {str(key): value for key, value in content.items()}
+    return WeightFile(path=weights, tensors=tensors, config=read_json(weights.with_name("config.json")))
+
+
+def read_json(path: Path) -> Mapping[str, Any] | None:
+    """A JSON object, or None where there is no such file.
+
+    Raises:
+        DamagedFileError: there is one, but not of a JSON object.
+    """
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError
+        content, problem = None, str(error)
+    else:
+        problem = f"it holds a {type(content).__name__}, needed an object"
+    if not isinstance(content, dict):
+        raise DamagedFileError(
+            f"{path} ({path.stat().st_size:,} bytes) cannot be read as the configuration of a network: {problem}. "
+            "Download it again from where the weights came."
+        )
+    return content
+
+
+def missing_encoder_message(path: Path) -> str:
+    """What to fetch and where to put it."""
+    return (
+        f"No face encoder at {path}. Download model.safetensors (343 MB; revision refs/pr/1) or pytorch_model.bin "
+        f"(343 MB) and config.json from https://huggingface.co/{REPOSITORY} into that folder."
+    )
+
+
+def load_strictly(network: nn.Module, file: WeightFile, what: str) -> None:
+    """Give a network all weights of a file.
+
+    Raises:
+        StableIdentityError: one is missing, left over, or of another shape; the message names the first of each.
+    """
+    own = network.state_dict()
+    counters = {key for key in own if key.endswith("num_batches_tracked")}  # of training; old files lack them
+    missing = sorted(own.keys() - file.tensors.keys() - counters)
+    unexpected = sorted(file.tensors.keys() - own.keys())
+    unfit = sorted(key for key in own.keys() & file.tensors.keys() if own[key].shape != file.tensors[key].shape)
+    if missing or unexpected or unfit:
+        kinds = {"missing": missing, "unexpected": unexpected, "mismatched": unfit}
+        counts = ", ".join(
+            f"{len(keys)} {kind} keys (e.g. {keys[0]})" if keys else f"0 {kind} keys" for kind, keys in kinds.items()
+        )
+        raise StableIdentityError(f"{file.path} is not a complete {what}: {counts}. Download it again.")
+    network.load_state_dict({key: file.tensors.get(key, value) for key, value in own.items()})
+
+
+def _weights_at(path: Path) -> Path:
+    if path.is_file():
+        return path
+    files = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES) if path.is_dir() else []
+    for name in WEIGHT_FILES:
+        if path / name in files:
+            return path / name
+    if not files:
+        raise MissingFileError(missing_encoder_message(path))
+    if len(files) > 1:
+        names = ", ".join(file.name for file in files[:4])
+        raise StableIdentityError(f"{path} holds {len(files)} files of weights ({names}). Choose one of them.")
+    return files[0]

@@ -1,0 +1,156 @@
+"""Photos: picture files of every kind and the host's pictures, as one kind of tensor."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageOps, ImageSequence
+from torch import Tensor
+
+from ..errors import MissingFileError, StableIdentityError
+from ..shapes import check_shape
+
+Layout = Literal["hwc", "chw"]
+
+log = logging.getLogger(__name__)
+
+
+def read_photo(path: Path) -> Tensor:  # [3, H, W]
+    """Read a picture file as RGB, float32 in 0..1, turned as its EXIF mark says.
+
+    Transparency is laid over black, as in `portrait`; of an animation the first picture is taken
+    and the log says so; 16 bits a channel keep their range (colour: its upper 8 bits, by Pillow).
+    Colour profiles are not applied, as in ComfyUI.
+
+    Raises:
+        MissingFileError: no such file.
+        StableIdentityError: not a picture, or one that is cut short or too large.
+    """
+    return torch.from_numpy(_read(path, "RGB")).permute(2, 0, 1)
+
+
+def read_mask(path: Path) -> Tensor:  # [H, W]
+    """Read a picture file as a mask, float32 in 0..1, white being 1; see `read_photo` for the rest."""
+    return torch.from_numpy(_read(path, "L"))
+
+
+def photo_of_image(image: Tensor, layout: Layout = "hwc") -> Tensor:  # [3, H, W]
+    """One picture of a host, such as an item of ComfyUI's IMAGE, as a photo in 0..1.
+
+    RGB in float32 on the CPU is not copied: the photo is a view of it, so do not write to it.
+    Grey is a view as well; alpha (laid over black) and other types cost a copy.
+
+    Args:
+        image: [H, W, C] or [C, H, W] with 1 (grey), 3 (RGB) or 4 (RGBA) channels, in 0..1.
+        layout: which of the two.
+
+    Raises:
+        StableIdentityError: another shape, no pixels, or values not finite or outside 0..1.
+    """
+    check_shape(image, "h w c" if layout == "hwc" else "c h w", "The photo")
+    image = image.detach().cpu()
+    image = image.float() if image.is_floating_point() else image  # whole numbers are told of below
+    channels_first = image.permute(2, 0, 1) if layout == "hwc" else image
+    if channels_first.shape[0] not in (1, 3, 4) or not image.numel():
+        raise StableIdentityError(
+            f"The photo has shape {list(image.shape)}, needed 1 (grey), 3 (RGB) or 4 (RGBA) channels and some pixels."
+        )
+    _check_values(image)
+    match channels_first.shape[0]:
+        case 1:
+            return channels_first.expand(3, -1, -1)
+        case 4:
+            return channels_first[:3] * channels_first[3:]
+        case _:
+            return channels_first
+
+
+def shrink_for_looking(
+    photo: Tensor, height: int, width: int, averaged: float = 2.0
+) -> tuple[Tensor, tuple[float, float]]:
+    """Resize a photo of any size for a detector or a preview, in time that hardly depends on its size.
+
+    A far larger photo is thinned to every third (fifth, ...) pixel first. That step is odd, so that
+    the pixels taken are the centres of the blocks that they stand for.
+
+    Args:
+        photo: [3, H, W].
+        height, width: of the result; it may be larger than the photo.
+        averaged: how many times larger than the result the thinned photo has to be at least; with
+            less, fine patterns may shimmer.
+
+    Returns:
+        picture [3, height, width] and how many of the photo's pixels one of its pixels spans in x and y.
+    """
+    step = int(min(photo.shape[1] / height, photo.shape[2] / width) / averaged)
+    step = max(1, step - (step + 1) % 2)
+    thin = photo[:, step // 2 :: step, step // 2 :: step]
+    spanned = (thin.shape[2] * step / width, thin.shape[1] * step / height)
+    if thin.shape[1:] == (height, width):
+        return thin, spanned
+    shrinks = height < thin.shape[1] or width < thin.shape[2]
+    picture = F.interpolate(thin[None], (height, width), mode="bilinear", antialias=shrinks, align_corners=False)
+    return picture[0], spanned
+
+
+def _read(path: Path, mode: Literal["RGB", "L"]) -> np.ndarray:
+    if not path.is_file():
+        raise MissingFileError(f"No picture at {path}.")
+    try:
+        with Image.open(path) as image:
+            frames = getattr(image, "n_frames", 1)
+            first = next(iter(ImageSequence.Iterator(image)))
+            pixels = _pixels(ImageOps.exif_transpose(first), mode)
+    except StableIdentityError:
+        raise
+    except Exception as error:  # damaged pictures make Pillow raise all kinds: SyntaxError, EOFError, struct.error
+        raise StableIdentityError(
+            f"{path} ({path.stat().st_size:,} bytes) cannot be read as a picture: {error}. {_advice(path)}"
+        ) from error
+    if frames > 1:
+        log.warning("%s is an animation of %d pictures; the first one is used.", path, frames)
+    return pixels
+
+
+def _advice(path: Path) -> str:
+    if path.suffix.lower() in (".heic", ".heif"):
+        return "Pillow does not read HEIC; save the photo as JPEG or PNG."
+    return "Copy it again, or save it anew as JPEG or PNG."
+
+
+def _pixels(image: Image.Image, mode: Literal["RGB", "L"]) -> np.ndarray:
+    if image.mode.startswith("I"):
+        values = np.asarray(image).astype(np.float32) / 65535  # Pillow's convert would cut at 255
+        if values.max() > 1 or values.min() < 0:
+            raise StableIdentityError(
+                f"The picture has whole numbers from {values.min() * 65535:.0f} to {values.max() * 65535:.0f}, needed "
+                "0 to 65535. Save it with 8 or 16 bits a channel."
+            )
+        return values if mode == "L" else np.repeat(values[..., None], 3, axis=2)
+    if image.mode == "F":
+        raise StableIdentityError(
+            "The picture has floating-point values whose range is not known. Save it with 8 or 16 bits a channel."
+        )
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), rgba)
+    return np.divide(np.asarray(image.convert(mode)), 255, dtype=np.float32)
+
+
+def _check_values(image: Tensor) -> None:
+    flat = image.view(-1) if image.is_contiguous() else image  # a quarter of the time
+    low, high = (limit.item() for limit in flat.aminmax())
+    if not -0.01 <= low <= high <= 1.01 or not image.is_floating_point():
+        if image.is_floating_point() and (bad := int((~image.isfinite()).sum())):
+            raise StableIdentityError(
+                f"The photo has {bad} values that are not finite (NaN or infinite). Load it anew."
+            )
+        raise StableIdentityError(
+            f"The photo holds {image.dtype} from {low:.2f} to {high:.2f}, needed floating-point values from 0 to 1. "
+            "Load Image gives it so; look at the node before."
+        )

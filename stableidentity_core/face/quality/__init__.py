@@ -1,0 +1,7 @@
+"""What is wrong with a photo, in plain sentences."""
+
+from .assess import assess
+from .pose import HeadPose, head_pose
+from .report import Finding, QualityReport, require_good
+
+__all__ = ["Finding", "HeadPose", "QualityReport", "assess", "head_pose", "require_good"]

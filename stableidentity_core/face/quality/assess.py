@@ -1,0 +1,201 @@
+"""Measures a photo that was made a portrait, and says what to change."""
+
+from __future__ import annotations
+
+import torchvision.transforms.v2.functional as TF
+from torch import Tensor
+
+from ...shapes import check_shape
+from ..align import Alignment
+from ..landmarks import landmark_problem
+from ..portrait import SIZE
+from .cover import beyond_border, covered, features_region
+from .picture import blur_sigma, light
+from .pose import head_pose
+from .report import Finding, QualityReport
+
+# Why each limit lies where it does. "Tried" means seen on two FFHQ portraits and skimage's astronaut.
+MIN_SOURCE = 256  # px; half of the portrait: face encoders look at 376 of its 512 in 112 to 224 pixels
+MAX_BLUR = 3.0  # px of 512; tried: 1.0 to 1.7, and 2.8 to 2.9 when blurred by 2, where lashes and irises are gone
+MAX_YAW = 30.0  # degrees; there the nose is seen 3 times nearer to the far eye than from the front, at 41 on it
+MAX_PITCH = 25.0  # degrees; smiles and long noses alone feign 10
+MAX_ROLL = 45.0  # degrees; alignment turns it back, but detectors are trained on upright faces
+MIN_MEAN, MAX_MEAN = 0.12, 0.85  # dark skin reflects 5 to 8 % of the light, 0.25 to 0.31 in sRGB: 2 stops below
+MAX_WHITE = 0.05  # highlights of the nose and forehead take up less
+MAX_BLACK = 0.15  # pupils, nostrils, black beards and brows take up less
+MAX_HAIR = 0.1  # of brows to mouth: a strand or a fringe above the brows is less
+MAX_HAT = 0.2  # of the face's oval: from there a brim reaches the brows
+MAX_GLASSES = 0.25  # of the eyes: thin frames alone are less
+MAX_OTHER = 0.15  # of brows to mouth: a turned face shows some background there
+MAX_CUT = 0.02  # of the face's oval: a rim of 0.03 of the portrait at the chin
+MAX_PADDING = 0.2  # of the portrait: all that lies above the forehead is 0.24
+MIN_PIXELS = 500  # of a face mask at 512, for statistics
+
+Results = list[Finding | str]  # a measure that could not be taken is a sentence
+
+
+def assess(
+    *,
+    photo_size: tuple[int, int],  # height, width
+    landmarks: Tensor | None,  # [5, 2] in pixels of the photo
+    alignment: Alignment | None,  # None: the photo itself is the portrait
+    portrait: Tensor,  # [3, S, S] in 0..1
+    parts: Tensor | None,  # [S, S] FacePart numbers
+    face_mask: Tensor,  # [S, S] in 0..1
+    hair_mask: Tensor,  # [S, S] in 0..1
+) -> QualityReport:
+    """Measure resolution, sharpness, light, pose, cover and border of one face.
+
+    Sharpness and light are taken where the face mask is above a half, on the portrait at 512
+    pixels; hair on the face from the parts, or without them from the hair mask. What cannot be
+    measured for want of landmarks, parts or a face mask is named in `left_out` instead.
+
+    Raises:
+        ShapeError: inputs of shapes other than given above.
+    """
+    side = check_shape(portrait, "3 s s", "The portrait")["s"]
+    check_shape(face_mask, "s s", "The face mask", s=side)
+    check_shape(hair_mask, "s s", "The hair mask", s=side)
+    results = [
+        *_resolution(photo_size, alignment),
+        *_picture(portrait, face_mask),
+        *_pose(landmarks),
+        *_cover(parts, hair_mask),
+        *_border(alignment, photo_size),
+    ]
+    return QualityReport(
+        findings=tuple(result for result in results if isinstance(result, Finding)),
+        left_out=tuple(result for result in results if isinstance(result, str)),
+    )
+
+
+def _at_most(measure: str, value: float, limit: float, unit: str, advice: str) -> Finding:
+    good = value <= limit
+    return Finding(
+        measure=measure, value=value, unit=unit, limit=f"at most {limit:g}", good=good, advice="" if good else advice
+    )
+
+
+def _percent(measure: str, share: float, limit: float, advice: str) -> Finding:
+    return _at_most(measure, 100 * share, 100 * limit, "%", advice)
+
+
+def _resolution(photo_size: tuple[int, int], alignment: Alignment | None) -> Results:
+    source = min(photo_size) if alignment is None else alignment.size / alignment.enlargement
+    good = source >= MIN_SOURCE
+    advice = (
+        f"Use a larger photo or one taken closer: the face's square is {source:.0f} pixels wide in it, {SIZE} are best."
+    )
+    return [
+        Finding(
+            measure="resolution",
+            value=source,
+            unit="px",
+            limit=f"at least {MIN_SOURCE}",
+            good=good,
+            advice="" if good else advice,
+        )
+    ]
+
+
+def _picture(portrait: Tensor, face_mask: Tensor) -> Results:
+    picture = TF.resize(portrait.detach().float().cpu(), [SIZE, SIZE], antialias=True).clamp(0, 1)
+    face = TF.resize(face_mask.detach().float().cpu()[None], [SIZE, SIZE], antialias=True)[0] > 0.5
+    pixels = int(face.sum())
+    if pixels < MIN_PIXELS:
+        return [f"Sharpness and light were not measured: the face mask marks {pixels} pixels, needed {MIN_PIXELS}."]
+    seen = light(picture, face)
+    white = f"Use less light or a shorter exposure: {seen.white:.0%} of the face is plain white."
+    black = f"Light up the shadows: {seen.black:.0%} of the face is plain black."
+    return [
+        _blur(blur_sigma(picture, face)),
+        _mean(seen.mean),
+        _percent("burnt out", seen.white, MAX_WHITE, white),
+        _percent("lost in black", seen.black, MAX_BLACK, black),
+    ]
+
+
+def _blur(sigma: float | None) -> Finding | str:
+    if sigma is None:
+        return "Sharpness was not measured: the face mask covers a single colour without any edge."
+    width = 2.355 * sigma  # of a Gaussian at half its height
+    return _at_most(
+        "blur",
+        sigma,
+        MAX_BLUR,
+        "px",
+        f"Use a sharper photo: edges in the face are about {width:.0f} pixels of {SIZE} wide.",
+    )
+
+
+def _mean(mean: float) -> Finding:
+    advice = ""
+    if mean < MIN_MEAN:
+        advice = f"Use more light on the face or brighten the photo: its mean brightness is {mean:.0%}."
+    elif mean > MAX_MEAN:
+        advice = f"Use less light on the face or darken the photo: its mean brightness is {mean:.0%}."
+    return Finding(
+        measure="brightness",
+        value=100 * mean,
+        unit="%",
+        limit=f"{100 * MIN_MEAN:g} to {100 * MAX_MEAN:g}",
+        good=not advice,
+        advice=advice,
+    )
+
+
+def _pose(landmarks: Tensor | None) -> Results:
+    if landmarks is None:
+        return ["The head's pose was not measured: there are no landmarks."]
+    if problem := landmark_problem(landmarks):
+        return [f"The head's pose was not measured from its landmarks: {problem}."]
+    pose = head_pose(landmarks)
+    yaw, pitch, roll = abs(pose.yaw), abs(pose.pitch), abs(pose.roll)
+    turned = "right" if pose.yaw > 0 else "left"
+    bend = "Lower the chin: the face looks up" if pose.pitch > 0 else "Raise the chin: the face looks down"
+    return [
+        _at_most(
+            "yaw",
+            yaw,
+            MAX_YAW,
+            "degrees",
+            f"Turn the head towards the camera: it is turned by about {yaw:.0f} degrees to the viewer's {turned}.",
+        ),
+        _at_most("pitch", pitch, MAX_PITCH, "degrees", f"{bend} by about {pitch:.0f} degrees."),
+        _at_most("roll", roll, MAX_ROLL, "degrees", f"Rotate the photo upright: it lies {roll:.0f} degrees aslant."),
+    ]
+
+
+def _cover(parts: Tensor | None, hair_mask: Tensor) -> Results:
+    if parts is None:
+        unknown = "Hat, glasses and other things on the face were not measured: there is no map of face parts."
+        if not hair_mask.any():
+            return ["Hair on the face was not measured: there is neither a map of face parts nor a hair mask.", unknown]
+        return [_hair(hair_mask.detach().cpu()[features_region(hair_mask.shape[-1])].float().mean().item()), unknown]
+    cover = covered(parts)
+    hat = f"Take off the hat or push it back: it covers {cover.hat:.0%} of the face."
+    glasses = f"Take off the glasses, unless they belong to the person: they cover {cover.glasses:.0%} of the eyes."
+    other = f"Uncover the face: {cover.other:.0%} between brows and mouth is neither skin nor hair."
+    return [
+        _hair(cover.hair),
+        _percent("hat on the face", cover.hat, MAX_HAT, hat),
+        _percent("glasses", cover.glasses, MAX_GLASSES, glasses),
+        _percent("other things on the face", cover.other, MAX_OTHER, other),
+    ]
+
+
+def _hair(share: float) -> Finding:
+    advice = f"Move the hair out of the face: it covers {share:.0%} of brows, eyes, nose and mouth."
+    return _percent("hair on the face", share, MAX_HAIR, advice)
+
+
+def _border(alignment: Alignment | None, photo_size: tuple[int, int]) -> Results:
+    if alignment is None:
+        return ["What the border cuts off was not measured: the photo was taken for an aligned portrait."]
+    beyond = beyond_border(alignment, photo_size)
+    cut = f"Use a photo that shows the whole face: {beyond.face:.0%} of it lies beyond the border."
+    narrow = f"Use a photo with more room around the head: {beyond.portrait:.0%} of the portrait had to be made up."
+    return [
+        _percent("face cut by the border", beyond.face, MAX_CUT, cut),
+        _percent("portrait beyond the border", beyond.portrait, MAX_PADDING, narrow),
+    ]

@@ -1,0 +1,150 @@
+"""`download` as a user types it, against a real server and real folders."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from file_server import FileServer, serving
+from stableidentity_core.cli import main
+from stableidentity_core.weights import NEEDED, WEIGHTS, table
+
+ROOT = Path(__file__).resolve().parents[2]
+CONTENT = {name: name.encode() * 1000 for name in WEIGHTS}
+
+
+@pytest.fixture
+def models(tmp_path) -> Path:
+    (tmp_path / "models").mkdir()
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def server(monkeypatch) -> Iterator[FileServer]:
+    """Serves small files in place of the real ones; the table is that of the small files."""
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):  # of this machine, not the test's business
+        monkeypatch.delenv(name, raising=False)
+    with serving() as server:
+        for name, weight in WEIGHTS.items():
+            server.files[f"{weight.folder}/{weight.file}"] = CONTENT[name]
+            monkeypatch.setitem(table.WEIGHTS, name, small(server, name))
+        yield server
+
+
+def small(server: FileServer, name: str):
+    weight, content = WEIGHTS[name], CONTENT[name]
+    url = server.url("good", f"{weight.folder}/{weight.file}")
+    return replace(weight, urls=(url,), bytes=len(content), sha256=hashlib.sha256(content).hexdigest(), about=None)
+
+
+def files(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_one_file_comes_into_its_folder_and_its_licence_is_told(server, models, capsys):
+    assert main(["download", "retinaface_resnet50", "--models", str(models)]) == 0
+    path = models / "stableidentity/face_detection/detection_Resnet50_Final.pth"
+    assert path.read_bytes() == CONTENT["retinaface_resnet50"]
+    said = capsys.readouterr().out
+    assert str(path) in said and "sha256 as expected" in said and "Licence: not stated (code: MIT)." in said
+
+
+def test_all_that_is_needed_comes_with_one_word_and_only_once(server, models, capsys):
+    for _ in range(2):
+        assert main(["download", "--all-needed", "bisenet", "--models", str(models)]) == 0
+        assert capsys.readouterr().out.count("sha256 as expected") == len(NEEDED)
+    assert files(models) == {f"{WEIGHTS[name].folder}/{WEIGHTS[name].file}" for name in NEEDED}
+    assert len(server.requests) == len(NEEDED)
+
+
+def test_a_file_that_another_pack_has_is_not_fetched_again(server, models, capsys):
+    path = models / "facexlib" / "parsing_bisenet.pth"
+    path.parent.mkdir()
+    path.write_bytes(CONTENT["bisenet"])
+    assert main(["download", "bisenet", "--models", str(models)]) == 0
+    assert str(path) in capsys.readouterr().out and server.requests == []
+    path.write_bytes(b"something else of the same name")
+    assert main(["download", "bisenet", "--models", str(models)]) == 0
+    assert WEIGHTS["bisenet"].path(models).read_bytes() == CONTENT["bisenet"]
+
+
+def test_one_file_that_fails_does_not_keep_the_others_from_coming(server, models, capsys):
+    del server.files[f"{WEIGHTS['bisenet'].folder}/{WEIGHTS['bisenet'].file}"]
+    assert main(["download", "bisenet", "parsenet", "--models", str(models)]) == 1
+    assert files(models) == {"stableidentity/face_parsing/parsing_parsenet.pth"}
+    error = capsys.readouterr().err
+    assert "Error: parsing_bisenet.pth could not be fetched" in error and "HTTP 404" in error
+    assert "Error: 1 of 2 files did not come: bisenet." in error and "Traceback" not in error
+
+
+@pytest.mark.parametrize("laid_out", [True, False], ids=["as the models folder", "flat"])
+def test_files_are_taken_from_the_users_own_server(server, models, monkeypatch, laid_out):
+    own = f"mine/{'stableidentity/face_parsing/' if laid_out else ''}parsing_bisenet.pth"
+    server.files[own] = CONTENT["bisenet"]
+    assert main(["download", "bisenet", "--models", str(models), "--from", server.url("good", "mine/")]) == 0
+    assert files(models) == {"stableidentity/face_parsing/parsing_bisenet.pth"}
+    assert all(path.startswith("/good/mine/") for path, _ in server.requests)
+
+
+def test_files_are_taken_from_the_users_own_folder(server, models, tmp_path, capsys):
+    (tmp_path / "stick").mkdir()
+    (tmp_path / "stick" / "parsing_bisenet.pth").write_bytes(CONTENT["bisenet"])
+    command = ["download", "bisenet", "parsenet", "--models", str(models), "--from", str(tmp_path / "stick")]
+    assert main(command) == 1, "the folder has only one of the two"
+    assert files(models) == {"stableidentity/face_parsing/parsing_bisenet.pth"} and server.requests == []
+    assert "has no parsing_parsenet.pth" in capsys.readouterr().err
+
+
+def test_the_list_shows_each_file_with_size_and_licence_and_what_is_in_place(models, capsys):
+    path = WEIGHTS["bisenet"].path(models)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"x")
+    assert main(["download", "--list", "--models", str(models)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(WEIGHTS)
+    for line, weight in zip(lines, WEIGHTS.values(), strict=True):
+        assert weight.licence in line
+        assert (f"in place at {path}" if weight.name == "bisenet" else weight.size) in line
+    assert main(["download", "--list"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["bisenet"], 2, "--models DIR is needed"),
+        (["--models", "."], 2, "give a NAME"),
+        (["bissenet", "--models", "."], 1, "did you mean 'bisenet'?"),
+        (["bisenet", "--models", "nowhere"], 1, "--models is nowhere"),
+    ],
+)
+def test_wrong_usage_is_told_and_nothing_is_fetched(capsys, arguments, code, said):
+    try:
+        assert main(["download", *arguments]) == code
+    except SystemExit as ended:
+        assert ended.code == code
+    assert said in capsys.readouterr().err
+
+
+def test_an_interrupt_keeps_what_arrived_and_says_so(server, models, monkeypatch, capsys):
+    from stableidentity_core.cli import download as command
+
+    def interrupted(weight, folder, on_progress, **_more):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "download", interrupted)
+    assert main(["download", "bisenet", "--models", str(models)]) == 130
+    assert "what arrived is kept, the same command goes on from there" in capsys.readouterr().err
+
+
+def test_as_a_user_starts_it(models):
+    command = [sys.executable, "-m", "stableidentity_core", "download", "bisenet", "--models", str(models)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([*command, "--from", str(models)], capture_output=True, text=True, env=environment)
+    assert done.returncode == 1 and "has no parsing_bisenet.pth" in done.stderr and "Traceback" not in done.stderr

@@ -1,0 +1,189 @@
+"""Picture files of every kind become the same kind of tensor, or a sentence."""
+
+from __future__ import annotations
+
+import io
+import logging
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from core.make import rand
+from stableidentity_core.errors import MissingFileError, StableIdentityError
+from stableidentity_core.face import photo_of_image, read_mask, read_photo
+from stableidentity_core.face.photo import shrink_for_looking
+
+HEIGHT, WIDTH = 40, 60
+
+
+def pixels(*shape: int, seed: int = 0, high: int = 256, dtype=np.uint8) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, high, shape).astype(dtype)
+
+
+@pytest.fixture
+def save(tmp_path):
+    def to_file(image: Image.Image, name: str, **options):
+        image.save(tmp_path / name, **options)
+        return tmp_path / name
+
+    return to_file
+
+
+def as_array(photo: torch.Tensor) -> np.ndarray:  # [H, W, 3]
+    assert photo.dtype == torch.float32
+    return photo.permute(1, 2, 0).numpy()
+
+
+def test_plain_rgb_is_read_exactly(save):
+    values = pixels(HEIGHT, WIDTH, 3)
+    read = as_array(read_photo(save(Image.fromarray(values), "a.png")))
+    assert np.array_equal(read, values.astype(np.float32) / 255)
+
+
+@pytest.mark.parametrize(("mark", "turned"), [(3, 2), (6, -1), (8, 1)])
+def test_a_phones_rotation_mark_is_heeded(save, mark, turned):
+    values = pixels(HEIGHT, WIDTH, 3)
+    exif = Image.Exif()
+    exif[0x0112] = mark
+    path = save(Image.fromarray(values), "phone.png", exif=exif)
+    expected = np.rot90(values, turned)  # EXIF: 3 upside down, 6 to be turned clockwise, 8 counterclockwise
+    assert np.array_equal(as_array(read_photo(path)), expected.astype(np.float32) / 255)
+    assert read_mask(path).shape == expected.shape[:2]
+
+
+def test_one_bit_becomes_black_and_white(save):
+    bits = pixels(HEIGHT, WIDTH, high=2)
+    path = save(Image.fromarray(bits * 255).convert("1"), "fax.png")
+    assert np.array_equal(as_array(read_photo(path)), np.repeat(bits[..., None], 3, 2).astype(np.float32))
+    assert np.array_equal(read_mask(path).numpy(), bits.astype(np.float32))
+
+
+def test_a_palette_is_looked_up_and_its_transparent_colour_is_black(save):
+    indices = pixels(HEIGHT, WIDTH, high=3)
+    colors = np.array([[255, 0, 0], [10, 200, 30], [250, 250, 250]], dtype=np.uint8)
+    image = Image.fromarray(indices, mode="P")
+    image.putpalette(colors.tobytes())
+    assert np.array_equal(as_array(read_photo(save(image, "p.png"))) * 255, colors[indices])
+    colors[2] = 0
+    assert np.array_equal(as_array(read_photo(save(image, "t.png", transparency=2))) * 255, colors[indices])
+
+
+def test_16_bits_keep_their_range(save):
+    values = pixels(HEIGHT, WIDTH, high=65536, dtype=np.uint16)
+    path = save(Image.fromarray(values), "scan.png")
+    expected = values.astype(np.float32) / 65535
+    assert np.array_equal(read_mask(path).numpy(), expected)
+    assert np.array_equal(as_array(read_photo(path)), np.repeat(expected[..., None], 3, 2))
+
+
+def test_a_cmyk_jpeg_has_its_colours(save):
+    values = np.full((HEIGHT, WIDTH, 3), (200, 40, 90), np.uint8)
+    path = save(Image.fromarray(values).convert("CMYK"), "print.jpg", quality=95)
+    # Within two levels of JPEG's rounding; an inverted CMYK would be 100 and more away.
+    assert np.abs(as_array(read_photo(path)) * 255 - values).max() <= 4
+
+
+def test_transparency_is_laid_over_black_as_in_a_portrait(save):
+    values = pixels(HEIGHT, WIDTH, 4)
+    values[:10, :, 3] = 0
+    read = as_array(read_photo(save(Image.fromarray(values), "cut_out.png")))
+    expected = values[..., :3].astype(np.float32) * values[..., 3:] / 255
+    assert np.abs(read * 255 - expected).max() <= 1  # Pillow rounds to 8 bits
+    assert not read[:10].any()
+    through_host = photo_of_image(torch.from_numpy(values).float() / 255)
+    assert np.abs(as_array(through_host) - read).max() <= 1 / 255 + 1e-6
+
+
+@pytest.mark.parametrize("ending", ["webp", "gif", "png"])
+def test_of_an_animation_the_first_picture_is_used_and_said_so(save, caplog, ending):
+    frames = [Image.new("RGB", (WIDTH, HEIGHT), color) for color in ("red", "green", "blue")]
+    options = {"lossless": True} if ending == "webp" else {}
+    path = save(frames[0], f"wave.{ending}", save_all=True, append_images=frames[1:], **options)
+    with caplog.at_level(logging.WARNING):
+        photo = read_photo(path)
+    assert photo.shape == (3, HEIGHT, WIDTH)
+    assert torch.equal(photo.amax((1, 2)), torch.tensor([1.0, 0.0, 0.0]))
+    assert "animation of 3 pictures" in caplog.text and path.name in caplog.text
+
+
+def encoded(image: Image.Image, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png", "webp", "gif", "tiff"])
+def test_a_picture_cut_short_is_a_sentence(tmp_path, kind):
+    whole = encoded(Image.fromarray(pixels(HEIGHT, WIDTH, 3)), kind)
+    for part in (0.1, 0.5):
+        path = tmp_path / f"half.{kind}"
+        path.write_bytes(whole[: int(len(whole) * part)])
+        with pytest.raises(StableIdentityError, match=rf"half.{kind} \([\d,]+ bytes\) cannot be read as a picture"):
+            read_photo(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a picture", b"\x00" * 1000])
+def test_no_picture_is_a_sentence(tmp_path, content):
+    path = tmp_path / "notes.jpg"
+    path.write_bytes(content)
+    with pytest.raises(StableIdentityError, match=r"cannot be read as a picture.*Copy it again"):
+        read_photo(path)
+
+
+def test_heic_is_told_apart(tmp_path):
+    (tmp_path / "IMG_1.HEIC").write_bytes(b"\x00\x00\x00\x18ftypheic")
+    with pytest.raises(StableIdentityError, match="does not read HEIC; save the photo as JPEG"):
+        read_photo(tmp_path / "IMG_1.HEIC")
+
+
+def test_a_missing_file_and_unknown_ranges_are_sentences(save, tmp_path):
+    with pytest.raises(MissingFileError, match=r"No picture at .*nowhere.png"):
+        read_photo(tmp_path / "nowhere.png")
+    with pytest.raises(StableIdentityError, match="floating-point values whose range is not known"):
+        read_photo(save(Image.fromarray(np.ones((4, 4), np.float32)), "depth.tiff"))
+    with pytest.raises(StableIdentityError, match="from -5 to 70000, needed 0 to 65535"):
+        read_photo(save(Image.fromarray(np.array([[-5, 70000]], np.int32)), "heights.tiff"))
+
+
+def test_a_hosts_picture_is_not_copied():
+    image = rand(30, 20, 3)
+    photo = photo_of_image(image)
+    assert photo.shape == (3, 30, 20) and photo.data_ptr() == image.data_ptr()
+    assert torch.equal(photo[2, 7], image[7, :, 2])
+    assert photo_of_image(photo, "chw").data_ptr() == image.data_ptr()
+    grey = photo_of_image(image[..., :1].contiguous())
+    assert grey.shape == (3, 30, 20) and torch.equal(grey[0], grey[2])
+    assert photo_of_image(image.half()).dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        (torch.zeros(4, 4), r"\[4, 4\], needed \[h, w, c\]"),
+        (torch.zeros(1, 4, 4, 3), r"\[1, 4, 4, 3\]"),
+        (torch.zeros(4, 4, 2), r"shape \[4, 4, 2\], needed 1 \(grey\)"),
+        (torch.zeros(0, 4, 3), r"shape \[0, 4, 3\].*some pixels"),
+        (torch.full((4, 4, 3), 255.0), "float32 from 255.00 to 255.00, needed floating-point values from 0 to 1"),
+        (torch.full((4, 4, 3), 1, dtype=torch.uint8), "uint8 from 1.00 to 1.00, needed floating-point"),
+        (torch.full((4, 4, 3), -0.5), "from -0.50"),
+        (torch.full((4, 4, 3), float("nan")), "48 values that are not finite"),
+        (torch.zeros(4, 4, 3).index_fill(0, torch.tensor(2), float("inf")), "12 values that are not finite"),
+    ],
+)
+def test_unusable_pictures_of_a_host_are_sentences(image, said):
+    with pytest.raises(StableIdentityError, match=said):
+        photo_of_image(image)
+
+
+@pytest.mark.parametrize(("height", "width"), [(3000, 4000), (2999, 4001), (300, 400), (90, 120)])
+def test_a_thinned_photo_shows_everything_in_its_place(height, width):
+    """A ramp stays a ramp: what a pixel of the small picture shows is where `spanned` says."""
+    x = ((torch.arange(width) + 0.5) / width).expand(3, height, width)
+    picture, spanned = shrink_for_looking(x, 96, 128)
+    assert picture.shape == (3, 96, 128)
+    there = (torch.arange(128) + 0.5) * spanned[0] / width
+    inner = slice(2, -2)  # the resizing kernel is cut off at the borders
+    assert torch.allclose(picture[0, 50, inner], there[inner], atol=0.5 / width)
+    assert spanned[1] == pytest.approx(height / 96, abs=0.1)

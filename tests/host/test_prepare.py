@@ -1,0 +1,147 @@
+"""Photos are prepared in the real server: by the networks when they are in place, and by hand without."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from face_nets import pointing_retinaface, random_bisenet
+from host.prompts import Json, learn, node
+from host.refusal import Refusals
+from host.server import ROOT
+from host.world import World
+from stableidentity_core.identity import load_identity
+
+pytest.importorskip("facexlib", reason="FACEXLIB IS NOT INSTALLED")
+
+
+AUTO = {"find_face": "auto", "parse_face": "auto"}
+
+
+@pytest.fixture(scope="module")
+def nets(world: World) -> Iterator[None]:
+    """A detector and a parser in the models folder, for this module only."""
+    folder = world.server.models / "stableidentity"
+    files = [
+        pointing_retinaface(folder / "face_detection" / "detection_mobilenet0.25_Final.pth"),
+        random_bisenet(folder / "face_parsing" / "parsing_bisenet.pth"),
+    ]
+    yield
+    for file in files:
+        file.unlink()
+
+
+@pytest.fixture(scope="module")
+def wide(world: World) -> str:
+    """A photo that is no portrait: the astronaut with grey at both sides."""
+    with Image.open(world.server.input / "astronaut.png") as astronaut:
+        photo = Image.new("RGB", (1024, 640), "grey")
+        photo.paste(astronaut, (256, 64))
+        photo.save(world.server.input / "photo.jpg", quality=95)
+    return "photo.jpg"
+
+
+def prepare(image: str, **settings) -> Json:
+    prompt = json.loads((ROOT / "workflows/api/prepare_photo.json").read_text("utf-8"))
+    prompt["1"]["inputs"]["image"] = image
+    prompt["2"]["inputs"] |= settings
+    return prompt
+
+
+def pictures(world: World, result) -> dict[str, np.ndarray]:
+    return {
+        key: np.asarray(Image.open(io.BytesIO(world.server.view(output["images"][0]))))
+        for key, output in result.outputs.items()
+        if "images" in output and output["images"][0]["type"] != "input"
+    }
+
+
+def test_without_networks_a_wide_photo_tells_what_to_fetch(world, bad: Refusals, wide):
+    """First of all, before the module puts networks in place."""
+    prompt = learn(world.eps, name="bad", image=wide)
+    prompt["face"]["inputs"] |= AUTO
+    bad.refused(
+        prompt, "1024x640", "no detector in place", "python -m stableidentity_core download retinaface_resnet50", "MIT"
+    )
+
+
+def test_preview_overlay_and_report_arrive_in_the_history(world, nets, wide):
+    result = world.server.run(prepare(wide, strict=False))
+    assert result.status == "success", result.error
+    seen = pictures(world, result)
+    assert seen["3"].shape == (640, 1024, 3)
+    with Image.open(world.server.input / wide) as photo:
+        drawn = np.abs(seen["3"].astype(int) - np.asarray(photo).astype(int)).max(-1) > 60
+    assert drawn.sum() > 2000, "no boxes were drawn"
+    assert seen["4"].shape == seen["5"].shape == (512, 512, 3)
+    assert np.abs(seen["4"].astype(int) - seen["5"].astype(int)).mean() > 5, "no mask was laid over"
+    report = result.outputs["6"]["text"][0]
+    assert report.startswith("Photo quality:") and "resolution:" in report and "yaw:" in report
+    assert result.outputs["2"]["text"][0] == report and "images" in result.outputs["2"]
+
+
+def test_the_portrait_is_cut_where_the_detector_points(world, nets, wide):
+    """The network finds 512-pixel faces in a view of 640: in this photo of 1024 they are 819 large."""
+    result = world.server.run(prepare(wide))
+    aligned = pictures(world, result)["4"].astype(int)
+    e, m = 0.36 * 819.2, 0.34 * 819.2
+    side = max(4 * e, 3.6 * m)
+    assert side > 1024 and aligned.std() > 10
+    # The square is larger than the photo, so that the grey sides are in sight at the middle of both edges.
+    assert np.abs(aligned[230:280, 5:40] - 128).mean() < 12 and np.abs(aligned[230:280, -40:-5] - 128).mean() < 12
+
+
+@pytest.mark.parametrize(
+    ("settings", "needed"),
+    [
+        ({"find_face": "retinaface_resnet50"}, ("detection_Resnet50_Final.pth", "109,497,761 bytes", "download")),
+        ({"parse_face": "parsenet"}, ("parsing_parsenet.pth", "85,331,193 bytes", "download parsenet")),
+        ({"which_face": "number", "face_number": 99}, ("number 99", "from left to right")),
+        ({"strict": True}, ("fault", "strict")),
+    ],
+)
+def test_what_cannot_be_done_is_said(world, nets, bad: Refusals, wide, settings, needed):
+    prompt = learn(world.eps, name="bad", image=wide)
+    prompt["face"]["inputs"] |= AUTO | settings
+    bad.refused(prompt, *needed)
+
+
+def test_a_photo_without_a_face_is_told_of(world, nets, bad: Refusals, wide):
+    """The same network, told that nothing is a face."""
+    import torch
+
+    path = world.server.models / "stableidentity" / "face_detection" / "detection_mobilenet0.25_Final.pth"
+    tensors = torch.load(path, weights_only=True)
+    kept = {key: value.clone() for key, value in tensors.items()}
+    for level in range(3):
+        tensors[f"module.ClassHead.{level}.conv1x1.bias"] = torch.tensor([6.0, -6.0] * 2)
+    torch.save(tensors, path)
+    try:
+        prompt = learn(world.eps, name="bad", image=wide)
+        prompt["face"]["inputs"]["find_face"] = "retinaface_mobile0.25"
+        result = world.server.run(prompt)
+        assert result.status == "error" and "No face found in the photo of 1024x640" in str(result.error)
+    finally:
+        torch.save(kept, path)
+
+
+def test_several_photos_of_one_person_are_learned_together(world, nets, wide):
+    prompt = learn(world.eps, name="both", steps=2)
+    prompt["flipped"] = node("ImageInvert", image=["image", 0])
+    prompt["batch"] = node("ImageBatch", image1=["image", 0], image2=["flipped", 0])
+    prompt["face"]["inputs"] |= {"image": ["batch", 0], "find_face": "off", "parse_face": "off"}
+    result = world.server.run(prompt)
+    assert result.status == "success", result.error
+    header = load_identity(world.embedding("both")).header
+    assert header["photos"] == "2" and len(json.loads(header["photo_quality"])) == 2
+
+
+def test_downloading_without_a_network_is_a_sentence(world, bad: Refusals, wide):
+    prompt = learn(world.eps, name="bad", image=wide)
+    prompt["face"]["inputs"] |= AUTO | {"find_face": "retinaface_resnet50", "download": True}
+    bad.refused(prompt, "detection_Resnet50_Final.pth could not be fetched", "offline", "put it at")
