@@ -24,7 +24,7 @@ from ..files import read_tensors
 from .sizes import TEXT
 
 FILE = Path(__file__).with_name("mini_world.safetensors")
-SHA256 = "80a2715fd5a3fb761c73ee6bb24843240883a9ef6f38fda053addf16fbe846ea"
+SHA256 = "86a0d74dc63f4c8d7e4a67107acae5c6ec5433f3d2aae4a96bfc64375b791a8a"
 EMBEDDING = "text_model.embeddings.token_embedding.weight"
 
 

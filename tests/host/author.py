@@ -18,18 +18,19 @@ NOTE_WIDTH = 420
 
 LEARN = """## Learn a person from one photo
 
-1. Choose **SD2.1-base** (512, not the 768 model) and your **portrait**: square, upright, the whole head,
-   eyes at about the middle of the height.
-2. Queue. The first previews look like fog; that is how it should be, they show single noisy steps.
-3. The file lands in `models/embeddings`. From now on `embedding:person-1` works in every prompt.
+1. Choose **SD2.1-base** (512, not the 768 model) and **any photo** with the face in it.
+2. Look at **Faces found**, at the coloured masks and at the report first: a bad photo makes a bad word.
+3. Queue. The first previews look like fog; that is how it should be, they show single noisy steps.
+4. The file lands in `models/embeddings`. From now on `embedding:person-1` works in every prompt.
 
 **Three settings that matter**
 - `trigger` and the name in Save Identity: one per person.
-- `hair_weight`: 0.1 is the paper's; 1.0 keeps the haircut, if a hair mask is connected to Prepare Face.
+- `hair_weight`: 0.1 is the paper's; 1.0 keeps the haircut, if the hair is marked (orange).
 - `steps`: 450 is the paper's.
 
-The face is expected where FFHQ alignment puts it (see the mask preview). To mark it yourself, paint on the
-picture in the mask editor and connect **MASK** of Load Image to `face_mask`.
+Prepare Face uses the face networks that are in place; turn on its `download` once to fetch them (163 MB). Without
+them it takes square portraits, aligned as in FFHQ. To mark the face yourself, paint on the photo in the mask editor and
+connect **MASK** of Load Image to `face_mask`.
 
 Queued again unchanged, nothing is trained twice."""
 
@@ -39,6 +40,19 @@ FILES = """## Files this needs
 - `models/stableidentity/face_encoders/vit-base-patch16-224-in21k-face-recognition/` (for learning)
 
 Sources are listed in MODELS.md of the pack."""
+
+PREPARE = """## Any photo becomes a portrait
+
+1. Choose a photo: a holiday picture, a group, a phone portrait.
+2. Queue. **Faces found** numbers the faces from left to right; `which_face` and `face_number` choose one.
+3. The portrait is turned and cut as in FFHQ; blue is learned as face, orange as hair.
+4. The report says what is good and what to change. With `strict` a bad photo is an error.
+
+Turn on `download` once: RetinaFace and BiSeNet (163 MB) are fetched into `models/stableidentity`. Sources and
+licences: MODELS.md of the pack.
+
+Several photos of one person: batch them (they must have one size then) and connect the batch; all are learned
+together."""
 
 USE = """## Use a person anywhere
 
@@ -77,6 +91,7 @@ Saved as `anna`. In this world's prompts `embedding:anna` works from now on; for
 *learn_from_photo*."""
 
 NOTES = {
+    "prepare_photo": [PREPARE],
     "learn_from_photo": [LEARN, FILES],
     "use_identity": [USE, FILES],
     "controlnet_pose": [POSE, FILES],
