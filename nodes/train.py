@@ -12,7 +12,7 @@ from ..stableidentity_core.errors import StableIdentityError
 from ..stableidentity_core.face import Face
 from ..stableidentity_core.identity import normalize_trigger
 from ..stableidentity_core.train import TrainConfig
-from ..stableidentity_core.train.config import LossArea, ReconstructionLatents
+from ..stableidentity_core.train.config import Augmentation, LossArea, ReconstructionLatents
 from ..stableidentity_core.words.names import parse_names
 from ..stableidentity_core.words.projector import Normalization
 from .host.training import host_name_space, train_in_host
@@ -226,8 +226,16 @@ def _further_settings() -> list[io.Input]:
             min=0,
             max=4096,
             optional=True,  # prompts saved before it came are without it
-            tooltip="Augmented views made and encoded once, then drawn from: faster steps. 0: fresh ones at each step, "
+            tooltip="Views made and encoded once, then drawn from: faster steps. 0: fresh ones at each step, "
             "as published.",
+        ),
+        io.Combo.Input(
+            "augmentation",
+            options=list(get_args(Augmentation)),
+            default=PAPER.augmentation,
+            optional=True,
+            tooltip="published: at each step the photo is jittered in colour, mirrored, cropped and shrunk onto black. "
+            "none: the photo as it is.",
         ),
     ]
     return [advanced(setting) for setting in settings]

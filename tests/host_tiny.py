@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import comfy.cldm.cldm
+import comfy.clip_vision
 import comfy.controlnet
 import comfy.model_base
 import comfy.model_patcher
@@ -80,6 +81,14 @@ def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> Any:
     missing, unexpected = model.diffusion_model.load_state_dict(weights, strict=False)
     assert not missing and not unexpected and len(weights) == len(source), (missing, unexpected)
     return patcher(model)
+
+
+def load_clip_vision(folder: Path) -> Any:
+    """CLIP_VISION from a folder of transformers' CLIPVisionModelWithProjection."""
+    clip_vision = comfy.clip_vision.ClipVisionModel(json.loads((folder / "config.json").read_text()))
+    missing, unexpected = clip_vision.load_sd(load_file(folder / "model.safetensors"))
+    assert not missing and not unexpected, (missing, unexpected)
+    return clip_vision
 
 
 def patcher(model: torch.nn.Module) -> Any:

@@ -16,7 +16,7 @@ from ..identity import normalize_trigger, save_identity
 from ..learn import learn_identity, make_projector
 from ..train import StepReport, TrainConfig, TrainingRun
 from ..train.check import check_gradient
-from ..train.config import LossArea, ReconstructionLatents
+from ..train.config import Augmentation, LossArea, ReconstructionLatents
 from ..words import build_name_space
 from ..words.names import parse_names
 from ..words.projector import Normalization
@@ -75,6 +75,7 @@ def _add_settings(group: Any) -> None:
         ("normalization", Normalization),
         ("reconstruction_latents", ReconstructionLatents),
         ("loss_area", LossArea),
+        ("augmentation", Augmentation),
     ):
         default = getattr(PAPER, name)
         add(f"--{name.replace('_', '-')}", choices=get_args(choices), default=default, help=f"(default: {default})")

@@ -68,6 +68,22 @@ def augment(face: Face, resolution: int, latent_factor: int, generator: torch.Ge
     )
 
 
+def plain_view(face: Face, resolution: int, latent_factor: int) -> View:
+    """The photo as it is.
+
+    Raises:
+        StableIdentityError: the face mask vanishes at latent size.
+    """
+    stack = _stack(face, _resize(face.image, resolution), resolution)
+    face_mask, hair_mask = latent_masks(stack[3:], latent_factor)
+    if not face_mask.any():
+        raise StableIdentityError(
+            f"The face mask covers {face.face_mask.mean().item():.2%} of the portrait and vanishes at "
+            f"{resolution // latent_factor}x{resolution // latent_factor} latent pixels. Mark the whole face."
+        )
+    return View(image=stack[:3].clamp(0, 1), face_mask=face_mask, hair_mask=hair_mask, mirrored=False)
+
+
 def latent_masks(masks: Tensor, factor: int) -> tuple[Tensor, Tensor]:
     """Face and hair mask [2, R, R] -> two [1, r, r] of 0 and 1, resized bicubically and cut at 0.5."""
     side = masks.shape[-1] // factor
@@ -79,12 +95,16 @@ def latent_masks(masks: Tensor, factor: int) -> tuple[Tensor, Tensor]:
 def _draw(face: Face, resolution: int, generator: torch.Generator) -> _Canvas:
     # Bicubic resizing overshoots, and the hue of a colour below zero is not a number.
     image = color_jitter(_resize(face.image, resolution).clamp(0, 1), generator)
-    stack = torch.cat([image, _resize(torch.stack([face.face_mask, face.hair_mask]), resolution)])
+    stack = _stack(face, image, resolution)
     mirrored = _uniform(0, 1, generator) < 0.5
     if mirrored:
         stack = stack.flip(-1)
     stack = random_crop(stack, generator)
     return _Canvas(pixels=random_paste(stack, generator), mirrored=mirrored)
+
+
+def _stack(face: Face, image: Tensor, resolution: int) -> Tensor:  # [5, R, R]
+    return torch.cat([image, _resize(torch.stack([face.face_mask, face.hair_mask]), resolution)])
 
 
 def color_jitter(image: Tensor, generator: torch.Generator) -> Tensor:

@@ -10,6 +10,7 @@ from ..words.projector import Normalization
 
 ReconstructionLatents = Literal["unscaled", "scaled"]
 LossArea = Literal["canvas", "mask"]
+Augmentation = Literal["published", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +31,9 @@ class TrainConfig:
             as the published code does, which weighs it 1 / 0.18215^2 = 30 times more than `scaled`.
         loss_area: `canvas` takes means over all latent pixels, as published; `mask` over the
             masked ones only, which makes the loss independent of the size of the face.
-        view_pool: augmented views that are made and encoded once and then drawn from; 0 makes fresh
+        augmentation: `published` shows the photo jittered in colour, mirrored, cropped, and shrunk onto
+            black, anew at each step; `none` shows it as it is (the paper's text has no augmentation).
+        view_pool: views that are made and encoded once and then drawn from; 0 makes fresh
             ones at each step, as published, at the cost of the VAE encoder in every step.
         weight_decay, beta1, beta2, max_grad_norm: of AdamW and gradient clipping.
     """
@@ -45,6 +48,7 @@ class TrainConfig:
     normalization: Normalization = "per_word"
     reconstruction_latents: ReconstructionLatents = "unscaled"
     loss_area: LossArea = "canvas"
+    augmentation: Augmentation = "published"
     view_pool: int = 0
     weight_decay: float = 1e-2
     beta1: float = 0.9
@@ -65,6 +69,7 @@ class TrainConfig:
                 f"one of {get_args(ReconstructionLatents)}",
             ),
             "loss_area": (self.loss_area in get_args(LossArea), f"one of {get_args(LossArea)}"),
+            "augmentation": (self.augmentation in get_args(Augmentation), f"one of {get_args(Augmentation)}"),
             "view_pool": (self.view_pool >= 0, "0 or more"),
             "weight_decay": (0 <= self.weight_decay < float("inf"), "0 or more, and finite"),
             "beta1": (0 <= self.beta1 < 1, "0 or more, below 1"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import cycle, islice
 from pathlib import Path
 
 import torch
@@ -107,7 +108,8 @@ class TrainingRun:
         if not self.config.view_pool:
             return None
         generator = torch.Generator().manual_seed(self.config.seed)
-        return encode_views(self.backend, self.faces, self.config, self.config.view_pool, generator)
+        turns = islice(cycle(self.faces), max(self.config.view_pool, len(self.faces)))  # every photo has its share
+        return encode_views(self.backend, list(turns), self.config, generator)
 
     def _train_step(self) -> StepReport:
         batch = draw_batch(self.backend, self.faces, self.config, self.generator, pool=self._pool)
@@ -172,7 +174,8 @@ def draw_batch(
     """Draw views, templates, timesteps and noise; all randomness is the generator's, on the CPU."""
     count = config.batch_size
     if pool is None:
-        views = encode_views(backend, faces, config, count, generator)
+        photos = [faces[draw_index(len(faces), generator)] for _ in range(count)]
+        views = encode_views(backend, photos, config, generator)
     else:
         views = pool[torch.randint(len(pool), (count,), generator=generator)]
     templates = tuple(TEMPLATES[draw_index(len(TEMPLATES), generator)] for _ in range(count))

@@ -1,7 +1,8 @@
-"""Augmented views as the loss takes them: encoded by the VAE, with masks and features."""
+"""Views of the photos as the loss takes them: encoded by the VAE, with masks and features."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from ..backends.protocol import DiffusionBackend
 from ..face.portrait import Face
-from .augment import augment
+from .augment import View, augment, plain_view
 from .config import TrainConfig
 
 CHUNK = 8  # pictures that the VAE takes at once
@@ -38,13 +39,12 @@ class EncodedViews:
 
 
 def encode_views(
-    backend: DiffusionBackend, faces: list[Face], config: TrainConfig, count: int, generator: torch.Generator
+    backend: DiffusionBackend, photos: Sequence[Face], config: TrainConfig, generator: torch.Generator
 ) -> EncodedViews:
-    """Draw `count` views, each of a photo drawn from `faces`, and encode them."""
-    chosen = [faces[draw_index(len(faces), generator)] for _ in range(count)]
-    views = [augment(face, config.resolution, backend.latent_factor, generator) for face in chosen]
+    """Draw one view of each photo and encode it; a photo may be there several times."""
+    views = [_view(face, config, backend.latent_factor, generator) for face in photos]
     z0 = []
-    for start in range(0, count, CHUNK):
+    for start in range(0, len(views), CHUNK):
         if start:
             backend.check_cancelled()
         z0.append(backend.encode_image(torch.stack([view.image for view in views[start : start + CHUNK]]), generator))
@@ -53,8 +53,14 @@ def encode_views(
         z0=z0,
         face_mask=torch.stack([view.face_mask for view in views]).to(z0),
         hair_mask=torch.stack([view.hair_mask for view in views]).to(z0),
-        features=torch.stack([_feature(face, view.mirrored) for face, view in zip(chosen, views, strict=True)]).to(z0),
+        features=torch.stack([_feature(face, view.mirrored) for face, view in zip(photos, views, strict=True)]).to(z0),
     )
+
+
+def _view(face: Face, config: TrainConfig, latent_factor: int, generator: torch.Generator) -> View:
+    if config.augmentation == "none":
+        return plain_view(face, config.resolution, latent_factor)
+    return augment(face, config.resolution, latent_factor, generator)
 
 
 def draw_index(count: int, generator: torch.Generator) -> int:

@@ -12,7 +12,7 @@ import torch
 from core.make import disc, rng, some_face
 from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.face import Face
-from stableidentity_core.train.augment import augment, latent_masks, random_crop, random_paste
+from stableidentity_core.train.augment import augment, latent_masks, plain_view, random_crop, random_paste
 
 SIDE, FACTOR = 128, 8
 
@@ -163,3 +163,27 @@ def test_the_face_itself_is_not_changed():
     for seed in range(5):
         augment(face, 64, FACTOR, rng(seed))
     assert torch.equal(face.image, image) and torch.equal(face.face_mask, mask)
+
+
+def test_a_plain_view_is_the_photo_with_its_masks():
+    face = some_face(SIDE)
+    view = plain_view(face, SIDE, FACTOR)
+    assert torch.equal(view.image, face.image)
+    expected, _ = latent_masks(torch.stack([face.face_mask, face.hair_mask]), FACTOR)
+    assert torch.equal(view.face_mask, expected)
+    assert not view.mirrored
+
+
+def test_a_plain_view_at_another_size_keeps_everything_in_its_place():
+    aside = disc(4 * SIDE, 0.25).roll(4 * SIDE // 10, dims=-1)
+    view = plain_view(white_on_black(aside), SIDE, FACTOR)
+    assert view.image.shape == (3, SIDE, SIDE)
+    picture = view.image[0] > 0.5
+    assert (centre(view.face_mask[0]) - centre(picture)).abs().max() < 0.6 * FACTOR / SIDE  # as above
+
+
+def test_a_face_too_small_to_be_seen_in_the_latents_is_refused():
+    dot = torch.zeros(SIDE, SIDE)
+    dot[64, 64] = 1
+    with pytest.raises(StableIdentityError, match="Mark the whole face"):
+        plain_view(white_on_black(dot), SIDE, FACTOR)

@@ -112,7 +112,7 @@ def test_picture_masks_and_feature_of_a_view_are_of_the_same_photo(own_backend):
     pictures: list[torch.Tensor] = []
     encode = own_backend.encode_image
     own_backend.encode_image = lambda images, generator: pictures.extend(images) or encode(images, generator)
-    views = encode_views(own_backend, photos, small(), 12, rng(4))
+    views = encode_views(own_backend, 6 * photos, small(), rng(4))
     numbers = drawn(views.features, photos)
     assert set(numbers) == {0, 1} and len(pictures) == 12
     for number, hair_mask, image in zip(numbers, views.hair_mask, pictures, strict=True):
@@ -120,9 +120,10 @@ def test_picture_masks_and_feature_of_a_view_are_of_the_same_photo(own_backend):
         assert (image.max() > 0.5) == (number == 1)  # jitter changes brightness by a fifth
 
 
-def test_a_pool_of_views_holds_all_photos(backend, names):
+@pytest.mark.parametrize("size", [1, 16])
+def test_a_pool_of_views_holds_all_photos(backend, names, size):
     photos = some_photos(2)
-    run = new_run(backend, names, small(view_pool=16), faces=photos)
+    run = new_run(backend, names, small(view_pool=size), faces=photos)
     assert run._pool is not None and set(drawn(run._pool.features, photos)) == {0, 1}
     assert len(finish(run)) == 4
 

@@ -41,8 +41,26 @@ class TinyControlNet(io.ComfyNode):
         return io.NodeOutput(host_tiny.make_controlnet())
 
 
+class TinyClipVision(io.ComfyNode):
+    """A CLIP image encoder of transformers' format in the host's own class; its sizes are not among those that it
+    knows by their keys."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SITestTinyClipVision",
+            category="test",
+            inputs=[io.String.Input("folder", default="")],
+            outputs=[io.ClipVision.Output()],
+        )
+
+    @classmethod
+    def execute(cls, folder: str) -> io.NodeOutput:
+        return io.NodeOutput(host_tiny.load_clip_vision(Path(folder)))
+
+
 class ShowFeature(io.ComfyNode):
-    """Width of a face's feature, as text in the history."""
+    """A face's feature, as numbers in the history."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -56,7 +74,7 @@ class ShowFeature(io.ComfyNode):
 
     @classmethod
     def execute(cls, face) -> io.NodeOutput:
-        return io.NodeOutput(ui={"width": [len(face.feature.plain)]})
+        return io.NodeOutput(ui={"feature": face[0].feature.plain.tolist()})
 
 
 class CompareConditioning(io.ComfyNode):
@@ -186,6 +204,7 @@ class TestExtension(ComfyExtension):
         return [
             TinyTrio,
             TinyControlNet,
+            TinyClipVision,
             ShowFeature,
             CompareConditioning,
             BadImage,
