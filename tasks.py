@@ -29,6 +29,7 @@ CACHE = ROOT / ".cache"
 TORCH = ("torch==2.11.0", "torchvision==0.26.0", "torchaudio==2.11.0")
 COMFYUI_GIT = "https://github.com/comfyanonymous/ComfyUI"
 CLONE_SECONDS = 60
+WORKERS = 2  # most host tests wait for a server half of their time
 
 
 class TaskError(Exception):
@@ -170,8 +171,9 @@ def run_pytest(python: Path, host: Host | None, arguments: Sequence[str]) -> tup
         junit = Path(folder) / "junit.xml"
         # The pack's root has an __init__.py for ComfyUI; pytest must not take it for a package of tests.
         command = [str(python), "-m", "pytest", "-c", str(tests / "pytest.ini"), "--rootdir", str(tests)]
-        command += [f"--junitxml={junit}", *arguments, *where]
-        environment = {**os.environ, "COMFYUI_PATH": str(host.path) if host else "none"}
+        # A file stays with one worker, and each worker has a server of its own; `-n 0` among the arguments undoes it.
+        command += ["-n", str(WORKERS), "--dist", "loadfile", f"--junitxml={junit}", *arguments, *where]
+        environment = {"OMP_NUM_THREADS": "1", **os.environ, "COMFYUI_PATH": str(host.path) if host else "none"}
         code = subprocess.run(command, cwd=ROOT, env=environment).returncode
         return code, read_report(junit) if junit.is_file() else None
 

@@ -15,11 +15,11 @@ from torch.func import functional_call, stack_module_state
 
 from stableidentity_core.backends.protocol import DiffusionBackend
 from stableidentity_core.face.portrait import Face
-from stableidentity_core.train.augment import augment
 from stableidentity_core.train.config import TrainConfig
 from stableidentity_core.train.loss import Draw, two_phase_loss
 from stableidentity_core.train.schedule import add_noise
 from stableidentity_core.train.templates import TEMPLATES
+from stableidentity_core.train.views import draw_view
 from stableidentity_core.words.names import NameSpace
 from stableidentity_core.words.place import PromptRows, prompt_rows
 from stableidentity_core.words.projector import StableIdentityProjector
@@ -27,7 +27,7 @@ from stableidentity_core.words.projector import StableIdentityProjector
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Crowd:
-    """Pools of augmented views, encoded once: P people with K views each."""
+    """Pools of views, encoded once: P people with K views each."""
 
     z0: Tensor  # [P, K, C, h, w]
     face_masks: Tensor  # [P, K, 1, h, w]
@@ -46,12 +46,12 @@ class Crowd:
         return len(self.plain)
 
 
-def make_crowd(backend: DiffusionBackend, faces: Sequence[Face], views: int, resolution: int, seed: int) -> Crowd:
-    """Augment and encode `views` views of each face."""
+def make_crowd(backend: DiffusionBackend, faces: Sequence[Face], config: TrainConfig) -> Crowd:
+    """Draw and encode `view_pool` views of each face."""
     z0, face_masks, hair_masks, mirrored = [], [], [], []
     for number, face in enumerate(faces):
-        generator = torch.Generator().manual_seed(seed * 100_003 + number)
-        drawn = [augment(face, resolution, backend.latent_factor, generator) for _ in range(views)]
+        generator = torch.Generator().manual_seed(config.seed * 100_003 + number)
+        drawn = [draw_view(face, config, backend.latent_factor, generator) for _ in range(config.view_pool)]
         pictures = torch.stack([view.image for view in drawn])
         z0.append(torch.cat([backend.encode_image(part, generator) for part in pictures.split(16)]))
         face_masks.append(torch.stack([view.face_mask for view in drawn]))

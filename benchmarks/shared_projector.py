@@ -1,6 +1,6 @@
 """One projector over many drawn people: what a face encoder is worth when nobody is trained alone.
 
-python benchmarks/shared_projector.py [--train-people 500] [--people 32] [--seeds 3]
+python benchmarks/shared_projector.py [--train-people 2000] [--people 32] [--seeds 3]
 
 A projector is trained over many people and applied to new ones, with 0 to 450 further steps each,
 beside the per-person start. Its input is the face ViT's feature, a generic network's, or a random
@@ -19,13 +19,13 @@ from typing import Any
 import torch
 from closed_world import (
     RESOLUTION,
-    VIEWS,
     World,
     generic_features,
     make_world,
     photo,
     pictures_of,
     random_features,
+    train_config,
 )
 from crowd import Crowd, learn_crowd, make_crowd, noised
 from tables import Results, weights_hash, write_tables
@@ -44,7 +44,7 @@ from stableidentity_core.train.templates import TEMPLATES
 from stableidentity_core.words.place import PromptRows, prompt_rows
 from stableidentity_core.words.projector import StableIdentityProjector
 
-STEPS, BATCH, RATE, POOL = 1500, 32, 1e-3, 8
+STEPS, BATCH, RATE = 1500, 32, 1e-3
 REFINE_RATE = 2e-4
 FURTHER = (0, 25, 50, 100, 450)
 INPUTS: dict[str, Callable[[Crowd, World], Crowd]] = {
@@ -139,7 +139,7 @@ def _refined(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--train-people", type=int, default=500)
+    parser.add_argument("--train-people", type=int, default=2000)
     parser.add_argument("--people", type=int, default=32)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--hair-weight", type=float, default=1.0)
@@ -149,9 +149,9 @@ def main() -> None:
     world = make_world(options.people)
     others = training_people(world, options.train_people)
     store = Results(options.out, {"people": options.people, "weights": weights_hash(), "steps": STEPS})
-    other_crowd = make_crowd(world.backend, others.faces, POOL, RESOLUTION, seed=99)
+    other_crowd = make_crowd(world.backend, others.faces, train_config(99, "none"))
     for seed in range(options.seeds):
-        crowd = make_crowd(world.backend, world.faces, VIEWS, RESOLUTION, seed)
+        crowd = make_crowd(world.backend, world.faces, train_config(seed, "none"))
         for kind in INPUTS:
             work = (kind, seed, world, crowd, others, other_crowd, options.hair_weight)
             store.once(f"{kind.replace(' ', '_')}_{seed}", lambda: rows_of(*work))  # noqa: B023

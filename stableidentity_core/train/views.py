@@ -42,7 +42,7 @@ def encode_views(
     backend: DiffusionBackend, photos: Sequence[Face], config: TrainConfig, generator: torch.Generator
 ) -> EncodedViews:
     """Draw one view of each photo and encode it; a photo may be there several times."""
-    views = [_view(face, config, backend.latent_factor, generator) for face in photos]
+    views = [draw_view(face, config, backend.latent_factor, generator) for face in photos]
     z0 = []
     for start in range(0, len(views), CHUNK):
         if start:
@@ -57,7 +57,8 @@ def encode_views(
     )
 
 
-def _view(face: Face, config: TrainConfig, latent_factor: int, generator: torch.Generator) -> View:
+def draw_view(face: Face, config: TrainConfig, latent_factor: int, generator: torch.Generator) -> View:
+    """One view of a photo, by the settings' augmentation."""
     if config.augmentation == "none":
         return plain_view(face, config.resolution, latent_factor)
     return augment(face, config.resolution, latent_factor, generator)
