@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,11 +14,9 @@ from skimage.registration import phase_cross_correlation
 from torchvision.transforms import InterpolationMode
 
 from core.make import disc, rand
+from faces import NAMES, real_portrait
 from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.face import Alignment, align_face
-
-ROOT = Path(__file__).resolve().parents[2]
-FACES = Path(os.environ.get("STABLEIDENTITY_TEST_FACES") or ROOT.parent / "shared" / "faces")
 
 # Placed by hand on the enlarged pictures: middles of the irises, tip of the nose, corners of the mouth.
 LANDMARKS = {
@@ -28,17 +24,11 @@ LANDMARKS = {
     "00790.png": [(193.5, 238), (321.5, 239), (250, 322), (202, 381), (306, 382)],
     "astronaut": [(203, 101), (246.5, 103.5), (224, 127), (203, 140), (245, 141)],
 }
-PORTRAITS = ["00059.png", "00790.png"]  # of FFHQ, 512x512
 
 
 def load(name: str) -> tuple[torch.Tensor, torch.Tensor]:
     """Photo [3, H, W] and landmarks [5, 2]."""
-    if name == "astronaut":
-        pixels = data.astronaut()
-    elif not (FACES / name).is_file():
-        pytest.skip(f"NO PHOTOS: {FACES} holds no {name}, so alignment was not tried on it")
-    else:
-        pixels = np.asarray(Image.open(FACES / name).convert("RGB"))
+    pixels = data.astronaut() if name == "astronaut" else np.asarray(Image.open(real_portrait(name)).convert("RGB"))
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255, torch.tensor(LANDMARKS[name])
 
 
@@ -82,7 +72,7 @@ def test_eyes_of_the_picture_itself_land_there(name):
         assert (found - expected).abs().max() < 0.5  # of 2 that are allowed; a wrong half pixel would show
 
 
-@pytest.mark.parametrize("name", PORTRAITS)
+@pytest.mark.parametrize("name", NAMES)
 def test_portraits_of_ffhq_are_known_as_such_and_returned_themselves(name):
     photo, landmarks = load(name)
     alignment = align_face(landmarks, (512, 512))
@@ -95,7 +85,7 @@ def test_portraits_of_ffhq_are_known_as_such_and_returned_themselves(name):
     assert 1 < (strict.corners - alignment.corners).norm(dim=1).max() < 0.03 * 512
 
 
-@pytest.mark.parametrize("name", PORTRAITS)
+@pytest.mark.parametrize("name", NAMES)
 def test_eyes_of_ffhq_portraits_are_near_the_usual_template(name):
     photo, landmarks = load(name)
     eyes = align_face(landmarks, photo.shape[1:]).map_points(landmarks)[:2]

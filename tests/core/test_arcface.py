@@ -13,11 +13,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 from core.make import rand, rng, some_face
+from faces import real_portrait
 from stableidentity_core.encode import ArcFace, encode_face, load_face_encoder
 from stableidentity_core.encode.crop import ARCFACE_BOX, ARCFACE_POINTS, FFHQ_POINTS, crop_face, template_box
 from stableidentity_core.errors import MissingPackageError, ShapeError, StableIdentityError
-
-FACES = Path("/work/shared/faces")
 
 # Measured 6e-6 of values around 1: the same float32 sums of two resizes, and convolutions that may differ by kernel.
 SAME_FEATURE = 1e-3
@@ -111,9 +110,7 @@ def test_the_mean_ffhq_face_lies_on_the_template():
 )
 def test_eyes_and_mouth_of_real_portraits_lie_on_the_template(name, points):
     """Points placed by hand, to about 2 of 512 pixels; of the faces' own proportions the noses show most."""
-    if not (FACES / name).is_file():
-        pytest.skip(f"{FACES / name} is not there: the crop is not checked on real portraits")
-    assert Image.open(FACES / name).size == (512, 512)
+    assert Image.open(real_portrait(name)).size == (512, 512)
     away = np.hypot(*(in_crop(points) - np.array(ARCFACE_POINTS)).T)
     assert away[:2].max() < 1.5 and away[3:].max() < 2.5 and away[2] < 4.5
 

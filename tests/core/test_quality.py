@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ import torchvision.transforms.v2.functional as TF
 from PIL import Image
 
 from core.make import disc, rand, rng
+from faces import real_portrait
 from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.face.align import Alignment, align_face
 from stableidentity_core.face.parsing import FacePart
@@ -23,7 +23,6 @@ from stableidentity_core.face.quality.cover import beyond_border, covered, eyes_
 from stableidentity_core.face.quality.picture import blur_sigma, light
 from stableidentity_core.face.quality.pose import FACE
 
-FACES = Path(__file__).resolve().parents[3] / "shared" / "faces"
 SIDE = 512
 OVAL = ffhq_oval(SIDE)
 NO_HAIR = torch.zeros(SIDE, SIDE)
@@ -41,9 +40,7 @@ def photo(name: str) -> torch.Tensor:  # [3, H, W]
         data = pytest.importorskip("skimage.data", reason="scikit-image is not installed: no photo to measure")
         pixels = data.astronaut()
     else:
-        if not (FACES / f"{name}.png").is_file():
-            pytest.skip(f"NOT TESTED: the FFHQ portrait {name}.png is not in {FACES}")
-        pixels = np.array(Image.open(FACES / f"{name}.png").convert("RGB"))
+        pixels = np.array(Image.open(real_portrait(f"{name}.png")).convert("RGB"))
     return torch.from_numpy(pixels).permute(2, 0, 1) / 255
 
 

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-from pathlib import Path
 
-import pytest
-
+from faces import NAMES, real_portrait
 from host.prompts import learn
 from host.world import World
 from stableidentity_core.identity import load_identity
 
-FACES = Path(os.environ.get("STABLEIDENTITY_TEST_FACES", ""))
-PHOTOS = sorted(path for path in FACES.glob("[0-9]*.png")) if os.environ.get("STABLEIDENTITY_TEST_FACES") else []
 
-
-@pytest.mark.skipif(not PHOTOS, reason="NO PHOTOS: STABLEIDENTITY_TEST_FACES names no folder of aligned portraits")
 def test_portraits_are_learned_as_different_people(world: World):
     words = []
-    for photo in PHOTOS:
+    for photo in map(real_portrait, NAMES):
         shutil.copy(photo, world.server.input)
         name = f"photo-{photo.stem}"
         result = world.server.run(learn(world.eps, image=photo.name, name=name))
