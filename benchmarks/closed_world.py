@@ -1,6 +1,6 @@
 """The paper's ablations in the mini world: drawn people, compositional names, nothing about real photos.
 
-python benchmarks/closed_world.py [--people 32] [--seeds 3] [--only SETTING ...] [--out benchmarks/closed_world]
+python benchmarks/closed_world.py [--people 32] [--seeds 0 1 2] [--only SETTING ...] [--out benchmarks/closed_world]
 
 Results are kept per setting and seed, so that a run can be broken off and taken up again; the
 tables and plots are made of whatever is there.
@@ -204,7 +204,7 @@ def _through_vae(world: World, pictures: Tensor) -> Tensor:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--people", type=int, default=32)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--only", nargs="+", choices=list(SETTINGS), default=list(SETTINGS))
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "closed_world")
     options = parser.parse_args()
@@ -213,7 +213,7 @@ def main() -> None:
     store = Results(options.out, {"people": options.people, "weights": weights_hash()})
     store.once("references", lambda: references(world, options.people))
     crowds = cache(lambda seed, kind: make_crowd(world.backend, world.faces, train_config(seed, kind)))
-    for seed in range(options.seeds):
+    for seed in options.seeds:
         for name in options.only:
             if not store.has(f"{name}_{seed}"):
                 store.once(f"{name}_{seed}", lambda: [run(name, seed, world, crowds)])  # noqa: B023

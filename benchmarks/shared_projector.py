@@ -1,6 +1,6 @@
 """One projector over many drawn people: what a face encoder is worth when nobody is trained alone.
 
-python benchmarks/shared_projector.py [--train-people 2000] [--people 32] [--seeds 3]
+python benchmarks/shared_projector.py [--train-people 2000] [--people 32] [--seeds 0 1 2]
 
 A projector is trained over many people and applied to new ones, with 0 to 450 further steps each,
 beside the per-person start. Its input is the face ViT's feature, a generic network's, or a random
@@ -141,7 +141,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--train-people", type=int, default=2000)
     parser.add_argument("--people", type=int, default=32)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--hair-weight", type=float, default=1.0)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "shared_projector")
     options = parser.parse_args()
@@ -150,7 +150,7 @@ def main() -> None:
     others = training_people(world, options.train_people)
     store = Results(options.out, {"people": options.people, "weights": weights_hash(), "steps": STEPS})
     other_crowd = make_crowd(world.backend, others.faces, train_config(99, "none"))
-    for seed in range(options.seeds):
+    for seed in options.seeds:
         crowd = make_crowd(world.backend, world.faces, train_config(seed, "none"))
         for kind in INPUTS:
             work = (kind, seed, world, crowd, others, other_crowd, options.hair_weight)

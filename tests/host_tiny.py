@@ -85,7 +85,7 @@ def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> Any:
 
 def load_clip_vision(folder: Path) -> Any:
     """CLIP_VISION from a folder of transformers' CLIPVisionModelWithProjection."""
-    clip_vision = comfy.clip_vision.ClipVisionModel(json.loads((folder / "config.json").read_text()))
+    clip_vision = comfy.clip_vision.ClipVisionModel(str(folder / "config.json"))
     missing, unexpected = clip_vision.load_sd(load_file(folder / "model.safetensors"))
     assert not missing and not unexpected, (missing, unexpected)
     return clip_vision

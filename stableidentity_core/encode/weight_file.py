@@ -86,7 +86,8 @@ def missing_encoder_message(path: Path) -> str:
     """What to fetch and where to put it."""
     return (
         f"No face encoder at {path}. Download model.safetensors (343 MB; revision refs/pr/1) or pytorch_model.bin "
-        f"(343 MB) and config.json from https://huggingface.co/{REPOSITORY} into that folder."
+        f"(343 MB) and config.json from https://huggingface.co/{REPOSITORY} into that folder, or type, in the pack's "
+        "folder: python -m stableidentity_core download fr_vit fr_vit_config --models MODELS_FOLDER"
     )
 
 

@@ -20,7 +20,12 @@ def test_a_missing_file_names_path_source_and_size(tmp_path, name):
     path = tmp_path / name if name else tmp_path
     with pytest.raises(MissingFileError) as error:
         load_face_vit(path)
-    for fact in (str(path), "https://huggingface.co/jayanta/vit-base-patch16-224-in21k-face-recognition", "343 MB"):
+    for fact in (
+        str(path),
+        "https://huggingface.co/jayanta/vit-base-patch16-224-in21k-face-recognition",
+        "343 MB",
+        "download fr_vit",
+    ):
         assert fact in str(error.value)
 
 
