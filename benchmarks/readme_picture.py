@@ -35,7 +35,7 @@ def row_of(number: int) -> Tensor:
     world = make_world(0)
     encoder = mini_world_encoder(load_weights())
     face = encode_face(encoder, photo(paint(unseen_person(number))))
-    projector = make_projector([face], [world.name_space], TRAIN)
+    projector = make_projector(world.backend, [face], [world.name_space], TRAIN)
     result = learn_identity(TrainingRun(world.backend, [face], projector, TRAIN), [world.name_space], "anna")
     words = result.identity.words[world.name_space.space]
     pictures = sample_pictures(world.backend, TEMPLATES, words, cfg=CFG, steps=SAMPLING_STEPS, seed=SEED)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
+from .blend import InterpolateIdentities, MixIdentities, SampleIdentity
 from .demo import DrawPerson, MiniWorld
 from .face import ClipVisionFaceEncoder, EncodeFace, FaceSimilarity, LoadFaceEncoder
 from .host.paths import register_folders
 from .identity import LoadIdentity, Project, SaveIdentity
 from .prepare import PrepareFace
 from .prompt import ApplyIdentity, EncodePrompt
+from .space_map import MapIdentities
 from .train import CelebrityNameSpace, Train
 
 NODES: list[type[io.ComfyNode]] = [
@@ -27,6 +29,10 @@ NODES: list[type[io.ComfyNode]] = [
     DrawPerson,
     ClipVisionFaceEncoder,
     FaceSimilarity,
+    MixIdentities,
+    InterpolateIdentities,
+    SampleIdentity,
+    MapIdentities,
 ]
 
 register_folders()

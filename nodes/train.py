@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, get_args
+from typing import Any
 
 from comfy_api.latest import io
 
@@ -12,10 +12,11 @@ from ..stableidentity_core.errors import StableIdentityError
 from ..stableidentity_core.face import Face
 from ..stableidentity_core.identity import normalize_trigger
 from ..stableidentity_core.train import TrainConfig
-from ..stableidentity_core.train.config import Augmentation, LossArea, ReconstructionLatents
+from ..stableidentity_core.train.photos import without_features
+from ..stableidentity_core.words import Method, needs_face
 from ..stableidentity_core.words.names import parse_names
-from ..stableidentity_core.words.projector import Normalization
 from .host.training import host_name_space, train_in_host
+from .train_settings import train_settings
 from .types import (
     CATEGORY,
     TRIGGER_TOOLTIP,
@@ -24,11 +25,8 @@ from .types import (
     IdentityType,
     NameSpaceType,
     ProjectorType,
-    advanced,
     fits,
 )
-
-PAPER = TrainConfig()
 
 
 class CelebrityNameSpace(io.ComfyNode):
@@ -66,14 +64,15 @@ class Train(io.ComfyNode):
             node_id="StableIdentityTrain",
             display_name="StableIdentity Train",
             category=CATEGORY,
-            description="Learns a person from one photo as two words of the text encoder (arXiv 2401.15975). "
-            "The model is not changed. The same work queued again is not repeated.",
-            inputs=[*_sources(), *_main_settings(), *_further_settings()],
+            description="Learns a person from one photo as two words of the text encoder, by StableIdentity "
+            "(arXiv 2401.15975), Celeb-Basis or Textual Inversion. The model is not changed. The same work queued "
+            "again is not repeated.",
+            inputs=[*_sources(), *train_settings()],
             outputs=[
                 IdentityType.Output(
                     display_name="identity", tooltip="The person's words, for Save and Apply Identity."
                 ),
-                ProjectorType.Output(display_name="projector", tooltip="The trained MLP, for Project to Name Space."),
+                ProjectorType.Output(display_name="projector", tooltip="What was trained, for Project to Name Space."),
                 io.Image.Output(display_name="loss", tooltip="The loss over the steps."),
             ],
         )
@@ -100,26 +99,31 @@ class Train(io.ComfyNode):
         name_space=None,
         **settings,
     ) -> io.NodeOutput:
+        config = TrainConfig(**settings)
         identity, projector, curve = train_in_host(
             model,
             clip,
             vae,
-            faces=_encoded(face, face_encoder),
+            faces=_encoded(face, face_encoder, config.method),
             name_space=name_space,
             trigger=trigger,
-            config=TrainConfig(**settings),
+            config=config,
             force=force_retrain,
             preview_every=preview_every,
         )
         return io.NodeOutput(identity, projector, curve)
 
 
-def _encoded(photos: tuple[Face, ...], encoder: Any) -> list[Face]:
+def _encoded(photos: tuple[Face, ...], encoder: Any, method: Method) -> list[Face]:
+    """The photos with what the method looks at."""
+    if not needs_face(method):
+        return without_features(photos)
     if encoder is not None:
         return [encode_face(encoder, photo) for photo in photos]
     if any(photo.feature is None for photo in photos):
         raise StableIdentityError(
-            "The face has no feature yet: connect a face encoder to StableIdentity Train, or put Encode Face before it."
+            f"The face has no feature yet, which {method} learns from: connect a face encoder to StableIdentity "
+            "Train, or put Encode Face before it."
         )
     return list(photos)
 
@@ -131,7 +135,9 @@ def _sources() -> list[io.Input]:
         io.Vae.Input("vae", tooltip="Its VAE."),
         FaceType.Input("face", tooltip="The photo, from Prepare Face or Encode Face."),
         FaceEncoderType.Input(
-            "face_encoder", optional=True, tooltip="Not needed when the face comes from Encode Face."
+            "face_encoder",
+            optional=True,
+            tooltip="Not needed when the face comes from Encode Face, nor by the method textual_inversion.",
         ),
         NameSpaceType.Input(
             "name_space",
@@ -140,102 +146,3 @@ def _sources() -> list[io.Input]:
         ),
         io.String.Input("trigger", default="person-1", tooltip=TRIGGER_TOOLTIP),
     ]
-
-
-def _main_settings() -> list[io.Input]:
-    return [
-        io.Int.Input("steps", default=PAPER.steps, min=1, max=100_000, tooltip="Training steps (paper: 450)."),
-        io.Float.Input(
-            "learning_rate",
-            default=PAPER.learning_rate,
-            min=1e-7,
-            max=1.0,
-            step=1e-6,
-            round=1e-8,
-            tooltip="Step size of AdamW (paper: 0.00005).",
-        ),
-        io.Int.Input(
-            "seed",
-            default=0,
-            min=0,
-            max=0xFFFFFFFFFFFFFFFF,
-            control_after_generate=False,  # a new seed at each queueing would train each time
-            tooltip="Decides the start and every draw: the same seed gives the same words.",
-        ),
-        io.Float.Input(
-            "hair_weight",
-            default=PAPER.hair_weight,
-            min=0.0,
-            max=10.0,
-            step=0.05,
-            tooltip="Weight of the hair beside the face (paper: 0.1). Higher keeps the haircut more; without a hair "
-            "mask it does nothing.",
-        ),
-        io.Int.Input(
-            "preview_every", default=10, min=0, max=1000, tooltip="Steps between preview pictures; 0 for none."
-        ),
-        io.Boolean.Input(
-            "force_retrain", default=False, tooltip="Train at every queueing, even when the same work was done before."
-        ),
-    ]
-
-
-def _further_settings() -> list[io.Input]:
-    """In the order of their widgets, which saved workflows rely on: new ones go to the end."""
-    settings = [
-        io.Int.Input("batch_size", default=PAPER.batch_size, min=1, max=64, tooltip="Views a step (paper: 1)."),
-        io.Int.Input(
-            "resolution",
-            default=PAPER.resolution,
-            min=64,
-            max=2048,
-            step=8,
-            tooltip="Side of the training picture: what the model was made for, 512 for SD2.1-base.",
-        ),
-        io.Float.Input(
-            "alpha",
-            default=PAPER.alpha,
-            min=0.0,
-            max=1.0,
-            step=0.05,
-            tooltip="Steps noisier than this share of the schedule learn the noise, the others the picture "
-            "(paper: 0.6).",
-        ),
-        io.Combo.Input(
-            "normalization",
-            options=list(get_args(Normalization)),
-            default=PAPER.normalization,
-            tooltip="per_word: the paper's Eq. 4. joint_affine: what the published code does. none: no AdaIN.",
-        ),
-        io.Combo.Input(
-            "reconstruction_latents",
-            options=list(get_args(ReconstructionLatents)),
-            default=PAPER.reconstruction_latents,
-            tooltip="unscaled: as the published code, the reconstruction weighs 30 times more. scaled: on SD's "
-            "latents.",
-        ),
-        io.Combo.Input(
-            "loss_area",
-            options=list(get_args(LossArea)),
-            default=PAPER.loss_area,
-            tooltip="canvas: means over the whole picture, as published. mask: over the face only.",
-        ),
-        io.Int.Input(
-            "view_pool",
-            default=PAPER.view_pool,
-            min=0,
-            max=4096,
-            optional=True,  # prompts saved before it came are without it
-            tooltip="Views made and encoded once, then drawn from: faster steps. 0: fresh ones at each step, "
-            "as published.",
-        ),
-        io.Combo.Input(
-            "augmentation",
-            options=list(get_args(Augmentation)),
-            default=PAPER.augmentation,
-            optional=True,
-            tooltip="published: at each step the photo is jittered in colour, mirrored, cropped and shrunk onto black. "
-            "none: the photo as it is.",
-        ),
-    ]
-    return [advanced(setting) for setting in settings]

@@ -4,25 +4,37 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from datetime import datetime, timezone
 
 import torch
+from torch import Tensor
 
-from . import __version__
 from .backends.protocol import DiffusionBackend
 from .errors import StableIdentityError
 from .face.portrait import Face
+from .header import written
 from .identity.types import Identity
 from .store import TrainResult
 from .train.config import TrainConfig
 from .train.loop import StepReport, TrainingRun, held_out_loss
 from .train.photos import check_photos, mean_feature
+from .words.basis import CelebBasisProjector
+from .words.free import TextualInversionProjector, start_words
+from .words.method import Projector
 from .words.names import NameSpace
-from .words.projector import StableIdentityProjector, TrainedProjector
+from .words.projector import StableIdentityProjector
+from .words.trained import TrainedProjector, needs_face
 
 
-def make_projector(faces: list[Face], name_spaces: list[NameSpace], config: TrainConfig) -> StableIdentityProjector:
-    """A fresh projector with the seed's initial weights, sized for the faces and name spaces."""
+def make_projector(
+    backend: DiffusionBackend, faces: list[Face], name_spaces: list[NameSpace], config: TrainConfig
+) -> Projector:
+    """A fresh projector of the settings' method, with the seed's initial weights.
+
+    It is sized for the faces and name spaces; Textual Inversion starts from words of the backend's text encoder.
+    """
+    if not needs_face(config.method):
+        check_photos(faces, needs_face=False)
+        return TextualInversionProjector(_start(backend))
     widths = {face.feature.plain.shape[0] for face in faces if face.feature is not None}
     if len(widths) != 1:
         raise StableIdentityError(
@@ -30,7 +42,20 @@ def make_projector(faces: list[Face], name_spaces: list[NameSpace], config: Trai
         )
     check_photos(faces)
     generator = torch.Generator().manual_seed(config.seed)
+    if config.method == "celeb_basis":
+        return CelebBasisProjector(widths.pop(), name_spaces, generator)
     return StableIdentityProjector(widths.pop(), name_spaces, config.normalization, generator)
+
+
+def _start(backend: DiffusionBackend) -> dict[str, Tensor]:  # {text space: [2, D]}
+    return {
+        space.name: start_words(
+            space.name,
+            lambda text, name=space.name: backend.tokenize(name, text),
+            lambda ids, name=space.name: backend.embed_tokens(name, ids),
+        )
+        for space in backend.text_spaces
+    }
 
 
 def check_spaces(backend: DiffusionBackend, name_spaces: list[NameSpace]) -> None:
@@ -69,7 +94,8 @@ def learn_identity(
         state={key: value.detach().cpu().clone() for key, value in run.projector.state_dict().items()},
         feature_width=run.projector.feature_width,
         normalization=run.config.normalization,
-        encoder=header["face_encoder"],
+        encoder=header.get("face_encoder", "none"),
+        method=run.projector.method,
     )
     return TrainResult(identity=identity, projector=projector, losses=torch.tensor(losses))
 
@@ -82,8 +108,14 @@ def project(
     Several photos of the person give one identity, by their mean feature.
 
     Raises:
-        StableIdentityError: no photo, or one that has no feature or one of another encoder than the projector's.
+        StableIdentityError: no photo, one that has no feature or one of another encoder than the projector's, or a
+            projector that does not look at faces.
     """
+    if not needs_face(projector.method):
+        raise StableIdentityError(
+            f"The projector is of {projector.method}, which learns its words without looking at a face's feature and "
+            "has none for another face. Train with stableidentity or celeb_basis, or give this person a training too."
+        )
     photos = [faces] if isinstance(faces, Face) else list(faces)
     if not photos:
         raise StableIdentityError("There is no face to project; needed at least one, from Encode Face.")
@@ -97,26 +129,21 @@ def project(
                 "Encode the face with the same encoder."
             )
     with torch.no_grad():
-        words = projector.build(name_spaces)(mean_feature(photos))
+        built, feature = projector.build(name_spaces), mean_feature(photos)
+        words = built(feature)
     header = {
-        "method": StableIdentityProjector.method,
-        "version": __version__,
+        "method": projector.method,
         "face_encoder": projector.encoder,
         "photos": str(len(photos)),
+        **built.facts(feature),
         "steps": "0",
-        "date": today(),
+        **written(),
     }
     return Identity(trigger=trigger, words={space: value[0].clone() for space, value in words.items()}, header=header)
 
 
-def today() -> str:
-    return datetime.now(timezone.utc).strftime("%Y-%m-%d")
-
-
 def describe(run: TrainingRun, name_spaces: list[NameSpace], before: float, after: float) -> dict[str, str]:
     """The header of an identity learned by this run."""
-    feature = run.faces[0].feature
-    assert feature is not None  # a run only takes faces with features
     words = run.words()
     ranges = {
         ns.space: {
@@ -127,22 +154,28 @@ def describe(run: TrainingRun, name_spaces: list[NameSpace], before: float, afte
     }
     return {
         "method": run.projector.method,
-        "version": __version__,
         "base_fingerprint": run.backend.fingerprint(),
         "prediction": run.backend.prediction.value,
-        "face_encoder": feature.encoder,
-        "face_encoder_licence": feature.licence,
+        **_encoder(run.faces[0]),
         "photos": str(len(run.faces)),
         **_quality(run.faces),
         "steps": str(run.step),
         "seed": str(run.config.seed),
         "settings": json.dumps(run.config.as_dict(), sort_keys=True),
         "names": str(len(name_spaces[0].names)),
+        **run.projector.facts(mean_feature(run.faces).to(run.backend.device)),
         "value_range": json.dumps(ranges, sort_keys=True),
         "held_out_loss_before": f"{before:.6g}",
         "held_out_loss_after": f"{after:.6g}",
-        "date": today(),
+        **written(),
     }
+
+
+def _encoder(face: Face) -> dict[str, str]:
+    """The encoder of the features, where the method looked at them."""
+    if face.feature is None:
+        return {}
+    return {"face_encoder": face.feature.encoder, "face_encoder_licence": face.feature.licence}
 
 
 def _quality(faces: Sequence[Face]) -> dict[str, str]:

@@ -17,7 +17,7 @@ from .files import read_tensors, save_tensors
 from .fingerprint import WHOLE, fingerprint_tensors
 from .identity.types import Identity
 from .words.names import NameSpace
-from .words.projector import TrainedProjector
+from .words.trained import TrainedProjector
 
 FORMAT = "stableidentity-result-1"
 REVISION = 2  # raise it when the same settings come to give other words
@@ -37,12 +37,17 @@ def work_key(faces: list[Face], name_spaces: list[NameSpace], model: str, settin
     """Hash of everything that decides the result of a training; so the order of the photos counts."""
     parts = {
         "faces": [face.fingerprint for face in faces],
-        "names": [fingerprint_tensors([(ns.space, ns.embeddings)], samples=WHOLE) for ns in name_spaces],
+        "names": [fingerprint_tensors(_names(ns), samples=WHOLE) for ns in name_spaces],
         "model": model,
         "settings": dict(settings),
         "revision": REVISION,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _names(names: NameSpace) -> list[tuple[str, Tensor]]:
+    longer = [] if names.longer is None else [("longer", names.longer)]
+    return [(names.space, names.embeddings), *longer]
 
 
 class ResultStore:
@@ -77,6 +82,7 @@ class ResultStore:
             "feature_width": str(result.projector.feature_width),
             "normalization": result.projector.normalization,
             "encoder": result.projector.encoder,
+            "method": result.projector.method,
         }
         save_tensors(self.path(key), tensors, metadata)
 
@@ -91,6 +97,7 @@ def _unpack(tensors: dict[str, Tensor], metadata: dict[str, str]) -> TrainResult
         feature_width=int(metadata["feature_width"]),
         normalization=metadata["normalization"],  # type: ignore[arg-type]  # checked when it is built
         encoder=metadata["encoder"],
+        method=metadata.get("method", "stableidentity"),  # type: ignore[arg-type]  # as above; older ones lack it
     )
     identity = Identity(trigger=metadata["trigger"], words=words, header=json.loads(metadata["header"]))
     return TrainResult(identity=identity, projector=projector, losses=tensors["losses"])

@@ -19,6 +19,7 @@ from ...stableidentity_core.plots import loss_curve, require_matplotlib
 from ...stableidentity_core.store import ResultStore, TrainResult, work_key
 from ...stableidentity_core.train import TrainConfig, TrainingRun
 from ...stableidentity_core.train.check import check_directions, check_gradient, gradient_direction
+from ...stableidentity_core.train.config import departures
 from ...stableidentity_core.words import NameSpace, TrainedProjector, build_name_space
 from . import paths
 from .backend import ComfyBackend, comfy_backend
@@ -59,6 +60,8 @@ def train_in_host(
     check_trio(model, HostText(clip), vae)
     check_resolution(model, config.resolution)
     name_spaces = [name_space or host_name_space(clip)]
+    if departing := departures(config):
+        log.info("StableIdentity: %s is trained with %s", config.method, departing)
     store = ResultStore(paths.results_folder())
     fingerprint = model_fingerprint(model, clip)
     key = work_key(faces, name_spaces, f"{fingerprint} {vae_fingerprint(vae)}", config.as_dict())
@@ -103,7 +106,7 @@ def _train(
             check_spaces(backend, name_spaces)
             _check_gradient(backend)
             faces, name_spaces = _outside_inference_mode(faces, name_spaces)
-            run = TrainingRun(backend, faces, make_projector(faces, name_spaces, config), config)
+            run = TrainingRun(backend, faces, make_projector(backend, faces, name_spaces, config), config)
             return learn_identity(run, name_spaces, trigger, progress(model, config.steps, preview_every))
     except Exception as error:
         if isinstance(error, StableIdentityError) or not _is_out_of_memory(error):
@@ -152,4 +155,5 @@ def _outside_inference_mode(faces: list[Face], name_spaces: list[NameSpace]) -> 
 def _title(identity: Identity, origin: str) -> str:
     header = identity.header
     before, after = float(header["held_out_loss_before"]), float(header["held_out_loss_after"])
-    return f"{identity.trigger}: {header['steps']} steps, held-out loss {before:.4g} to {after:.4g} ({origin})"
+    how = f"{header['method']}, {header['steps']} steps"
+    return f"{identity.trigger}: {how}, held-out loss {before:.4g} to {after:.4g} ({origin})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,19 +12,20 @@ from tqdm import tqdm
 
 from ..backends.diffusers_sd import load_diffusers
 from ..encode import KINDS, encode_face, load_face_encoder
+from ..encode.protocol import FaceEncoder
 from ..errors import MissingFileError, StableIdentityError
 from ..identity import normalize_trigger, save_identity
 from ..learn import learn_identity, make_projector
-from ..train import StepReport, TrainConfig, TrainingRun
+from ..train import StepReport, TrainConfig, TrainingRun, defaults_of
 from ..train.check import check_gradient
 from ..train.config import Augmentation, LossArea, ReconstructionLatents
-from ..words import build_name_space
+from ..words import METHODS, Method, build_name_space, needs_face
 from ..words.names import parse_names
 from ..words.projector import Normalization
 from .photos import add_options, read_faces, tools_of
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-PAPER = TrainConfig()
+OWN = {method: defaults_of(method) for method in METHODS}
 
 
 def add_command(commands: Any) -> None:
@@ -31,7 +33,11 @@ def add_command(commands: Any) -> None:
     command.set_defaults(run=run)
     add = command.add_argument
     add("--model", type=Path, required=True, help="diffusers folder or single file of SD2.x")
-    add("--encoder", type=Path, required=True, help=f"face encoder ({', '.join(KINDS)}): folder or weights")
+    add(
+        "--encoder",
+        type=Path,
+        help=f"face encoder ({', '.join(KINDS)}): folder or weights; only textual_inversion does without",
+    )
     pictures: dict[str, Any] = {"type": Path, "nargs": "+", "action": "extend", "metavar": "FILE"}
     add(
         "--photo",
@@ -54,7 +60,8 @@ def add_command(commands: Any) -> None:
     add(
         "--checkpoint-every", type=int, default=50, metavar="N", help="steps between checkpoints (default: %(default)s)"
     )
-    _add_settings(command.add_argument_group("settings (defaults: the paper's)"))
+    add("--method", choices=METHODS, default=METHODS[0], help="how the words are learned (default: %(default)s)")
+    _add_settings(command.add_argument_group("settings (defaults: those of the method's paper)"))
 
 
 def _add_settings(group: Any) -> None:
@@ -69,27 +76,40 @@ def _add_settings(group: Any) -> None:
         ("hair_weight", float),
         ("view_pool", int),
     ):
-        default = getattr(PAPER, name)
-        add(f"--{name.replace('_', '-')}", type=kind, default=default, help=f"(default: {default})")
+        add(f"--{name.replace('_', '-')}", type=kind, help=_defaults(name))
     for name, choices in (
         ("normalization", Normalization),
         ("reconstruction_latents", ReconstructionLatents),
         ("loss_area", LossArea),
         ("augmentation", Augmentation),
     ):
-        default = getattr(PAPER, name)
-        add(f"--{name.replace('_', '-')}", choices=get_args(choices), default=default, help=f"(default: {default})")
+        add(f"--{name.replace('_', '-')}", choices=get_args(choices), help=_defaults(name))
+
+
+def _defaults(name: str) -> str:
+    """A setting's default, and those of the methods that have another one."""
+    first, *others = METHODS
+    usual = getattr(OWN[first], name)
+    differing = [f"; {method} {value}" for method in others if (value := getattr(OWN[method], name)) != usual]
+    return f"(default: {usual}{''.join(differing)})"
+
+
+def _config(options: argparse.Namespace) -> TrainConfig:
+    """The method's own settings, and what the user gave."""
+    own = OWN[options.method]
+    given = {name: getattr(options, name, None) for name in own.as_dict()}
+    return replace(own, **{name: value for name, value in given.items() if value is not None})
 
 
 def run(options: argparse.Namespace) -> None:
     """Train and write the identity."""
-    config = TrainConfig(**{name: getattr(options, name, value) for name, value in PAPER.as_dict().items()})
+    config = _config(options)
     trigger = normalize_trigger(options.trigger)
     names = _names(options.names)
     _check_out(options.out)
-    encoder = load_face_encoder(options.encoder)
+    encoder = _encoder(options.encoder, config.method)
     photos = read_faces(options.photo, options.face_mask or [], options.hair_mask or [], tools_of(options))
-    faces = [encode_face(encoder, photo) for photo in photos]
+    faces = photos if encoder is None else [encode_face(encoder, photo) for photo in photos]
     backend = load_diffusers(
         options.model, device=options.device, dtype=DTYPES[options.dtype], v_prediction=options.v_prediction
     )
@@ -103,16 +123,26 @@ def run(options: argparse.Namespace) -> None:
         for space in backend.text_spaces
     ]
     check_gradient(backend, compare=options.dtype == "fp32")
-    training = TrainingRun(backend, faces, make_projector(faces, name_spaces, config), config)
+    training = TrainingRun(backend, faces, make_projector(backend, faces, name_spaces, config), config)
     if options.checkpoint and options.checkpoint.is_file():
         training.load(options.checkpoint)
     with tqdm(total=config.steps, initial=training.step, unit="step") as bar:
         result = learn_identity(training, name_spaces, trigger, _consumer(training, options, bar))
     save_identity(result.identity, options.out)
     header = result.identity.header
-    print(
-        f"{options.out}: {trigger}, held-out loss {header['held_out_loss_before']} -> {header['held_out_loss_after']}"
-    )
+    losses = f"{header['held_out_loss_before']} -> {header['held_out_loss_after']}"
+    print(f"{options.out}: {trigger} by {config.method}, held-out loss {losses}")
+
+
+def _encoder(path: Path | None, method: Method) -> FaceEncoder | None:
+    if not needs_face(method):
+        return None
+    if path is None:
+        raise StableIdentityError(
+            f"{method} learns from what a face encoder sees, and none was named. Give --encoder, or choose --method "
+            "textual_inversion, which does without."
+        )
+    return load_face_encoder(path)
 
 
 def _consumer(training: TrainingRun, options: argparse.Namespace, bar: tqdm) -> Any:

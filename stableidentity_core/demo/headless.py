@@ -32,7 +32,7 @@ def run_headless(task: Task, weights: Weights, progress: Progress) -> Outcome:
     face = encode_face(mini_world_encoder(weights), photo_of(task.person))
     started = time.monotonic()
     check_gradient(backend, compare=True)
-    training = TrainingRun(backend, [face], make_projector([face], [name_space], task.config), task.config)
+    training = TrainingRun(backend, [face], make_projector(backend, [face], [name_space], task.config), task.config)
     untrained = training.words()[space]
     result = learn_identity(training, [name_space], task.trigger, lambda report: progress("learning", 1))
     train_seconds = time.monotonic() - started

@@ -10,6 +10,7 @@ from ..errors import StableIdentityError
 _TRIGGER = re.compile(r"<([A-Za-z0-9_.-]{1,64})>")
 # Also what was meant for a trigger; `<lora:name:1>` of other packs is not.
 _MEANT = re.compile(r"<[\w .-]{1,64}>")
+_WEIGHT_INSIDE = re.compile(r"(<[A-Za-z0-9_.-]{1,64}):\s*([0-9.]+)\s*>")
 
 
 def normalize_trigger(trigger: str) -> str:
@@ -41,6 +42,12 @@ def check_triggers(text: str, known: Collection[str], required: Collection[str] 
         raise StableIdentityError(
             f"The prompt names {', '.join(unknown)}, but the identities here are: {offered}. "
             f"Mend the spelling or connect the identity. Prompt: {_short(text)!r}"
+        )
+    inside = next((match for match in _WEIGHT_INSIDE.finditer(text) if f"{match.group(1)}>" in known), None)
+    if inside:
+        raise StableIdentityError(
+            f"The prompt says {inside.group(0)}, which is no trigger: a weight stands outside the angle brackets. "
+            f"Type ({inside.group(1)}>:{inside.group(2)}). Prompt: {_short(text)!r}"
         )
     missing = [trigger for trigger in required if trigger not in found]
     if missing:

@@ -12,6 +12,7 @@ from torch import Tensor
 from ..errors import DamagedFileError, StableIdentityError
 from ..files import read_tensors, save_tensors
 from ..fingerprint import WHOLE, fingerprint_tensors
+from .config import TrainConfig
 
 if TYPE_CHECKING:
     from .loop import TrainingRun
@@ -54,7 +55,7 @@ def _check(run: TrainingRun, metadata: dict[str, str], path: Path) -> None:
         raise StableIdentityError(
             f"{path} is not a training checkpoint: its format is {metadata.get('format')!r}, needed {FORMAT!r}."
         )
-    then: dict[str, Any] = json.loads(metadata["config"])
+    then: dict[str, Any] = TrainConfig().as_dict() | json.loads(metadata["config"])  # older ones lack newer settings
     now = run.config.as_dict()
     differing = [key for key in now if key != "steps" and then.get(key) != now[key]]
     if differing:
@@ -71,9 +72,9 @@ def _check(run: TrainingRun, metadata: dict[str, str], path: Path) -> None:
 
 
 def work_hash(run: TrainingRun) -> str:
-    """Hash of what is learned from: photos, model, and the projector's fixed values (the names' statistics)."""
+    """Hash of what is learned from: photos, model, and the projector's fixed values (which tell the names)."""
     parts = [face.fingerprint for face in run.faces]
-    parts += [run.backend.fingerprint(), fingerprint_tensors(run.projector.named_buffers(), samples=WHOLE)]
+    parts += [run.backend.fingerprint(), fingerprint_tensors(run.projector.fixed().items(), samples=WHOLE)]
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:32]
 
 

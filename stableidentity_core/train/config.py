@@ -1,11 +1,13 @@
-"""Settings of a training; the defaults are the paper's."""
+"""Settings of a training; the defaults are the paper's, and each other method has its own."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from ..errors import StableIdentityError
+from ..words.method import METHODS, Method
 from ..words.projector import Normalization
 
 ReconstructionLatents = Literal["unscaled", "scaled"]
@@ -17,7 +19,10 @@ Augmentation = Literal["published", "none"]
 class TrainConfig:
     """How to learn a person.
 
+    The defaults are StableIdentity's; `defaults_of` gives those of the other methods.
+
     Attributes:
+        method: what is learned, see `stableidentity_core.words`.
         steps: optimiser steps (paper: 450).
         learning_rate: of AdamW (paper: 5e-5).
         batch_size: augmented views per step (paper: 1).
@@ -26,7 +31,7 @@ class TrainConfig:
         alpha: where the phases part, as a share of the schedule: noise loss for t >= alpha T,
             z0 reconstruction loss below (paper: 0.6, Eq. 6).
         hair_weight: weight of the hair mask beside the face mask (paper: 0.1).
-        normalization: see StableIdentityProjector.
+        normalization: see StableIdentityProjector; the other methods have none.
         reconstruction_latents: `unscaled` takes the reconstruction loss on the VAE's own latents,
             as the published code does, which weighs it 1 / 0.18215^2 = 30 times more than `scaled`.
         loss_area: `canvas` takes means over all latent pixels, as published; `mask` over the
@@ -38,6 +43,7 @@ class TrainConfig:
         weight_decay, beta1, beta2, max_grad_norm: of AdamW and gradient clipping.
     """
 
+    method: Method = "stableidentity"
     steps: int = 450
     learning_rate: float = 5e-5
     batch_size: int = 1
@@ -57,6 +63,7 @@ class TrainConfig:
 
     def __post_init__(self):
         require = {
+            "method": (self.method in METHODS, f"one of {METHODS}"),
             "steps": (self.steps >= 1, "at least 1"),
             "learning_rate": (0 < self.learning_rate <= 1, "above 0 and at most 1"),
             "batch_size": (self.batch_size >= 1, "at least 1"),
@@ -82,3 +89,26 @@ class TrainConfig:
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+# What the publications set otherwise. Both learn from the noise alone at all timesteps, which is alpha 0. Steps are
+# for one person: 800 for two (Celeb-Basis' code), 5,000 (Textual Inversion's paper). Their scripts multiply the rate
+# by the batch size and the number of GPUs; here it is what AdamW takes.
+_OWN: Mapping[Method, Mapping[str, Any]] = {
+    "stableidentity": {},
+    "celeb_basis": {"steps": 400, "learning_rate": 5e-3, "batch_size": 2, "alpha": 0.0},
+    "textual_inversion": {"steps": 5000, "learning_rate": 5e-3, "batch_size": 4, "alpha": 0.0},
+}
+OWN_SETTINGS = ("steps", "learning_rate", "batch_size", "alpha")  # that differ between the methods
+
+
+def defaults_of(method: Method) -> TrainConfig:
+    """The settings that a method was published with; where it is silent, those of all."""
+    return TrainConfig(method=method, **_OWN.get(method, {}))  # an unknown one is refused there
+
+
+def departures(config: TrainConfig) -> str:
+    """The settings that are not the method's own, in words; empty if there is none."""
+    own = defaults_of(config.method)
+    differing = [name for name in OWN_SETTINGS if getattr(config, name) != getattr(own, name)]
+    return ", ".join(f"{name} {getattr(config, name):g} (its own: {getattr(own, name):g})" for name in differing)

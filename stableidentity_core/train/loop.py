@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from ..backends.protocol import Conditioning, DiffusionBackend
-from ..errors import TrainingError
+from ..errors import StableIdentityError, TrainingError
 from ..face.portrait import Face
+from ..words.method import Projector
 from ..words.place import prompt_rows
-from ..words.projector import StableIdentityProjector
 from .checkpoint import load_checkpoint, save_checkpoint, work_hash
 from .config import TrainConfig
 from .loss import Draw, two_phase_loss
-from .photos import check_photos, mean_feature
+from .photos import check_photos, mean_feature, without_features
 from .schedule import add_noise, predicted_z0
 from .templates import TEMPLATES
 from .views import EncodedViews, draw_index, encode_views
@@ -49,18 +49,24 @@ class TrainingRun:
 
     Args:
         backend: the frozen diffusion model.
-        faces: prepared photos of one person, of one size and each with its feature by one encoder. Each view is of
-            one of them, drawn anew; with one photo nothing is drawn. Their order counts: it decides which is drawn.
+        faces: prepared photos of one person, of one size and each with its feature by one encoder, if the method
+            looks at features. Each view is of one of them, drawn anew; with one photo nothing is drawn. Their order
+            counts: it decides which is drawn.
         projector: maps features [B, F] to words {text space: [B, 2, D]}; trained in place.
         config: settings; the projector's own settings are taken as they are.
+
+    Raises:
+        StableIdentityError: photos that do not go together, or a projector of another method than the settings'.
     """
 
-    def __init__(
-        self, backend: DiffusionBackend, faces: list[Face], projector: StableIdentityProjector, config: TrainConfig
-    ):
-        check_photos(faces)
+    def __init__(self, backend: DiffusionBackend, faces: list[Face], projector: Projector, config: TrainConfig):
+        if projector.method != config.method:
+            raise StableIdentityError(
+                f"The projector is of {projector.method}, the settings are for {config.method}. Make it for them."
+            )
+        check_photos(faces, projector.needs_face)
         self.backend = backend
-        self.faces = faces
+        self.faces = faces if projector.needs_face else without_features(faces)
         self.config = config
         self.projector = projector.to(backend.device).requires_grad_(True).train()
         self.optimizer = torch.optim.AdamW(

@@ -12,6 +12,7 @@ from ..backends.protocol import DiffusionBackend
 from ..face.portrait import Face
 from .augment import View, augment, plain_view
 from .config import TrainConfig
+from .photos import feature_of
 
 CHUNK = 8  # pictures that the VAE takes at once
 
@@ -23,7 +24,7 @@ class EncodedViews:
     z0: Tensor  # [V, C, h, w] scaled latents
     face_mask: Tensor  # [V, 1, h, w]
     hair_mask: Tensor  # [V, 1, h, w]
-    features: Tensor  # [V, F] of the photo, or of its mirror image where the view is mirrored
+    features: Tensor  # [V, F] of the photo, or of its mirror image where the view is mirrored; F is 0 without encoder
 
     def __len__(self) -> int:
         return len(self.z0)
@@ -49,11 +50,12 @@ def encode_views(
             backend.check_cancelled()
         z0.append(backend.encode_image(torch.stack([view.image for view in views[start : start + CHUNK]]), generator))
     z0 = torch.cat(z0)
+    features = [feature_of(face, view.mirrored) for face, view in zip(photos, views, strict=True)]
     return EncodedViews(
         z0=z0,
         face_mask=torch.stack([view.face_mask for view in views]).to(z0),
         hair_mask=torch.stack([view.hair_mask for view in views]).to(z0),
-        features=torch.stack([_feature(face, view.mirrored) for face, view in zip(photos, views, strict=True)]).to(z0),
+        features=torch.stack(features).to(z0),
     )
 
 
@@ -66,8 +68,3 @@ def draw_view(face: Face, config: TrainConfig, latent_factor: int, generator: to
 
 def draw_index(count: int, generator: torch.Generator) -> int:
     return 0 if count == 1 else int(torch.randint(count, (), generator=generator).item())
-
-
-def _feature(face: Face, mirrored: bool) -> Tensor:  # [F]
-    assert face.feature is not None  # checked when the run was made
-    return face.feature.mirrored if mirrored else face.feature.plain

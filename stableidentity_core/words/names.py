@@ -23,15 +23,23 @@ class NameSpace:
     space: str
     names: tuple[str, ...]
     embeddings: Tensor  # [M, 2, D] float32: first name, last name
+    longer: Tensor | None = None  # [L, 2, D] float32: the first two tokens of longer names
 
     def __post_init__(self):
-        check_shape(self.embeddings, "m 2 d", "name embeddings", m=len(self.names))
+        sizes = check_shape(self.embeddings, "m 2 d", "name embeddings", m=len(self.names))
+        if self.longer is not None:
+            check_shape(self.longer, "l 2 d", "embeddings of longer names", d=sizes["d"])
         if len(self.names) < MIN_NAMES:
             raise StableIdentityError(f"A name space needs at least {MIN_NAMES} names, found {len(self.names)}.")
 
     @property
     def width(self) -> int:
         return self.embeddings.shape[-1]
+
+    @property
+    def leading(self) -> Tensor:  # [M + L, 2, D]
+        """First two tokens of all names of two tokens or more: Celeb-Basis' names, as its code takes them."""
+        return self.embeddings if self.longer is None else torch.cat([self.embeddings, self.longer])
 
     @cached_property
     def mean(self) -> Tensor:  # [2, D]
@@ -67,6 +75,8 @@ def build_name_space(
 ) -> NameSpace:
     """Look up the embeddings of all names that are exactly two tokens; CLIP reads capitals as small letters.
 
+    Of longer names the first two tokens are kept apart, see `NameSpace.leading`; shorter ones are left out.
+
     Args:
         space: name of the text space.
         tokenize: text -> ids without start and end tokens.
@@ -82,6 +92,7 @@ def build_name_space(
     for name, tokens in ids.items():
         if len(tokens) == 2:
             usable.setdefault(tuple(tokens), name)
+    longer = {tuple(tokens): tuple(tokens[:2]) for tokens in ids.values() if len(tokens) > 2}
     if len(usable) < MIN_NAMES:
         examples = ", ".join(f"{name!r} ({len(tokens)})" for name, tokens in list(ids.items())[:3])
         raise StableIdentityError(
@@ -89,6 +100,14 @@ def build_name_space(
             f"least {MIN_NAMES} (better some hundreds). Give full names such as 'Tom Cruise', one a line"
             + (f"; token counts found: {examples}." if examples else ".")
         )
-    with torch.no_grad():
-        embeddings = embed_tokens(torch.tensor(list(usable))).detach().float().cpu().clone()
-    return NameSpace(space=space, names=tuple(usable.values()), embeddings=embeddings)
+
+    def embedded(pairs: Iterable[tuple[int, ...]]) -> Tensor:
+        with torch.no_grad():
+            return embed_tokens(torch.tensor(list(pairs))).detach().float().cpu().clone()
+
+    return NameSpace(
+        space=space,
+        names=tuple(usable.values()),
+        embeddings=embedded(usable),
+        longer=embedded(longer.values()) if longer else None,
+    )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 import torch
@@ -12,11 +11,10 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from ..errors import StableIdentityError
-from ..shapes import check_shape
+from .method import WORDS, Projector
 from .names import NameSpace
 
 Normalization = Literal["per_word", "joint_affine", "none"]
-WORDS = 2
 
 # The published training re-initialises the equalised layers (declared as N(0, 1)) before it starts.
 # At N(0, 1) the paper's 450 steps of 5e-5 would hardly move the words.
@@ -78,8 +76,8 @@ class SpaceProjector(nn.Module):
         return self.std * words + self.mean  # Eq. 4: AdaIN by the names' deviation and mean
 
 
-class StableIdentityProjector(nn.Module):
-    """Face features [B, F] -> words {text space: [B, 2, D]}.
+class StableIdentityProjector(Projector):
+    """The paper's projector.
 
     Args:
         feature_width: F, 768 for the paper's face encoder.
@@ -91,6 +89,7 @@ class StableIdentityProjector(nn.Module):
     """
 
     method = "stableidentity"
+    of_names = (".mean", ".std")
 
     def __init__(
         self,
@@ -99,45 +98,11 @@ class StableIdentityProjector(nn.Module):
         normalization: Normalization = "per_word",
         generator: torch.Generator | None = None,
     ):
-        super().__init__()
         if normalization not in get_args(Normalization):
             raise StableIdentityError(f"normalization is {normalization!r}, needed one of {get_args(Normalization)}.")
         generator = torch.Generator().manual_seed(0) if generator is None else generator
-        self.feature_width = feature_width
-        self.normalization: Normalization = normalization
-        self.spaces = nn.ModuleDict(
-            {ns.space: SpaceProjector(feature_width, ns, normalization, generator) for ns in name_spaces}
+        super().__init__(
+            feature_width,
+            {ns.space: SpaceProjector(feature_width, ns, normalization, generator) for ns in name_spaces},
         )
-
-    def forward(self, features: Tensor) -> dict[str, Tensor]:
-        check_shape(features, "b f", "face features", f=self.feature_width)
-        return {name: projector(features) for name, projector in self.spaces.items()}
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class TrainedProjector:
-    """A projector's weights and what it takes to use them on another face."""
-
-    state: Mapping[str, Tensor]  # of StableIdentityProjector
-    feature_width: int
-    normalization: Normalization
-    encoder: str  # the face encoder it was trained with
-
-    def build(self, name_spaces: Sequence[NameSpace]) -> StableIdentityProjector:
-        """The projector with these weights; mean and deviation are those of the given name spaces.
-
-        Raises:
-            StableIdentityError: the weights are of other text spaces or widths.
-        """
-        projector = StableIdentityProjector(self.feature_width, name_spaces, self.normalization)
-        own = projector.state_dict()
-        state = {key: own[key] if key.endswith((".mean", ".std")) else self.state.get(key) for key in own}
-        unfit = [key for key, value in state.items() if value is None or value.shape != own[key].shape]
-        if unfit:
-            spaces = ", ".join(f"{ns.space} (width {ns.width})" for ns in name_spaces)
-            raise StableIdentityError(
-                f"The projector was not trained for {spaces}: {len(unfit)} of its weights do not fit, "
-                f"the first is {unfit[0]}. Connect the name space of the CLIP it was trained with."
-            )
-        projector.load_state_dict(state)
-        return projector.requires_grad_(False).eval()
+        self.normalization: Normalization = normalization

@@ -28,7 +28,7 @@ def learned(backend, face):
     space = build_name_space(
         "clip_h", lambda text: backend.tokenize("clip_h", text), lambda ids: backend.embed_tokens("clip_h", ids)
     )
-    run = TrainingRun(backend, [face], make_projector([face], [space], CONFIG), CONFIG)
+    run = TrainingRun(backend, [face], make_projector(backend, [face], [space], CONFIG), CONFIG)
     return learn_identity(run, [space], "anna")
 
 

@@ -58,6 +58,48 @@ def test_checkpoint_goes_on_to_the_same_words(world, tmp_path):
     assert torch.equal(whole.words["clip_h"], rest.words["clip_h"])
 
 
+def settings_of(path: Path) -> dict:
+    return json.loads(load_identity(path).header["settings"])
+
+
+def test_a_method_brings_its_own_settings_and_options_go_before_them(world, tmp_path):
+    celebs, single = tmp_path / "celebs.safetensors", tmp_path / "single.safetensors"
+    assert train(world, celebs, "--method", "celeb_basis", "--steps", "1") == 0
+    assert train(world, single, "--method", "celeb_basis", "--steps", "1", "--batch-size", "1", "--alpha", "0.5") == 0
+    own = {"method": "celeb_basis", "learning_rate": 5e-3, "batch_size": 2, "alpha": 0.0, "resolution": 64, "steps": 1}
+    assert own.items() <= settings_of(celebs).items()
+    assert {**own, "batch_size": 1, "alpha": 0.5}.items() <= settings_of(single).items()
+    assert "coefficients" in load_identity(celebs).header
+
+
+def test_textual_inversion_needs_no_encoder(world, tmp_path, capsys):
+    out = tmp_path / "free.safetensors"
+    options = f"--model {world / 'model'} --photo {world / 'photo.png'} --out {out} --device cpu --resolution 64"
+    assert main(["train", *options.split(), "--method", "textual_inversion", "--steps", "2", "--batch-size", "1"]) == 0
+    assert "by textual_inversion" in capsys.readouterr().out
+    header = load_identity(out).header
+    assert header["method"] == "textual_inversion" and "face_encoder" not in header
+    assert main(["inspect", str(out)]) == 0
+    assert "textual_inversion" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("method", ["stableidentity", "celeb_basis"])
+def test_the_others_say_that_they_need_one(world, tmp_path, capsys, method):
+    out = tmp_path / "never.safetensors"
+    options = f"--model {world / 'model'} --photo {world / 'photo.png'} --out {out} --device cpu --method {method}"
+    assert main(["train", *options.split()]) == 1
+    error = capsys.readouterr().err
+    assert f"{method} learns from what a face encoder sees" in error and "--encoder" in error and not out.exists()
+
+
+def test_the_help_tells_each_methods_defaults(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "(default: 450; celeb_basis 400; textual_inversion 5000)" in text
+    assert "(default: 0.1)" in text
+
+
 def keep(checkpoint: Path) -> list[str]:
     return ["--checkpoint", str(checkpoint), "--checkpoint-every", "3"]
 

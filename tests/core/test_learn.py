@@ -79,31 +79,31 @@ def test_a_face_of_another_encoder_or_without_feature_is_refused(learned, names)
         project(bare, result.projector, [names], "a")
 
 
-def test_a_projector_starts_from_the_seed_and_from_nothing_else(names):
+def test_a_projector_starts_from_the_seed_and_from_nothing_else(backend, names):
     weights = []
     for global_seed, seed in ((0, 1), (7, 1), (0, 2)):
         with torch.random.fork_rng():
             torch.manual_seed(global_seed)
-            weights.append(make_projector([some_face()], [names], TrainConfig(seed=seed)).state_dict())
+            weights.append(make_projector(backend, [some_face()], [names], TrainConfig(seed=seed)).state_dict())
     first, same, other = (state["spaces.clip_h.second.weight"] for state in weights)
     assert torch.equal(first, same) and not torch.equal(first, other)
 
 
-def test_faces_of_two_encoders_or_none_are_refused(names):
+def test_faces_of_two_encoders_or_none_are_refused(backend, names):
     with pytest.raises(StableIdentityError, match=r"widths \[8, 12\]"):
-        make_projector([some_face(features=8), some_face(features=12)], [names], TrainConfig())
+        make_projector(backend, [some_face(features=8), some_face(features=12)], [names], TrainConfig())
     face = some_face()
     bare = Face(image=face.image, face_mask=face.face_mask, hair_mask=face.hair_mask)
     with pytest.raises(StableIdentityError, match="needed one width"):
-        make_projector([bare], [names], TrainConfig())
+        make_projector(backend, [bare], [names], TrainConfig())
 
 
-def test_two_photos_of_one_width_but_two_encoders_are_refused(names):
+def test_two_photos_of_one_width_but_two_encoders_are_refused(backend, names):
     """Features of two networks have nothing to do with each other, whatever their width."""
     face = some_face()
     other = replace(face, feature=replace(face.feature, encoder="another", plain=randn(8, seed=9)))
     with pytest.raises(StableIdentityError, match="encoder"):
-        make_projector([face, other], [names], TrainConfig())
+        make_projector(backend, [face, other], [names], TrainConfig())
 
 
 def test_a_name_space_of_another_text_encoder_is_refused(backend, names):

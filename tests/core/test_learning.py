@@ -62,7 +62,7 @@ def learned(tmp_path_factory, vit_folder, small_portrait) -> Learned:
             module.to_out[0].weight.data *= 8
     face = encode_face(load_face_vit(vit_folder), small_portrait)
     names = name_space_of(backend)
-    run = TrainingRun(backend, [face], make_projector([face], [names], PAPER), PAPER)
+    run = TrainingRun(backend, [face], make_projector(backend, [face], [names], PAPER), PAPER)
     before = run.words()["clip_h"]
     result = learn_identity(run, [names], "anna")
     return Learned(backend=backend, face=face, names=names, before=before, result=result)

@@ -180,11 +180,11 @@ def test_the_photo_that_does_not_go_with_the_first_is_named(backend, names, chan
             use(photos)
 
 
-def test_a_projector_is_not_made_for_photos_of_two_encoders_and_says_which(names):
+def test_a_projector_is_not_made_for_photos_of_two_encoders_and_says_which(backend, names):
     photos = some_photos(2)
     photos[1] = replace(photos[1], feature=replace(photos[1].feature, encoder="another"))
     with pytest.raises(StableIdentityError, match="Photo 2 of 2 was encoded by another"):
-        make_projector(photos, [names], TrainConfig())
+        make_projector(backend, photos, [names], TrainConfig())
     with pytest.raises(StableIdentityError, match="there is no photo"):
         check_photos([])
 

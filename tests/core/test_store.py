@@ -16,7 +16,7 @@ from core.make import randn, rng, some_face, some_identity, some_names
 from stableidentity_core.face import Face, FaceFeature
 from stableidentity_core.store import ResultStore, TrainResult, work_key
 from stableidentity_core.train import TrainConfig
-from stableidentity_core.words import StableIdentityProjector, TrainedProjector
+from stableidentity_core.words import NameSpace, StableIdentityProjector, TrainedProjector
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -147,6 +147,15 @@ def test_every_pixel_of_a_full_size_photo_counts():
     """A hash of samples would miss it."""
     large = some_face(512)
     assert key(large) != key(replace(large, image=one_pixel(large.image, 1e-6)))
+
+
+def test_a_longer_name_is_not_the_same_as_its_first_two_tokens():
+    """Robert Downey Jr and Robert Downey: the first does not count in StableIdentity's statistics."""
+    all_of_two = some_names(count=30)
+    first = {"space": all_of_two.space, "names": all_of_two.names[:29], "embeddings": all_of_two.embeddings[:29]}
+    one_longer = NameSpace(**first, longer=all_of_two.embeddings[29:])
+    assert torch.equal(one_longer.leading, all_of_two.leading)
+    assert len({key(names=all_of_two), key(names=one_longer), key(names=NameSpace(**first))}) == 3
 
 
 def test_order_and_number_of_photos_count():

@@ -53,6 +53,16 @@ def test_an_unknown_one_is_named_with_those_there_are(typed):
         check_triggers(f"photo of {typed}", ["<bob>", "<anna>"])
 
 
+@pytest.mark.parametrize("typed", ["<anna:1.2>", "<anna: 1.2>", "<anna:1.2 >"])
+def test_a_weight_inside_the_brackets_is_told_where_it_belongs(typed):
+    with pytest.raises(StableIdentityError, match=rf"says {typed}, .* Type \(<anna>:1\.2\)\."):
+        check_triggers(f"photo of {typed}", ["<bob>", "<anna>"])
+
+
+def test_brackets_of_other_packs_are_left_alone():
+    assert check_triggers("<lora:anna:1.2> <hypernet:x> <carl:1.2> of <anna>", ["<anna>"]) is None
+
+
 def test_a_missing_one_is_named_with_the_prompt():
     with pytest.raises(StableIdentityError, match=r"does not contain <anna>, .* Prompt: 'a photo of anna'"):
         check_triggers("a photo of anna", ["<anna>"], required=["<anna>"])

@@ -90,12 +90,60 @@ photos it says nothing.
 Saved as `anna`. In this world's prompts `embedding:anna` works from now on; for SD2.1 learn a real photo with
 *learn_from_photo*."""
 
+TWO_PEOPLE = """## Two people in one picture
+
+Both are learned, then taught to the CLIP one after the other: **Apply Identity** → **Apply Identity**. Any prompt
+behind them understands `<anna>` and `<ben>`, also `(<anna>:1.2)`.
+
+1. Queue. Two trainings, each once; *mini_world* shares the first.
+2. Change the two prompts: what each wears, where they are.
+3. Change the two `person` numbers.
+
+**How each gets a place of their own**: stock nodes. A mask for the left, one for the right, 32 pixels shared with soft
+edges; **Conditioning (Set Mask)** ties a prompt to a mask, **Conditioning (Combine)** puts both together.
+
+`mask bounds` lets the model see each half by itself, as a picture of 128x128: the mini world has never seen two people
+at once. With SD2.1 take masks of the picture's size, `default` in place of `mask bounds`, and combine a third prompt
+without a mask that says what both do: `two people playing chess`. Or try one prompt alone first:
+`<anna> and <ben> playing chess`."""
+
+MIX = """## People made of people
+
+1. Queue. **Interpolate Identities** goes from anna to ben in five steps: every node behind it runs once a step.
+2. **Sample Identity** draws carl, who does not exist: no photo, no training. Change its `seed`.
+3. **Mix Identities** takes as much of all three. Change the weights.
+4. **Map of Identities** shows where all of them lie among the names of celebrities, and the largest and smallest values
+   of their words.
+
+All of them keep the statistics of the names, so prompts treat them like a name. **Save Identity** keeps whom you like.
+
+The mini world's names lie on a smooth space that was made for them. How well sampled people do in SD2.1 has not been
+measured."""
+
+METHODS = """## One person, three methods
+
+1. Queue. The same drawn person is learned three times, and painted from the same prompts and seeds. Each saved picture
+   shows, from the left: the photo, **StableIdentity**, **Celeb-Basis**, **Textual Inversion**.
+2. Change `person` or the prompts. What was learned before is not learned again.
+
+**What differs**
+- `method`, and with it `steps`, `learning_rate`, `batch_size` and `alpha`: each has what it was published with.
+  Choosing a method in StableIdentity Train sets them.
+- Textual Inversion needs no face encoder. Its 5,000 steps of 4 views take by far the longest: on a CPU lower `steps`
+  for a first look.
+
+Everything else is the same for all three: photo, mask, prompts of the training, `augmentation`, optimiser. Drawn people
+only; about real photos it says nothing."""
+
 NOTES = {
     "prepare_photo": [PREPARE],
     "learn_from_photo": [LEARN, FILES],
     "use_identity": [USE, FILES],
     "controlnet_pose": [POSE, FILES],
     "mini_world": [MINI_WORLD],
+    "compare_methods": [METHODS],
+    "two_people": [TWO_PEOPLE],
+    "mix_identities": [MIX],
 }
 
 

@@ -20,6 +20,10 @@ NODES = (
     "StableIdentityLoad",
     "StableIdentityMiniWorld",
     "StableIdentityMiniWorldPerson",
+    "StableIdentityMix",
+    "StableIdentityInterpolate",
+    "StableIdentitySample",
+    "StableIdentityMap",
 )
 
 

@@ -78,7 +78,7 @@ class ShowFeature(io.ComfyNode):
 
 
 class CompareConditioning(io.ComfyNode):
-    """Largest absolute difference of two conditionings, as text in the history."""
+    """Largest absolute difference of two conditionings, pooled output included, and the tokens of the first."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -92,9 +92,12 @@ class CompareConditioning(io.ComfyNode):
 
     @classmethod
     def execute(cls, a, b) -> io.NodeOutput:
-        same = a[0][0].shape == b[0][0].shape
-        difference = (a[0][0] - b[0][0]).abs().max().item() if same else float("inf")
-        return io.NodeOutput(ui={"difference": [difference], "norm": [a[0][0].norm().item()]})
+        pairs = [(a[0][0], b[0][0]), (a[0][1]["pooled_output"], b[0][1]["pooled_output"])]
+        same = len(a) == len(b) and all(one.shape == other.shape for one, other in pairs)
+        difference = max((one - other).abs().max().item() for one, other in pairs) if same else float("inf")
+        return io.NodeOutput(
+            ui={"difference": [difference], "norm": [a[0][0].norm().item()], "tokens": [a[0][0].shape[1]]}
+        )
 
 
 class BadImage(io.ComfyNode):

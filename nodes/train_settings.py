@@ -1,0 +1,139 @@
+"""The widgets of StableIdentity Train, in the order that saved workflows rely on."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from comfy_api.latest import io
+
+from ..stableidentity_core.train import TrainConfig, defaults_of
+from ..stableidentity_core.train.config import OWN_SETTINGS, Augmentation, LossArea, ReconstructionLatents
+from ..stableidentity_core.words import METHODS
+from ..stableidentity_core.words.projector import Normalization
+from .types import advanced
+
+PAPER = TrainConfig()
+
+
+def train_settings() -> list[io.Input]:
+    """All of them; new ones go to the end."""
+    return [*_main_settings(), *_further_settings(), _method()]
+
+
+def _main_settings() -> list[io.Input]:
+    return [
+        io.Int.Input("steps", default=PAPER.steps, min=1, max=100_000, tooltip="Training steps (paper: 450)."),
+        io.Float.Input(
+            "learning_rate",
+            default=PAPER.learning_rate,
+            min=1e-7,
+            max=1.0,
+            step=1e-6,
+            round=1e-8,
+            tooltip="Step size of AdamW (paper: 0.00005).",
+        ),
+        io.Int.Input(
+            "seed",
+            default=0,
+            min=0,
+            max=0xFFFFFFFFFFFFFFFF,
+            control_after_generate=False,  # a new seed at each queueing would train each time
+            tooltip="Decides the start and every draw: the same seed gives the same words.",
+        ),
+        io.Float.Input(
+            "hair_weight",
+            default=PAPER.hair_weight,
+            min=0.0,
+            max=10.0,
+            step=0.05,
+            tooltip="Weight of the hair beside the face (paper: 0.1). Higher keeps the haircut more; without a hair "
+            "mask it does nothing.",
+        ),
+        io.Int.Input(
+            "preview_every", default=10, min=0, max=1000, tooltip="Steps between preview pictures; 0 for none."
+        ),
+        io.Boolean.Input(
+            "force_retrain", default=False, tooltip="Train at every queueing, even when the same work was done before."
+        ),
+    ]
+
+
+def _further_settings() -> list[io.Input]:
+    settings = [
+        io.Int.Input("batch_size", default=PAPER.batch_size, min=1, max=64, tooltip="Views a step (paper: 1)."),
+        io.Int.Input(
+            "resolution",
+            default=PAPER.resolution,
+            min=64,
+            max=2048,
+            step=8,
+            tooltip="Side of the training picture: what the model was made for, 512 for SD2.1-base.",
+        ),
+        io.Float.Input(
+            "alpha",
+            default=PAPER.alpha,
+            min=0.0,
+            max=1.0,
+            step=0.05,
+            tooltip="Steps noisier than this share of the schedule learn the noise, the others the picture "
+            "(paper: 0.6).",
+        ),
+        io.Combo.Input(
+            "normalization",
+            options=list(get_args(Normalization)),
+            default=PAPER.normalization,
+            tooltip="Of stableidentity. per_word: the paper's Eq. 4. joint_affine: what the published code does. "
+            "none: no AdaIN.",
+        ),
+        io.Combo.Input(
+            "reconstruction_latents",
+            options=list(get_args(ReconstructionLatents)),
+            default=PAPER.reconstruction_latents,
+            tooltip="unscaled: as the published code, the reconstruction weighs 30 times more. scaled: on SD's "
+            "latents.",
+        ),
+        io.Combo.Input(
+            "loss_area",
+            options=list(get_args(LossArea)),
+            default=PAPER.loss_area,
+            tooltip="canvas: means over the whole picture, as published. mask: over the face only.",
+        ),
+        io.Int.Input(
+            "view_pool",
+            default=PAPER.view_pool,
+            min=0,
+            max=4096,
+            optional=True,  # prompts saved before it came are without it
+            tooltip="Views made and encoded once, then drawn from: faster steps. 0: fresh ones at each step, "
+            "as published.",
+        ),
+        io.Combo.Input(
+            "augmentation",
+            options=list(get_args(Augmentation)),
+            default=PAPER.augmentation,
+            optional=True,
+            tooltip="published: at each step the photo is jittered in colour, mirrored, cropped and shrunk onto black. "
+            "none: the photo as it is.",
+        ),
+    ]
+    return [advanced(setting) for setting in settings]
+
+
+def _method() -> io.Input:
+    """The frontend reads each method's own settings here, see web/method_defaults.js."""
+    own = {method: {name: getattr(defaults_of(method), name) for name in OWN_SETTINGS} for method in METHODS}
+    widget = io.Combo.Input(
+        "method",
+        options=list(METHODS),
+        default=PAPER.method,
+        optional=True,  # prompts saved before it came are without it
+        tooltip="How the words are learned. Choosing one here puts steps, learning_rate, batch_size and alpha to its "
+        "own values where they stand at those of the method before. "
+        + " ".join(f"{method}: {_told(values)}." for method, values in own.items()),
+    )
+    widget.extra_dict["method_defaults"] = own
+    return widget
+
+
+def _told(settings: dict[str, float]) -> str:
+    return ", ".join(f"{value:g}" for value in settings.values())

@@ -1,0 +1,79 @@
+"""A trained projector as it is kept, and making one of any method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..errors import StableIdentityError
+from .basis import CelebBasisProjector
+from .free import TextualInversionProjector
+from .method import METHODS, WORDS, Method, Projector
+from .names import NameSpace
+from .projector import Normalization, StableIdentityProjector
+
+PROJECTORS: dict[Method, type[Projector]] = {
+    kind.method: kind for kind in (StableIdentityProjector, CelebBasisProjector, TextualInversionProjector)
+}
+
+
+def needs_face(method: Method) -> bool:
+    """Whether a method looks at the face encoder's feature."""
+    return PROJECTORS[method].needs_face
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainedProjector:
+    """A projector's weights and what it takes to use them on another face."""
+
+    state: Mapping[str, Tensor]  # of the method's projector
+    feature_width: int
+    normalization: Normalization  # of stableidentity; the others have none
+    encoder: str  # the face encoder it was trained with
+    method: Method = "stableidentity"
+
+    def build(self, name_spaces: Sequence[NameSpace]) -> Projector:
+        """The projector with these weights.
+
+        StableIdentity takes mean and deviation of the given name spaces; Celeb-Basis needs those of the training.
+
+        Raises:
+            StableIdentityError: the weights are of other text spaces or widths, or bound to other names.
+        """
+        projector = self._untrained(name_spaces)
+        own = projector.state_dict()
+        exchanged = {key for key in own if key.endswith(projector.of_names)}
+        state = {key: own[key] if key in exchanged else self.state.get(key) for key in own}
+        unfit = [key for key, value in state.items() if value is None or value.shape != own[key].shape]
+        if unfit:
+            raise StableIdentityError(
+                f"The projector was not trained for {_told(name_spaces)}: {len(unfit)} of its weights do not fit, "
+                f"the first is {unfit[0]}. Connect the name space of the CLIP and the names it was trained with."
+            )
+        for key, value in projector.fixed().items():
+            if key not in exchanged and not torch.allclose(value, self.state[key], atol=1e-5):
+                raise StableIdentityError(
+                    f"The projector's {self.method} was trained with other names than those of {_told(name_spaces)}. "
+                    "Its coefficients mean something among those names only: connect the name space of the training."
+                )
+        projector.load_state_dict(state)
+        return projector.requires_grad_(False).eval()
+
+    def _untrained(self, name_spaces: Sequence[NameSpace]) -> Projector:
+        match self.method:
+            case "stableidentity":
+                return StableIdentityProjector(self.feature_width, name_spaces, self.normalization)
+            case "celeb_basis":
+                return CelebBasisProjector(self.feature_width, name_spaces)
+            case "textual_inversion":
+                return TextualInversionProjector({ns.space: torch.zeros(WORDS, ns.width) for ns in name_spaces})
+        raise StableIdentityError(
+            f"The projector's method is {self.method!r}, needed one of {METHODS}. Train it again."
+        )
+
+
+def _told(name_spaces: Sequence[NameSpace]) -> str:
+    return ", ".join(f"{ns.space} (width {ns.width}, {len(ns.names)} names)" for ns in name_spaces)

@@ -1,0 +1,154 @@
+"""The three methods behind one node, in the real server; and the workflow that holds them side by side."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from host.prompts import Json, compare, learn, node
+from host.server import ROOT
+from host.world import World
+from stableidentity_core.identity import load_identity
+from stableidentity_core.train import TrainConfig, defaults_of
+from stableidentity_core.train.config import OWN_SETTINGS
+from stableidentity_core.words import METHODS, Method, read_coefficients
+
+WORKFLOW = ROOT / "workflows/api/compare_methods.json"
+
+
+def own(method: Method) -> Json:
+    """The settings of a method, as its widgets are filled by the frontend."""
+    return {name: getattr(defaults_of(method), name) for name in OWN_SETTINGS}
+
+
+def by(world: World, method: Method, name: str, **settings) -> Json:
+    """Two steps of a method; Textual Inversion with no encoder anywhere."""
+    prompt = learn(world.eps, name=name, **{**own(method), "steps": 2, "method": method, **settings})
+    if method == "textual_inversion":
+        del prompt["encoder"], prompt["encoded"]
+        prompt["train"]["inputs"]["face"] = ["face", 0]
+    return prompt
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_each_method_ends_in_a_file_that_says_so(world, method):
+    result = world.server.run(by(world, method, method))
+    assert result.status == "success", result.error
+    identity = load_identity(world.embedding(method))
+    header, settings = identity.header, json.loads(identity.header["settings"])
+    assert header["method"] == method and header["steps"] == "2"
+    assert identity.words["clip_h"].shape == (2, 64)
+    assert {**own(method), "steps": 2, "method": method}.items() <= settings.items()
+    assert ("face_encoder" in header) == (method != "textual_inversion")
+    assert (method == "celeb_basis") == ("coefficients" in header)
+    stock = node("CLIPTextEncode", clip=["trio", 1], text=f"a photo of embedding:{method} smiling")
+    other = node("CLIPTextEncode", clip=["trio", 1], text="a photo of somebody smiling")
+    shown = world.server.run(compare(world.eps, stock, other))
+    assert shown.outputs["compare"]["difference"][0] > 1e-3, "the stock prompt did not take the file"
+
+
+def test_coefficients_come_back_from_the_hosts_file(world):
+    result = world.server.run(by(world, "celeb_basis", "coefficients"))
+    assert result.status == "success", result.error
+    header = load_identity(world.embedding("coefficients")).header
+    coefficients = read_coefficients(header)["clip_h"]
+    # The tiny text encoder is 64 wide, so that there are 64 components.
+    assert json.loads(header["components"]) == {"clip_h": 64} and coefficients.shape == (2, 64)
+    assert torch.allclose(coefficients.norm(dim=1), torch.ones(2), atol=1e-5)
+
+
+def test_a_prompt_from_before_there_were_methods_is_stableidentitys(world):
+    prompt = learn(world.eps, name="old", steps=2)
+    assert "method" not in prompt["train"]["inputs"]
+    result = world.server.run(prompt)
+    assert result.status == "success", result.error
+    new = {**prompt, "save": node("StableIdentitySave", identity=["train", 0], name="new", if_exists="stop")}
+    new["train"]["inputs"]["method"] = "stableidentity"
+    assert not world.server.run(new).previews, "the same work was done again"
+    assert world.embedding("new").read_bytes() == world.embedding("old").read_bytes()
+
+
+def test_an_encoder_that_textual_inversion_does_not_need_changes_nothing(world):
+    """The same work, found in the store."""
+    first = world.server.run(by(world, "textual_inversion", "without", seed=3))
+    assert first.status == "success" and first.previews, first.error
+    stored = world.trained
+    prompt = learn(world.eps, name="with", **{**own("textual_inversion"), "steps": 2, "seed": 3})
+    prompt["train"]["inputs"].update({"method": "textual_inversion", "face_encoder": ["encoder", 0]})
+    second = world.server.run(prompt)
+    assert second.status == "success" and not second.previews, second.error
+    assert world.trained == stored
+    assert world.embedding("with").read_bytes() == world.embedding("without").read_bytes()
+
+
+def refusal(world: World, prompt: Json) -> str:
+    result = world.server.run(prompt)
+    assert result.status == "error", result.status
+    (event,) = result.of("execution_error")
+    return event.data["exception_message"]
+
+
+def test_celeb_basis_without_an_encoder_is_told_what_to_connect(world):
+    prompt = by(world, "textual_inversion", "never")
+    prompt["train"]["inputs"]["method"] = "celeb_basis"
+    message = refusal(world, prompt)
+    assert "no feature yet, which celeb_basis learns from" in message and "Encode Face" in message
+
+
+def test_textual_inversions_projector_makes_no_other_words(world):
+    prompt = learn(world.eps, name="never", **{**own("textual_inversion"), "steps": 2})
+    prompt["train"]["inputs"]["method"] = "textual_inversion"
+    prompt["project"] = node(
+        "StableIdentityProject", face=["encoded", 0], projector=["train", 1], name_space=["names", 0], trigger="ben"
+    )
+    prompt["save"]["inputs"]["identity"] = ["project", 0]
+    assert "textual_inversion, which learns its words without looking" in refusal(world, prompt)
+
+
+def test_an_unknown_method_is_refused_before_anything_runs(world):
+    prompt = by(world, "celeb_basis", "never")
+    prompt["train"]["inputs"]["method"] = "lora"
+    result = world.server.run(prompt)
+    assert result.status == "rejected" and "not in list" in str(result.node_errors).lower()
+
+
+def test_the_frontend_is_told_each_methods_own_settings(world):
+    (_kind, options) = world.server.object_info()["StableIdentityTrain"]["input"]["optional"]["method"]
+    assert options["method_defaults"] == {method: own(method) for method in METHODS}
+    assert options["default"] == TrainConfig().method
+
+
+def test_the_workflow_compares_the_methods_at_their_own_settings():
+    prompt = json.loads(WORKFLOW.read_text("utf-8"))
+    trains = [entry["inputs"] for entry in prompt.values() if entry["class_type"] == "StableIdentityTrain"]
+    assert [train["method"] for train in trains] == list(METHODS)
+    for train in trains:
+        assert {name: train[name] for name in OWN_SETTINGS} == own(train["method"])
+        assert ("face_encoder" in train) == (train["method"] != "textual_inversion")
+    different = {"method", "face_encoder", *OWN_SETTINGS}
+    common = [{key: value for key, value in train.items() if key not in different} for train in trains]
+    assert common[0] == common[1] == common[2]
+    samplers = [entry["inputs"] for entry in prompt.values() if entry["class_type"] == "KSampler"]
+    assert sorted(sampler["seed"] for sampler in samplers) == [1, 1, 1, 4, 4, 4]
+
+
+def test_the_workflow_runs_and_saves_a_picture_per_prompt(world):
+    prompt = json.loads(WORKFLOW.read_text("utf-8"))
+    less = {"StableIdentityTrain": {"steps": 2, "batch_size": 1}, "KSampler": {"steps": 2}}
+    for entry in prompt.values():
+        entry["inputs"].update(less.get(entry["class_type"], {}))
+    result = world.server.run(prompt)
+    assert result.status == "success", result.error
+    saved = [key for key, entry in prompt.items() if entry["class_type"] == "SaveImage"]
+    assert len(saved) == 2
+    for key in saved:
+        picture = np.asarray(Image.open(io.BytesIO(world.server.view(result.outputs[key]["images"][0])))).astype(int)
+        # Four squares side by side, with white between them.
+        assert picture.shape == (128, 4 * 128 + 3 * 4, 3)
+        photo, *painted = (picture[:, 132 * n : 132 * n + 128] for n in range(4))
+        assert all(np.abs(one - other).mean() > 0.5 for one, other in zip(painted, painted[1:] + [photo], strict=True))
