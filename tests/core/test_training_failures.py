@@ -10,6 +10,7 @@ from core.training import finish, new_run, small, words
 from stableidentity_core.errors import TrainingError
 from stableidentity_core.train import TrainingRun
 from stableidentity_core.train.check import check_gradient
+from stableidentity_core.words.method import Projector
 
 
 def cross_attentions(backend) -> list[nn.Module]:
@@ -50,16 +51,17 @@ def test_a_fault_in_the_middle_keeps_the_steps_before_it(own_backend, names):
     assert run.step == 3 and torch.equal(words(run), before)
 
 
-class InfiniteSlope(nn.Module):
+class InfiniteSlope(Projector):
     """A projector whose value is finite, while the square root at zero has no finite derivative."""
 
-    def __init__(self, inner: nn.Module):
-        super().__init__()
-        self.inner = inner
+    method = "stableidentity"
+
+    def __init__(self, inner: Projector):
+        super().__init__(inner.feature_width, inner.spaces)
         self.zero = nn.Parameter(torch.zeros(()))
 
     def forward(self, features):
-        return {space: value + self.zero.square().sqrt() for space, value in self.inner(features).items()}
+        return {space: value + self.zero.square().sqrt() for space, value in super().forward(features).items()}
 
 
 def test_a_gradient_that_is_not_finite_is_found_though_the_loss_is(backend, names):
