@@ -18,6 +18,8 @@ COLUMNS = {
     "prompt_accuracy": "prompt accuracy",
     "trusted_face_diversity": "trusted face diversity",
 }
+COMPARED = ("face_similarity", "prompt_accuracy")
+REFERENCES = ("true", "vae", "named", "others")
 
 
 def weights_hash() -> str:
@@ -70,21 +72,40 @@ def grouped(rows: Sequence[Row]) -> dict[str, list[Row]]:
 
 def with_error(rows: Sequence[Row], key: str) -> tuple[float, float]:
     """Mean over people and seeds, and its standard error over people (each person's mean over the seeds)."""
-    per_person = [statistics.fmean(values) for values in zip(*(row["per_person"][key] for row in rows), strict=True)]
-    error = statistics.stdev(per_person) / len(per_person) ** 0.5 if len(per_person) > 1 else 0.0
-    return statistics.fmean(per_person), error
+    return _mean_and_error(_per_person(rows, key))
 
 
-def markdown(rows: Sequence[Row], order: Sequence[str]) -> str:
-    """One line per setting: means with standard errors over people, number of seeds, range of word values."""
+def difference(rows: Sequence[Row], base: Sequence[Row], key: str) -> tuple[float, float]:
+    """Mean over people of their distance from themselves in another setting, over the seeds both have, and its
+    standard error: what people have in common, which most of a mean's error is, drops out."""
+    seeds = {row["seed"] for row in rows} & {row["seed"] for row in base}
+    ours, theirs = (_per_person([row for row in group if row["seed"] in seeds], key) for group in (rows, base))
+    return _mean_and_error([one - other for one, other in zip(ours, theirs, strict=True)])
+
+
+def _per_person(rows: Sequence[Row], key: str) -> list[float]:
+    return [statistics.fmean(values) for values in zip(*(row["per_person"][key] for row in rows), strict=True)]
+
+
+def _mean_and_error(values: Sequence[float]) -> tuple[float, float]:
+    error = statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
+    return statistics.fmean(values), error
+
+
+def markdown(rows: Sequence[Row], order: Sequence[str], base: str = "paper") -> str:
+    """One line per setting: means with standard errors over people, similarity and prompts against the base setting
+    person by person, range of word values, number of seeds."""
     groups = grouped(rows)
-    lines = [
-        "| setting | " + " | ".join(COLUMNS.values()) + " | values | seeds |",
-        "|---|" + "---|" * (len(COLUMNS) + 2),
-    ]
+    against = [f"{COLUMNS[key]} against {base}" for key in COMPARED]
+    heads = ["setting", *COLUMNS.values(), *against, "values", "seeds"]
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for name in [*(name for name in order if name in groups)]:
         group = groups[name]
         cells = ["{:.3f} ± {:.3f}".format(*with_error(group, key)) for key in COLUMNS]
+        comparable = base in groups and name not in (*REFERENCES, base)
+        cells += [
+            "{:+.3f} ± {:.3f}".format(*difference(group, groups[base], key)) if comparable else "" for key in COMPARED
+        ]
         low = min(row["value_range"][0] for row in group)
         high = max(row["value_range"][1] for row in group)
         lines.append(f"| {group[0]['title']} | " + " | ".join(cells) + f" | {low:.2f} .. {high:.2f} | {len(group)} |")
@@ -93,7 +114,7 @@ def markdown(rows: Sequence[Row], order: Sequence[str]) -> str:
 
 def write_tables(folder: Path, rows: Sequence[Row]) -> None:
     """table.md and, with matplotlib, a plot of similarity against prompt accuracy."""
-    order = list(dict.fromkeys(["true", "vae", "named", "others", *(row["setting"] for row in rows)]))
+    order = list(dict.fromkeys([*REFERENCES, *(row["setting"] for row in rows)]))
     (folder / "table.md").write_text(markdown(rows, order), "utf-8")
     _plot(folder / "similarity_and_prompts.png", grouped(rows))
 
@@ -104,7 +125,7 @@ def _plot(path: Path, groups: dict[str, list[Row]]) -> None:
     figure = Figure(figsize=(9, 6), layout="constrained")
     axes = figure.add_subplot()
     for name, group in groups.items():
-        if name == "others":
+        if name == "others":  # far below all
             continue
         (x, dx), (y, dy) = with_error(group, "prompt_accuracy"), with_error(group, "face_similarity")
         axes.errorbar(x, y, xerr=dx, yerr=dy, fmt="o", capsize=2)

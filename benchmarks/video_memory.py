@@ -1,0 +1,87 @@
+"""Memory and time of the full-size text-to-video UNet against what the host is told to keep free, as table rows.
+
+COMFYUI_PATH=... PYTHONPATH=.:tests python benchmarks/video_memory.py [--clips 16x128x128 8x256x256 4x576x320]
+
+One call of the UNet for one clip, on the processor in fp32, with weights of one small number (neither time nor
+memory depends on them). The peak is the process's resident memory during the call, less what it was before; each
+clip has a process of its own, in which freed memory goes back at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from stableidentity_core.video import FULL, Clip, check_clip
+
+HEADER = "| clip | told to the host | measured peak | told / measured | time for a frame |"
+MB = 1 << 20
+# glibc otherwise keeps freed memory, which would then seem to be in use before the next call.
+ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": str(1 << 16), "MALLOC_TRIM_THRESHOLD_": "0"}
+
+
+def parse(text: str) -> Clip:
+    length, width, height = map(int, text.split("x"))
+    return check_clip(Clip(width=width, height=height, length=length))
+
+
+def resident(what: str) -> int:
+    """Bytes of this process, `VmRSS` now or `VmHWM` at most since it was reset."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(what)).split()[1]) * 1024
+
+
+def full_size_model(comfyui: Path):
+    """The host's model, as its node makes it, without a file."""
+    from backends.pack import pack_module
+
+    host = pack_module("nodes.host.video_model", comfyui)
+    family = host.VideoFamily(host.unet_settings(FULL))
+    family.set_inference_dtype(torch.float32, None)
+    model = host.VideoModel(family)
+    with torch.no_grad():
+        for parameter in model.diffusion_model.parameters():
+            parameter.fill_(1e-3)
+    return model
+
+
+def row(clip: Clip) -> str:
+    model = full_size_model(Path(os.environ["COMFYUI_PATH"]))
+    latents = torch.randn(clip.latents, generator=torch.Generator().manual_seed(0))
+    text = torch.zeros(clip.length, 77, FULL.context)
+    options = {"cond_or_uncond": [0]}
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    before, started = resident("VmRSS"), time.perf_counter()
+    with torch.inference_mode():
+        model.diffusion_model(latents, torch.full((clip.length,), 500.0), text, transformer_options=options)
+    seconds, peak = time.perf_counter() - started, resident("VmHWM") - before
+    told = model.memory_required(list(latents.shape))
+    return (
+        f"| {clip.length} x {clip.width}x{clip.height} | {told / MB:.0f} MiB | {peak / MB:.0f} MiB | {told / peak:.2f} "
+        f"| {seconds / clip.length:.1f} s |"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clips", nargs="+", default=["16x128x128", "8x256x256", "4x576x320"])
+    parser.add_argument("--one", help="measure this clip in this very process")
+    arguments = parser.parse_args()
+    if arguments.one:
+        print(row(parse(arguments.one)))
+        return
+    print(HEADER, "|---|---|---|---|---|", sep="\n", flush=True)
+    for text in arguments.clips:
+        command = [sys.executable, __file__, "--one", text]
+        done = subprocess.run(command, env={**os.environ, **ENVIRONMENT}, capture_output=True, text=True)
+        print(done.stdout.strip() or done.stderr.strip().splitlines()[-1], flush=True)
+
+
+if __name__ == "__main__":
+    main()
