@@ -13,6 +13,7 @@ from .prepare import PrepareFace
 from .prompt import ApplyIdentity, EncodePrompt
 from .space_map import MapIdentities
 from .train import CelebrityNameSpace, Train
+from .video import ChannelOrder, EmptyVideoLatent, LoadVideoModel, VideoContextWindows
 
 NODES: list[type[io.ComfyNode]] = [
     LoadFaceEncoder,
@@ -33,6 +34,10 @@ NODES: list[type[io.ComfyNode]] = [
     InterpolateIdentities,
     SampleIdentity,
     MapIdentities,
+    LoadVideoModel,
+    EmptyVideoLatent,
+    VideoContextWindows,
+    ChannelOrder,
 ]
 
 register_folders()

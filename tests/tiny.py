@@ -100,3 +100,29 @@ def tiny_face_vit(folder: Path, *, seed: int = 0, width: int = 32) -> Path:
     )
     fill(ViTForImageClassification(config), seed).save_pretrained(folder)
     return folder
+
+
+def tiny_video_unet(*, channels: tuple[int, ...] = (32, 64), blocks: int = 1, seed: int = 0) -> nn.Module:
+    """diffusers' text-to-video UNet of this size; its last level has no attention, as at full size."""
+    from diffusers import UNet3DConditionModel
+
+    crossed = len(channels) - 1
+    unet = UNet3DConditionModel(
+        block_out_channels=channels,
+        layers_per_block=blocks,
+        down_block_types=("CrossAttnDownBlock3D",) * crossed + ("DownBlock3D",),
+        up_block_types=("UpBlock3D",) + ("CrossAttnUpBlock3D",) * crossed,
+        cross_attention_dim=WIDTH,
+        attention_head_dim=8,
+    )
+    return fill(unet, seed)
+
+
+def modelscope_weights(unet: nn.Module) -> dict[str, torch.Tensor]:
+    """The same weights as ModelScope writes them: its names, and convolutions where diffusers has linear layers."""
+    from stableidentity_core.video import arrange, weight_names
+
+    found = arrange(unet.state_dict())
+    temporal = (".2.proj_in.weight", ".2.proj_out.weight", "blocks.0.1.proj_in.weight", "blocks.0.1.proj_out.weight")
+    made = {row.modelscope: found.tensors[row.host] for row in weight_names(found.sizes)}
+    return {name: value[..., None] if name.endswith(temporal) else value for name, value in made.items()}

@@ -13,12 +13,39 @@ from ...stableidentity_core.errors import MissingFileError, StableIdentityError
 
 FOLDER = "stableidentity"
 ENCODERS = "face_encoders"
+VIDEO_FOLDERS = ("diffusion_models", "text2video")  # in the order they are searched
+VIDEO_SUFFIXES = (".safetensors", ".sft", ".pth", ".pt", ".bin", ".ckpt")
 PAPER_ENCODER = REPOSITORY.rsplit("/", maxsplit=1)[-1]
 
 
 def register_folders() -> None:
-    """Make `models/stableidentity` known; folders of extra_model_paths.yaml stand before it."""
-    folder_paths.add_model_folder_path(FOLDER, str(Path(folder_paths.models_dir) / FOLDER))
+    """Make the pack's folders below `models` known; folders of extra_model_paths.yaml stand before them."""
+    for name in (FOLDER, VIDEO_FOLDERS[-1]):
+        folder_paths.add_model_folder_path(name, str(Path(folder_paths.models_dir) / name))
+
+
+def video_models() -> list[str]:
+    """Files that may be text-to-video models; which of them are is only known when one is loaded."""
+    names = [Path(name) for folder in VIDEO_FOLDERS for name in folder_paths.get_filename_list(folder)]
+    # With forward slashes everywhere, so that one workflow works on all systems.
+    return list(dict.fromkeys(name.as_posix() for name in names if name.suffix.lower() in VIDEO_SUFFIXES))
+
+
+def video_model_path(name: str) -> Path:
+    """The first place that holds the model.
+
+    Raises:
+        MissingFileError: with the folders that were searched.
+    """
+    for folder in VIDEO_FOLDERS:
+        path = folder_paths.get_full_path(folder, name)
+        if path is not None:
+            return Path(path)
+    searched = [path for folder in VIDEO_FOLDERS for path in folder_paths.get_folder_paths(folder)]
+    raise MissingFileError(
+        f"No file {name!r} in {', '.join(searched)}. Put a text-to-video model there (MODELS.md of the pack names "
+        "sources) and press R to refresh the list."
+    )
 
 
 def face_encoders() -> list[str]:

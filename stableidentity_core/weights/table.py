@@ -10,9 +10,10 @@ import difflib
 from ..errors import StableIdentityError
 from .face_nets import FACE_NETS
 from .models import MODELS
+from .video import VIDEO
 from .weight import Weight
 
-WEIGHTS = {weight.name: weight for weight in (*MODELS, *FACE_NETS)}
+WEIGHTS = {weight.name: weight for weight in (*MODELS, *FACE_NETS, *VIDEO)}
 NEEDED = tuple(weight.name for weight in WEIGHTS.values() if weight.section == "needed")
 
 

@@ -100,6 +100,7 @@ def test_no_module_imports_itself_by_way_of_others(imports):
         ("train", {"files", "backends", "errors", "face", "fingerprint", "shapes", "words"}),
         ("backends", {"errors", "fingerprint", "words"}),
         ("comfyui", {"errors"}),
+        ("video", {"errors"}),
         ("space_map", {"bases", "errors", "identity", "optional", "words"}),
         (
             "demo",

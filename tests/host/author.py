@@ -12,6 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from video_notes import UPSCALE, VIDEO, VIDEO_FILES, VIDEO_POSE
+
 ROOT = Path(__file__).resolve().parents[2]
 COLUMN, GAP = 430, 60
 NOTE_WIDTH = 420
@@ -71,6 +73,7 @@ Stock ControlNet nodes; the person comes in through the prompt alone, so the pho
 - The ControlNet must be one for **SD2.1**, such as `control_v11p_sd21_openposev2.safetensors` of
   thibaud/controlnet-sd21 on Hugging Face, in `models/controlnet`.
 - The pose map is an OpenPose picture, 512x512.
+- **Channel Order**: `RGB` hands the map on as it is drawn; the published notebook swaps red and blue (`BGR`). Try both.
 - CFG 8.5, as in the paper."""
 
 MINI_WORLD = """## Nothing to download: the mini world
@@ -140,6 +143,9 @@ NOTES = {
     "learn_from_photo": [LEARN, FILES],
     "use_identity": [USE, FILES],
     "controlnet_pose": [POSE, FILES],
+    "video_from_identity": [VIDEO, VIDEO_FILES],
+    "video_upscale": [UPSCALE],
+    "video_with_pose": [VIDEO_POSE, VIDEO_FILES],
     "mini_world": [MINI_WORLD],
     "compare_methods": [METHODS],
     "two_people": [TWO_PEOPLE],

@@ -24,6 +24,10 @@ NODES = (
     "StableIdentityInterpolate",
     "StableIdentitySample",
     "StableIdentityMap",
+    "StableIdentityLoadVideoModel",
+    "StableIdentityEmptyVideoLatent",
+    "StableIdentityVideoWindows",
+    "StableIdentityChannelOrder",
 )
 
 

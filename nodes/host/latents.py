@@ -1,0 +1,15 @@
+"""Latents as the host hands them from node to node."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from comfy import model_management
+
+from ...stableidentity_core.video import Clip
+
+
+def empty_latents(clip: Clip) -> dict[str, Any]:
+    """LATENT of a clip of zeros, which KSampler fills with noise."""
+    return {"samples": torch.zeros(clip.latents, device=model_management.intermediate_device())}

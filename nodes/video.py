@@ -1,0 +1,174 @@
+"""Text-to-video: the model, empty clips, longer clips, and pose maps in the published order of channels."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ..stableidentity_core.video import PRESETS, Clip, check_clip
+from .host.latents import empty_latents
+from .host.paths import file_state, video_model_path, video_models
+from .host.video_model import DTYPES, load_video_model
+from .host.video_windows import with_windows
+from .types import CATEGORY
+
+OWN_SIZE = "own size"
+MOST_FRAMES, MOST_PIXELS = 4096, 16384
+ORDERS = ("RGB (as drawn)", "BGR (published notebook)")
+
+
+class LoadVideoModel(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="StableIdentityLoadVideoModel",
+            display_name="Load Text-to-Video Model (ModelScope/ZeroScope)",
+            category=CATEGORY,
+            description="The UNet of ModelScopeT2V or ZeroScope, for the stock KSampler. Its text encoder and VAE are "
+            "those of SD2.1, so an identity learned with SD2.1 works in its prompts as it is.",
+            inputs=[
+                io.Combo.Input(
+                    "model_name",
+                    options=video_models(),
+                    tooltip="text2video_pytorch_model.pth, or diffusion_pytorch_model.safetensors (or .bin) of a "
+                    "folder unet, in models/text2video or models/diffusion_models. Any other model is refused.",
+                ),
+                io.Combo.Input(
+                    "weight_dtype",
+                    options=list(DTYPES),
+                    default="default",
+                    tooltip="How the weights are stored: default as the file and the device like it; fp8 takes half "
+                    "the memory of fp16 and loses some detail.",
+                ),
+            ],
+            outputs=[io.Model.Output(tooltip="For KSampler, with Empty Video Latent.")],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, model_name: str, weight_dtype: str = "default") -> str:
+        return file_state(video_model_path(model_name))
+
+    @classmethod
+    def execute(cls, model_name: str, weight_dtype: str = "default") -> io.NodeOutput:
+        return io.NodeOutput(load_video_model(video_model_path(model_name), weight_dtype))
+
+
+class EmptyVideoLatent(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="StableIdentityEmptyVideoLatent",
+            display_name="Empty Video Latent",
+            category=CATEGORY,
+            description="An empty clip for a text-to-video model, and its settings for the nodes behind it. Frames "
+            "stand where pictures of a batch would, so stock latent, VAE and ControlNet nodes work on them.",
+            inputs=[
+                io.Combo.Input(
+                    "preset",
+                    options=[OWN_SIZE, *PRESETS],
+                    default=OWN_SIZE,
+                    tooltip="What a model was made for; then width, height and length below are not used.",
+                ),
+                *(
+                    io.Int.Input(
+                        side, default=256, min=8, max=MOST_PIXELS, step=8, tooltip="In pixels, a multiple of 8."
+                    )
+                    for side in ("width", "height")
+                ),
+                io.Int.Input(
+                    "length",
+                    default=16,
+                    min=1,
+                    max=MOST_FRAMES,
+                    tooltip="Frames. The models were trained on 16 (ModelScope) or 24 (ZeroScope); for many more use "
+                    "Context Windows (text-to-video).",
+                ),
+                io.Float.Input(
+                    "fps",
+                    default=8.0,
+                    min=1.0,
+                    max=120.0,
+                    tooltip="Frames a second, for Create Video. The model itself knows no speed.",
+                ),
+            ],
+            outputs=[
+                io.Latent.Output(tooltip="The empty clip, for KSampler."),
+                io.Int.Output(display_name="width", tooltip="Of the frames, in pixels."),
+                io.Int.Output(display_name="height", tooltip="Of the frames, in pixels."),
+                io.Int.Output(display_name="length", tooltip="Number of frames."),
+                io.Float.Output(display_name="fps", tooltip="Frames a second, for Create Video."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, preset: str, width: int, height: int, length: int, fps: float) -> io.NodeOutput:
+        size = PRESETS.get(preset) or Clip(width=width, height=height, length=length)
+        clip = check_clip(Clip(width=size.width, height=size.height, length=size.length, fps=fps))
+        return io.NodeOutput(empty_latents(clip), clip.width, clip.height, clip.length, clip.fps)
+
+
+class VideoContextWindows(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="StableIdentityVideoWindows",
+            display_name="Context Windows (text-to-video)",
+            category=CATEGORY,
+            description="For clips longer than a model was trained on: it sees a window of frames at a time, and "
+            "where windows overlap their mean is taken. Each window gets the ControlNet pictures of its own frames.",
+            inputs=[
+                io.Model.Input("model", tooltip="From Load Text-to-Video Model."),
+                io.Int.Input(
+                    "length",
+                    default=16,
+                    min=1,
+                    max=MOST_FRAMES,
+                    tooltip="Frames of a window: 16 for ModelScope, 24 for ZeroScope. Shorter clips are left alone.",
+                ),
+                io.Int.Input(
+                    "overlap",
+                    default=4,
+                    min=0,
+                    max=MOST_FRAMES,
+                    tooltip="Frames that neighbouring windows share. More is smoother and slower.",
+                ),
+                io.Boolean.Input(
+                    "share_noise",
+                    default=True,
+                    tooltip="FreeNoise: later windows start from the first one's noise in another order, so that "
+                    "they show the same scene.",
+                ),
+            ],
+            outputs=[io.Model.Output(tooltip="For KSampler.")],
+        )
+
+    @classmethod
+    def execute(cls, model: object, length: int, overlap: int, share_noise: bool) -> io.NodeOutput:
+        return io.NodeOutput(with_windows(model, length, overlap, share_noise))
+
+
+class ChannelOrder(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="StableIdentityChannelOrder",
+            display_name="Channel Order",
+            category=CATEGORY,
+            description="Swaps red and blue. StableIdentity's published notebook gives ControlNet its pose maps in "
+            "that order; which of both is better depends on the ControlNet, so try both.",
+            inputs=[
+                io.Image.Input("image", tooltip="A pose map, or several."),
+                io.Combo.Input(
+                    "order",
+                    options=list(ORDERS),
+                    default=ORDERS[0],
+                    tooltip="RGB leaves the picture as it is; BGR swaps red and blue.",
+                ),
+            ],
+            outputs=[io.Image.Output(tooltip="For ControlNet.")],
+        )
+
+    @classmethod
+    def execute(cls, image: io.Image.Type, order: str) -> io.NodeOutput:
+        if order == ORDERS[0]:
+            return io.NodeOutput(image)
+        return io.NodeOutput(image[..., [2, 1, 0, *range(3, image.shape[-1])]])

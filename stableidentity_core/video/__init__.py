@@ -1,0 +1,19 @@
+"""Text-to-video UNets of the ModelScope family: their files, the names of their weights and their clips."""
+
+from .clip import PRESETS, Clip, check_clip
+from .names import WeightName, weight_names
+from .sizes import FULL, VideoSizes
+from .weights import VideoWeights, arrange, recognise
+
+__all__ = [
+    "FULL",
+    "PRESETS",
+    "Clip",
+    "VideoSizes",
+    "VideoWeights",
+    "WeightName",
+    "arrange",
+    "check_clip",
+    "recognise",
+    "weight_names",
+]
