@@ -47,7 +47,7 @@ class MixIdentities(io.ComfyNode):
             if more.get(f"identity_{number}") is not None:
                 people.append(more[f"identity_{number}"])
                 weights.append(more.get(f"weight_{number}", 1.0))
-        return io.NodeOutput(mix_identities(people, weights, [name_space], trigger))
+        return io.NodeOutput(mix_identities(people, weights, name_space, trigger))
 
 
 class InterpolateIdentities(io.ComfyNode):
@@ -88,7 +88,7 @@ class InterpolateIdentities(io.ComfyNode):
 
     @classmethod
     def execute(cls, identity, identity_2, name_space, trigger, t, steps) -> io.NodeOutput:
-        return io.NodeOutput(interpolate_identities(identity, identity_2, t, [name_space], trigger, steps))
+        return io.NodeOutput(interpolate_identities(identity, identity_2, t, name_space, trigger, steps))
 
 
 class SampleIdentity(io.ComfyNode):
@@ -120,7 +120,7 @@ class SampleIdentity(io.ComfyNode):
 
     @classmethod
     def execute(cls, name_space, seed, trigger) -> io.NodeOutput:
-        return io.NodeOutput(sample_identity([name_space], seed, trigger))
+        return io.NodeOutput(sample_identity(name_space, seed, trigger))
 
 
 def _weight(name: str, whose: str, **more: Any) -> io.Input:

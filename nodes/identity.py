@@ -60,7 +60,7 @@ class Project(io.ComfyNode):
 
     @classmethod
     def execute(cls, face, projector, name_space, trigger) -> io.NodeOutput:
-        return io.NodeOutput(project(list(face), projector, [name_space], trigger))
+        return io.NodeOutput(project(list(face), projector, list(name_space), trigger))
 
 
 class SaveIdentity(io.ComfyNode):

@@ -40,4 +40,4 @@ class MapIdentities(io.ComfyNode):
     @classmethod
     def execute(cls, name_space, method, **people) -> io.NodeOutput:
         everybody = [one for slot in SLOTS for one in people.get(slot) or [] if one is not None]
-        return io.NodeOutput(*map_people([name_space[0]], everybody, method[0]))
+        return io.NodeOutput(*map_people(name_space[0], everybody, method[0]))

@@ -15,7 +15,7 @@ from ..stableidentity_core.train import TrainConfig
 from ..stableidentity_core.train.photos import without_features
 from ..stableidentity_core.words import Method, needs_face
 from ..stableidentity_core.words.names import parse_names
-from .host.training import host_name_space, train_in_host
+from .host.training import host_name_spaces, train_in_host
 from .train_settings import train_settings
 from .types import (
     CATEGORY,
@@ -54,7 +54,7 @@ class CelebrityNameSpace(io.ComfyNode):
 
     @classmethod
     def execute(cls, clip, names: str) -> io.NodeOutput:
-        return io.NodeOutput(host_name_space(clip, parse_names(names) or None))
+        return io.NodeOutput(host_name_spaces(clip, parse_names(names) or None))
 
 
 class Train(io.ComfyNode):
@@ -130,8 +130,8 @@ def _encoded(photos: tuple[Face, ...], encoder: Any, method: Method) -> list[Fac
 
 def _sources() -> list[io.Input]:
     return [
-        io.Model.Input("model", tooltip="The diffusion model, SD2.1-base in the paper. Load it unquantised."),
-        io.Clip.Input("clip", tooltip="Its text encoder."),
+        io.Model.Input("model", tooltip="The diffusion model: SD1.5, SD2.x (the paper's is 2.1-base) or SDXL."),
+        io.Clip.Input("clip", tooltip="Its text encoder; with SDXL its two."),
         io.Vae.Input("vae", tooltip="Its VAE."),
         FaceType.Input("face", tooltip="The photo, from Prepare Face or Encode Face."),
         FaceEncoderType.Input(

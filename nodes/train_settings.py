@@ -67,7 +67,8 @@ def _further_settings() -> list[io.Input]:
             min=64,
             max=2048,
             step=8,
-            tooltip="Side of the training picture: what the model was made for, 512 for SD2.1-base.",
+            tooltip="Side of the training picture: what the model was made for. SD1.5 and SD2.1-base: 512. SD2.1: 768. "
+            "SDXL: 1024.",
         ),
         io.Float.Input(
             "alpha",

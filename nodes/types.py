@@ -12,7 +12,7 @@ CATEGORY = "StableIdentity"
 
 FaceEncoderType = io.Custom("STABLEIDENTITY_FACE_ENCODER")
 FaceType = io.Custom("STABLEIDENTITY_FACE")  # a tuple of Face: one person's photos
-NameSpaceType = io.Custom("STABLEIDENTITY_NAME_SPACE")
+NameSpaceType = io.Custom("STABLEIDENTITY_NAME_SPACE")  # a tuple of NameSpace: one for each text space
 ProjectorType = io.Custom("STABLEIDENTITY_PROJECTOR")
 IdentityType = io.Custom("STABLEIDENTITY_IDENTITY")
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
-from stableidentity_core.backends.clip_text import packaged_tokenizer
+from stableidentity_core.backends.clip_text import END, packaged_tokenizer
 
 WIDTH = 64
+SDXL_WIDTHS = {"clip_l": 32, "clip_g": 64}
+SDXL_LATENT_SCALE = 0.13025
 
 
 def fill(module: nn.Module, seed: int) -> nn.Module:
@@ -29,60 +32,128 @@ def fill(module: nn.Module, seed: int) -> nn.Module:
 
 def tiny_sd(folder: Path, *, prediction: str = "epsilon", seed: int = 0, width: int = WIDTH) -> Path:
     """Save a 1 M parameter Stable Diffusion of the SD2 kind as a diffusers folder."""
-    from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel
-
-    unet = UNet2DConditionModel(
-        sample_size=8,
-        block_out_channels=(32, 64),
+    unet = _unet(
         down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
-        layers_per_block=1,
         cross_attention_dim=width,
         attention_head_dim=(4, 8),
         use_linear_projection=True,
     )
-    vae = AutoencoderKL(
-        block_out_channels=(32, 32, 32, 32),
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        layers_per_block=1,
-        scaling_factor=0.18215,
+    return _save_sd(folder, unet, _text(width, hidden_act="gelu"), pad="!", prediction=prediction, seed=seed)
+
+
+def tiny_sd15(folder: Path, *, seed: int = 20, width: int = WIDTH) -> Path:
+    """The same of the SD1 kind: CLIP-L, padded with the end token; convolutions around the attention."""
+    unet = _unet(
+        down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+        cross_attention_dim=width,
+        attention_head_dim=4,  # diffusers' name for the number of heads
     )
-    # The host builds 3 layers and reads the one before the last, so that 2 are enough here.
-    text = CLIPTextModel(
-        CLIPTextConfig(
-            hidden_size=width,
-            intermediate_size=2 * width,
-            num_attention_heads=4,
-            num_hidden_layers=2,
-            projection_dim=width,
-            hidden_act="gelu",
-            eos_token_id=49407,
-        )
+    text = _text(width, hidden_act="quick_gelu")
+    return _save_sd(folder, unet, text, pad=END, prediction="epsilon", seed=seed)
+
+
+def tiny_sdxl(folder: Path, *, prediction: str = "epsilon", seed: int = 30) -> Path:
+    """The SDXL kind: two text encoders, read at the layer before the last; pooled text and sizes beside the context."""
+    from diffusers import StableDiffusionXLPipeline
+
+    unet = _unet(
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        transformer_layers_per_block=(1, 2),
+        cross_attention_dim=sum(SDXL_WIDTHS.values()),
+        attention_head_dim=(4, 8),
+        use_linear_projection=True,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=256,
+        projection_class_embeddings_input_dim=SDXL_WIDTHS["clip_g"] + 6 * 256,
     )
-    tokenizer_files = folder / "tokenizer_source"
-    tokenizer_files.mkdir(parents=True, exist_ok=True)
+    first = _text(SDXL_WIDTHS["clip_l"], hidden_act="quick_gelu", num_hidden_layers=3)
+    second = _text(SDXL_WIDTHS["clip_g"], projected=True, hidden_act="gelu", num_hidden_layers=3)
+    pipeline = StableDiffusionXLPipeline(
+        unet=fill(unet, seed),
+        vae=fill(_vae(scaling_factor=SDXL_LATENT_SCALE), seed + 1),
+        text_encoder=fill(first, seed + 2),
+        text_encoder_2=fill(second, seed + 3),
+        tokenizer=_tokenizer(folder / "tokenizer_source", END),
+        tokenizer_2=_tokenizer(folder / "tokenizer_2_source", "!"),
+        scheduler=_scheduler(prediction),
+        force_zeros_for_empty_prompt=False,
+        add_watermarker=False,
+    )
+    pipeline.save_pretrained(folder)
+    return folder
+
+
+def _save_sd(folder: Path, unet: Any, text: Any, *, pad: str, prediction: str, seed: int) -> Path:
+    from diffusers import StableDiffusionPipeline
+
     pipeline = StableDiffusionPipeline(
         unet=fill(unet, seed),
-        vae=fill(vae, seed + 1),
+        vae=fill(_vae(scaling_factor=0.18215), seed + 1),
         text_encoder=fill(text, seed + 2),
-        tokenizer=packaged_tokenizer(tokenizer_files),
-        scheduler=DDIMScheduler(
-            beta_start=0.00085,
-            beta_end=0.012,
-            beta_schedule="scaled_linear",
-            clip_sample=False,
-            set_alpha_to_one=False,
-            steps_offset=1,
-            prediction_type=prediction,
-        ),
+        tokenizer=_tokenizer(folder / "tokenizer_source", pad),
+        scheduler=_scheduler(prediction),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
     )
     pipeline.save_pretrained(folder)
     return folder
+
+
+def _unet(**kind: Any) -> Any:
+    from diffusers import UNet2DConditionModel
+
+    return UNet2DConditionModel(sample_size=8, block_out_channels=(32, 64), layers_per_block=1, **kind)
+
+
+def _vae(scaling_factor: float) -> Any:
+    from diffusers import AutoencoderKL
+
+    return AutoencoderKL(
+        block_out_channels=(32, 32, 32, 32),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        layers_per_block=1,
+        scaling_factor=scaling_factor,
+    )
+
+
+def _text(width: int, *, projected: bool = False, num_hidden_layers: int = 2, **kind: Any) -> Any:
+    """A CLIP text encoder. Of SD2's the host builds 3 layers and reads the one before the last: 2 are enough."""
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+    config = CLIPTextConfig(
+        hidden_size=width,
+        intermediate_size=2 * width,
+        num_attention_heads=4,
+        num_hidden_layers=num_hidden_layers,
+        projection_dim=width,
+        eos_token_id=49407,
+        **kind,
+    )
+    return (CLIPTextModelWithProjection if projected else CLIPTextModel)(config)
+
+
+def _tokenizer(folder: Path, pad: str) -> Any:
+    folder.mkdir(parents=True, exist_ok=True)
+    return packaged_tokenizer(folder, pad)
+
+
+def _scheduler(prediction: str) -> Any:
+    from diffusers import DDIMScheduler
+
+    return DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+        prediction_type=prediction,
+    )
 
 
 def tiny_face_vit(folder: Path, *, seed: int = 0, width: int = 32) -> Path:

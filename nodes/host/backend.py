@@ -39,14 +39,14 @@ class ComfyBackend:
         self.latent_format = model.model.latent_format
         self.latent_scale: float = self.latent_format.scale_factor
         self.latent_factor: int = vae.downscale_ratio
-        self.text_spaces = (text.space,)
+        self.text_spaces = text.spaces
         self._fingerprint = fingerprint
 
     def tokenize(self, space: str, text: str) -> list[int]:
-        return self.text.tokenize(text)
+        return self.text.tokenize(space, text)
 
     def embed_tokens(self, space: str, ids: Tensor) -> Tensor:
-        return self.text.embed_tokens(ids)
+        return self.text.embed_tokens(space, ids)
 
     def encode_image(self, images: Tensor, generator: torch.Generator) -> Tensor:
         with torch.no_grad(), _sampled_posterior(self.vae, generator):
@@ -56,8 +56,9 @@ class ComfyBackend:
     def encode_text(self, rows: Mapping[str, PromptRows], words: Mapping[str, Tensor]) -> Conditioning:
         if weights.weights_away(self.patchers):  # the VAE's turn has pushed them out
             weights.load_fully(self.patchers, self.memory)
-        space = self.text.space.name
-        return Conditioning(context=self.text.encode(rows[space], words[space]).to(self.device))
+        encoded = self.text.encode(rows, words)
+        pooled = None if encoded.pooled is None else encoded.pooled.to(self.device)
+        return Conditioning(context=encoded.context.to(self.device), pooled=pooled)
 
     def predict(self, z_t: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
         # A fresh dict each time: the host's UNet writes into the one it is given.
@@ -69,8 +70,17 @@ class ComfyBackend:
             timesteps.float(),
             context=conditioning.context.to(self.device, self.dtype),
             transformer_options=options,
+            y=self._sizes_and_pooled(z_t, conditioning),
         )
         return output.float()
+
+    def _sizes_and_pooled(self, z_t: Tensor, conditioning: Conditioning) -> Tensor | None:
+        """What the host's SDXL adds to the timestep, [B, P + 1536]; sizes as the host's samplers set them."""
+        if conditioning.pooled is None:
+            return None
+        height, width = (side * self.latent_factor for side in z_t.shape[-2:])
+        added = self.model.model.encode_adm(pooled_output=conditioning.pooled, width=width, height=height)
+        return added.to(self.device, self.dtype)
 
     def fingerprint(self) -> str:
         return self._fingerprint

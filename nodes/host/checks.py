@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from typing import Any
 
+import comfy.model_base
 import comfy.model_sampling
 import torch
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
 from ...stableidentity_core.backends.protocol import Prediction
 from ...stableidentity_core.errors import StableIdentityError, WrongModelError
-from .text import HostText
+from .text import BASES, HostText
+
+log = logging.getLogger(__name__)
 
 TRAINABLE = {torch.float32, torch.float16, torch.bfloat16}
-LOAD = "Load stable-diffusion-2-1-base (the paper's) or another SD2.x checkpoint, and connect its MODEL, CLIP and VAE"
+LOAD = f"Load a checkpoint of {BASES}, and connect its MODEL, CLIP and VAE"
+SDXL_SIDE = 1024  # pixels
+SIZES_WIDTH = 6 * 256  # SDXL's six sizes, each as 256 sines and cosines
 
 
 def check_trio(model: Any, text: HostText, vae: Any) -> Prediction:
@@ -31,12 +37,20 @@ def check_trio(model: Any, text: HostText, vae: Any) -> Prediction:
     _check_vae(model, vae)
     _check_patches(model)
     check_weights(unet, "MODEL")
-    check_weights(text.encoder, "CLIP")
+    for encoder in text.encoders.values():
+        check_weights(encoder, "CLIP")
     return prediction_type(model)
 
 
 def check_resolution(model: Any, resolution: int) -> None:
-    """Raise when the model is known to be made for pictures of another side; the mini world says so of itself."""
+    """Raise when the model can do pictures of another side only; the mini world says so of itself. Of SDXL, warn."""
+    if isinstance(model.model, comfy.model_base.SDXL) and resolution < SDXL_SIDE:
+        log.warning(
+            "StableIdentity: the resolution is %d; SDXL was made for pictures of about %dx%d and knows smaller ones "
+            "badly. Set resolution to %d in StableIdentity Train; it is among the advanced settings.",
+            resolution,
+            *[SDXL_SIDE] * 3,
+        )
     family = type(model.model.model_config)  # an instance would log a warning about what it does not have
     side = getattr(family, "trained_side", None)
     if side is not None and resolution != side:
@@ -58,9 +72,9 @@ def prediction_type(model: Any) -> Prediction:
         if prediction is not None:
             return prediction
     raise WrongModelError(
-        f"MODEL samples with {' and '.join(sampling_kinds(sampling))}; needed the noise schedule of SD2.x, predicting "
-        "eps or v_prediction. Connect MODEL to the training as it comes from the loader, not from a node that changes "
-        "its sampling (ModelSamplingDiscrete is understood, with eps or v_prediction)."
+        f"MODEL samples with {' and '.join(sampling_kinds(sampling))}; needed Stable Diffusion's noise schedule, "
+        "predicting eps or v_prediction. Connect MODEL to the training as it comes from the loader, not from a node "
+        "that changes its sampling (ModelSamplingDiscrete is understood, with eps or v_prediction)."
     )
 
 
@@ -97,18 +111,20 @@ def check_weights(module: torch.nn.Module, what: str) -> None:
 def _check_unet(model: Any, unet: Any) -> None:
     if not isinstance(unet, UNetModel):
         raise WrongModelError(
-            f"MODEL is {type(model.model).__name__} (network: {type(unet).__name__}), needed the UNet of SD2.x. {LOAD}."
+            f"MODEL is {type(model.model).__name__} (network: {type(unet).__name__}), needed the UNet of Stable "
+            f"Diffusion. {LOAD}."
         )
-    if getattr(unet, "num_classes", None) is not None:
+    if getattr(unet, "num_classes", None) is not None and not isinstance(model.model, comfy.model_base.SDXL):
         raise WrongModelError(
-            f"MODEL is {type(model.model).__name__}, which takes more than the text (as SDXL and unCLIP do); "
-            f"needed SD2.x. {LOAD}."
+            f"MODEL is {type(model.model).__name__}, which takes more than the text (as unCLIP and SDXL's refiner do); "
+            f"needed a base model. {LOAD}."
         )
     channels = unet.in_channels
     if channels != model.model.latent_format.latent_channels:
         raise WrongModelError(
             f"MODEL takes {channels} input channels (inpainting, depth and edit models take more than "
-            f"{model.model.latent_format.latent_channels}), needed {model.model.latent_format.latent_channels}. {LOAD}."
+            f"{model.model.latent_format.latent_channels}), needed {model.model.latent_format.latent_channels}. Learn "
+            f"the person on the plain model of the same base; the words then work with this one's CLIP too. {LOAD}."
         )
 
 
@@ -125,19 +141,27 @@ def _check_patches(model: Any) -> None:
 
 
 def _check_width(model: Any, text: HostText) -> None:
-    context = model.model.model_config.unet_config.get("context_dim")
-    if context != text.space.width:
+    settings = model.model.model_config.unet_config
+    context, added = settings.get("context_dim"), settings.get("adm_in_channels") or 0
+    pooled = max(added - SIZES_WIDTH, 0)
+    if (context, pooled) != (text.width, text.pooled_width):
+        encoders = " and ".join(space.name for space in text.spaces)
         raise WrongModelError(
-            f"MODEL takes text of width {context} ({type(model.model.model_config).__name__}), the connected CLIP "
-            f"gives {text.space.width} ({text.space.name}): they do not belong together. {LOAD}."
+            f"MODEL takes text of {_widths(context, pooled)} ({type(model.model.model_config).__name__}), the "
+            f"connected CLIP of {text.family.name} gives {_widths(text.width, text.pooled_width)} ({encoders}): "
+            f"they do not belong together. {LOAD}."
         )
+
+
+def _widths(context: int | None, pooled: int) -> str:
+    return f"width {context}" + (f" with a pooled vector of {pooled}" if pooled else "")
 
 
 def _check_vae(model: Any, vae: Any) -> None:
     if vae is None or getattr(vae, "first_stage_model", None) is None:
         raise WrongModelError(
             "The VAE input got nothing: the loader found no VAE in its file. "
-            "Use a checkpoint that contains one, or Load VAE with that of SD2.x."
+            "Use a checkpoint that contains one, or Load VAE with that of the same base."
         )
     wanted = model.model.latent_format.latent_channels
     if vae.latent_channels != wanted or getattr(vae, "latent_dim", 2) != 2:

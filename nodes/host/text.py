@@ -1,10 +1,11 @@
-"""A host CLIP as text space: tokenising, looking up and encoding with words in place."""
+"""A host CLIP as text spaces: tokenising, looking up and encoding with words in place."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,35 @@ import torch
 from comfy import model_management
 from torch import Tensor
 
+from ...stableidentity_core.backends.protocol import Conditioning
 from ...stableidentity_core.errors import StableIdentityError, WrongModelError
 from ...stableidentity_core.files import save_tensors
 from ...stableidentity_core.identity import Identity
 from ...stableidentity_core.identity.prompt import check_triggers, find_triggers, replace_triggers
 from ...stableidentity_core.words.place import PromptRows, TextSpace
 
-_FAMILIES = {("h",): "SD2", ("l",): "SD1.x", ("g", "l"): "SDXL", ("g",): "SDXL (refiner)"}
+
+@dataclass(frozen=True, kw_only=True)
+class TextFamily:
+    """How the host's CLIPs of one family make a conditioning of their encoders' outputs."""
+
+    name: str
+    encoders: tuple[str, ...]  # in the order in which their outputs stand side by side
+    pooled: str | None = None  # the encoder whose pooled output the diffusion model takes too
+
+
+# By the keys of the host's tokens.
+_FAMILIES = {
+    ("l",): TextFamily(name="SD1.x", encoders=("clip_l",)),
+    ("h",): TextFamily(name="SD2", encoders=("clip_h",)),
+    ("g", "l"): TextFamily(name="SDXL", encoders=("clip_l", "clip_g"), pooled="clip_g"),
+}
+_OTHERS = {("g", "l"): "of SDXL's refiner", ("g",): "of Stable Cascade"}
+BASES = "SD1.5, SD2.x (stable-diffusion-2-1-base is the paper's) or SDXL"
 
 
 class HostText:
-    """The text encoder of SD2.x (OpenCLIP ViT-H) inside a host CLIP.
+    """The text encoders of SD1.x (CLIP-L), SD2.x (CLIP-H) or SDXL (CLIP-L and CLIP-G) inside a host CLIP.
 
     Raises:
         WrongModelError: the CLIP is of another family.
@@ -32,58 +51,81 @@ class HostText:
         if clip is None:
             raise WrongModelError(
                 "The CLIP input got nothing: the loader found no text encoder in its file. "
-                "Load stable-diffusion-2-1-base or another whole SD2.x checkpoint and connect its CLIP."
+                f"Load a whole checkpoint of {BASES} and connect its CLIP."
             )
         self.clip = clip
-        keys = tuple(sorted(clip.tokenize("")))
-        if _FAMILIES.get(keys) != "SD2":
+        family = _FAMILIES.get(tuple(sorted(clip.tokenize(""))))
+        if family is None or not all(hasattr(clip.cond_stage_model, name) for name in family.encoders):
             raise WrongModelError(
-                f"The connected CLIP is {describe_clip(clip)}, needed that of SD2.x (CLIP-H, width 1024). "
-                "Load stable-diffusion-2-1-base and connect its CLIP."
+                f"The connected CLIP is {describe_clip(clip)}, needed that of SD1.x (CLIP-L), SD2.x (CLIP-H) or SDXL "
+                f"(CLIP-L and CLIP-G). Load a checkpoint of {BASES} and connect its CLIP."
             )
-        (key,) = keys
-        name = f"clip_{key}"
-        self.encoder = getattr(clip.cond_stage_model, name)
-        self.tokenizer = getattr(clip.tokenizer, name)
-        self.space = TextSpace(
-            name=name,
-            width=self._embedding.weight.shape[1],
-            start=self.tokenizer.start_token,
-            end=self.tokenizer.end_token,
-            pad=self.tokenizer.pad_token,
-            length=self.tokenizer.max_length,
-        )
+        self.family = family
+        self.encoders = {name: getattr(clip.cond_stage_model, name) for name in family.encoders}
+        self.tokenizers = {name: getattr(clip.tokenizer, name) for name in family.encoders}
+        self.spaces = tuple(self._space(name) for name in family.encoders)
 
     @property
-    def _embedding(self) -> torch.nn.Module:
-        return self.encoder.transformer.get_input_embeddings()
+    def width(self) -> int:
+        """Of the conditioning."""
+        return sum(space.width for space in self.spaces)
 
-    def tokenize(self, text: str) -> list[int]:
-        return self.tokenizer.tokenizer(text)["input_ids"][self.tokenizer.tokens_start : -1]
+    @property
+    def pooled_width(self) -> int:
+        """Of the pooled output; 0 where the diffusion model takes none."""
+        return sum(space.width for space in self.spaces if space.name == self.family.pooled)
 
-    def embed_tokens(self, ids: Tensor) -> Tensor:
+    def _space(self, name: str) -> TextSpace:
+        tokenizer = self.tokenizers[name]
+        return TextSpace(
+            name=name,
+            width=self._embedding(name).weight.shape[1],
+            start=tokenizer.start_token,
+            end=tokenizer.end_token,
+            pad=tokenizer.pad_token,
+            length=tokenizer.max_length,
+        )
+
+    def _embedding(self, name: str) -> torch.nn.Module:
+        return self.encoders[name].transformer.get_input_embeddings()
+
+    def tokenize(self, space: str, text: str) -> list[int]:
+        tokenizer = self.tokenizers[space]
+        return tokenizer.tokenizer(text)["input_ids"][tokenizer.tokens_start : -1]
+
+    def embed_tokens(self, space: str, ids: Tensor) -> Tensor:
         """Rows of the vocabulary matrix as prompts see them, LoRA patches included."""
         model_management.load_models_gpu([self.clip.patcher])
-        device = self._embedding.weight.device
+        embedding = self._embedding(space)
         with torch.inference_mode():
-            rows = self._embedding(ids.to(device), out_dtype=torch.float32)
+            rows = embedding(ids.to(embedding.weight.device), out_dtype=torch.float32)
         return rows.float().cpu().clone()
 
-    def encode(self, rows: PromptRows, words: Tensor) -> Tensor:
-        """Prompts with words [B, N, D] -> conditioning [B, L, D] as CLIPTextEncode gives it, on the CLIP's device."""
-        tokens = [
-            _with_words(ids, places, own)
-            for ids, places, own in zip(rows.token_ids.tolist(), rows.positions.tolist(), words, strict=True)
-        ]
-        encoder = self.clip.cond_stage_model
-        encoder.reset_clip_options()
+    def encode(self, rows: Mapping[str, PromptRows], words: Mapping[str, Tensor]) -> Conditioning:
+        """Prompts with words [B, N, D] -> conditioning as CLIPTextEncode gives it, on the CLIP's device."""
+        whole = self.clip.cond_stage_model
+        whole.reset_clip_options()
         if self.clip.layer_idx is not None:
-            encoder.set_clip_options({"layer": self.clip.layer_idx})
-        encoder.set_clip_options({"execution_device": self.clip.patcher.load_device})
+            whole.set_clip_options({"layer": self.clip.layer_idx})
+        whole.set_clip_options({"execution_device": self.clip.patcher.load_device})
         try:
-            return self.encoder.encode(tokens)[0]
+            outputs = {
+                name: encoder.encode(_tokens(rows[name], words[name])) for name, encoder in self.encoders.items()
+            }
         finally:
-            encoder.reset_clip_options()
+            whole.reset_clip_options()
+        return Conditioning(
+            context=torch.cat([hidden for hidden, _pooled in outputs.values()], dim=-1),
+            pooled=outputs[self.family.pooled][1] if self.family.pooled else None,
+        )
+
+
+def _tokens(rows: PromptRows, words: Tensor) -> list[list[int | Tensor]]:
+    """As the host's tokenizers hand prompts with embeddings to its encoders."""
+    return [
+        _with_words(ids, places, own)
+        for ids, places, own in zip(rows.token_ids.tolist(), rows.positions.tolist(), words, strict=True)
+    ]
 
 
 def _with_words(ids: list[int], positions: list[int], words: Tensor) -> list[int | Tensor]:
@@ -112,15 +154,15 @@ def trainable_text(clip: Any) -> Iterator[None]:
 class IdentityTokenizer:
     """A host tokenizer that understands triggers; everything else is the original's."""
 
-    def __init__(self, original: Any, folder: Path, space: str, identities: dict[str, Identity]):
+    def __init__(self, original: Any, folder: Path, family: TextFamily, identities: dict[str, Identity]):
         self.original = original
         self.folder = folder
-        self.space = space
         self.identities = identities
-        inner = copy.copy(getattr(original, original.clip))
-        inner.embedding_directory = [*_as_list(inner.embedding_directory), str(folder)]
         self._tokenizer = copy.copy(original)
-        setattr(self._tokenizer, original.clip, inner)
+        for name in family.encoders:
+            inner = copy.copy(getattr(original, name))
+            inner.embedding_directory = [*_as_list(inner.embedding_directory), str(folder)]
+            setattr(self._tokenizer, name, inner)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or "_tokenizer" not in self.__dict__:
@@ -161,34 +203,39 @@ def apply_identities(clip: Any, identities: list[Identity], folder: Path) -> Any
     if isinstance(original, IdentityTokenizer):
         original, known = original.original, dict(original.identities)
     for identity in identities:
-        check_fits(identity, text.space)
+        check_fits(identity, text)
         if known.setdefault(identity.trigger, identity).content_hash != identity.content_hash:
             raise StableIdentityError(
                 f"Two different people are called {identity.trigger}: one connected here, one applied to the CLIP "
                 "before. Give one of them another trigger in its Apply Identity or Load Identity."
             )
     applied = clip.clone()
-    applied.tokenizer = IdentityTokenizer(original, folder, text.space.name, known)
+    applied.tokenizer = IdentityTokenizer(original, folder, text.family, known)
     for trigger in known:
         applied.tokenizer.file(trigger)  # here, so that a full disk shows at this node
     return applied
 
 
-def check_fits(identity: Identity, space: TextSpace) -> None:
-    """Raise unless the identity has words for this text space, of its width."""
-    widths = {name: words.shape[-1] for name, words in identity.words.items()}
-    if widths.get(space.name) != space.width:
-        found = ", ".join(f"{name} (width {width})" for name, width in widths.items())
+def check_fits(identity: Identity, text: HostText) -> None:
+    """Raise unless the identity has words for each text space of the CLIP, of its width, and for no other."""
+    found = {name: words.shape[-1] for name, words in identity.words.items()}
+    needed = {space.name: space.width for space in text.spaces}
+    if found != needed:
         raise WrongModelError(
-            f"Identity {identity.trigger} was learned for {found}; the connected CLIP is {space.name} "
-            f"(width {space.width}). Use the base model it was learned on, or learn it again on this one."
+            f"Identity {identity.trigger} was learned for {_told(found)}; the connected CLIP is that of "
+            f"{text.family.name}: {_told(needed)}. Use the base model it was learned on, or learn it again on this one."
         )
 
 
+def _told(widths: Mapping[str, int]) -> str:
+    return " and ".join(f"{name} (width {width})" for name, width in widths.items())
+
+
 def describe_clip(clip: Any) -> str:
+    """A CLIP that HostText does not take. The refiner's makes tokens for an encoder that it has not."""
     keys = tuple(sorted(clip.tokenize("")))
-    family = _FAMILIES.get(keys, "of an unknown kind")
-    return f"{family} (text encoders: {', '.join(keys)})"
+    has = [key for key in keys if hasattr(clip.cond_stage_model, f"clip_{key}")] or keys
+    return f"{_OTHERS.get(keys, 'of an unknown kind')} (text encoders: {', '.join(has)})"
 
 
 def _as_list(directories: Any) -> list[str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -32,10 +33,14 @@ from .weights import GB
 log = logging.getLogger(__name__)
 
 
-def host_name_space(clip: Any, names: Iterable[str] | None = None) -> NameSpace:
-    """The name space of a host CLIP."""
+def host_name_spaces(clip: Any, names: Iterable[str] | None = None) -> tuple[NameSpace, ...]:
+    """The name spaces of a host CLIP, one for each of its text spaces."""
     text = HostText(clip)
-    return build_name_space(text.space.name, text.tokenize, text.embed_tokens, names)
+    names = None if names is None else tuple(names)
+    return tuple(
+        build_name_space(space.name, partial(text.tokenize, space.name), partial(text.embed_tokens, space.name), names)
+        for space in text.spaces
+    )
 
 
 def train_in_host(
@@ -44,7 +49,7 @@ def train_in_host(
     vae: Any,
     *,
     faces: list[Face],
-    name_space: NameSpace | None,
+    name_space: Sequence[NameSpace] | None,
     trigger: str,
     config: TrainConfig,
     force: bool,
@@ -59,7 +64,7 @@ def train_in_host(
     require_matplotlib()
     check_trio(model, HostText(clip), vae)
     check_resolution(model, config.resolution)
-    name_spaces = [name_space or host_name_space(clip)]
+    name_spaces = list(name_space or host_name_spaces(clip))
     if departing := departures(config):
         log.info("StableIdentity: %s is trained with %s", config.method, departing)
     store = ResultStore(paths.results_folder())

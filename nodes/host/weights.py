@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import comfy.model_base
 import torch
 from comfy import model_management
 from torch import nn
@@ -13,9 +14,10 @@ from torch import nn
 from ...stableidentity_core.errors import WrongModelError
 
 GB = 10**9
-# What the backward pass keeps for SD2.1, one 512-pixel picture a step, in fp32; rough, not yet measured on a GPU.
-UNET_ACTIVATIONS = 1.4 * GB
-TEXT_ACTIVATIONS = 1.3 * GB
+# What the backward pass keeps for one 512-pixel picture a step in fp32, of UNet and text encoders: SD2.1's (SD1.5 takes
+# less) and SDXL's. Rough: counted over the networks' layers without attention maps, not yet measured on a GPU.
+SD_ACTIVATIONS = 1.4 * GB, 1.3 * GB
+SDXL_ACTIVATIONS = 2.4 * GB, 2.6 * GB
 
 
 def training_memory(model: Any, resolution: int, batch_size: int) -> int:
@@ -26,7 +28,8 @@ def training_memory(model: Any, resolution: int, batch_size: int) -> int:
     """
     compute = compute_dtype(model)
     views = batch_size * (resolution / 512) ** 2
-    activations = UNET_ACTIVATIONS * views * compute.itemsize / 4 + TEXT_ACTIVATIONS * batch_size
+    of_unet, of_text = SDXL_ACTIVATIONS if isinstance(model.model, comfy.model_base.SDXL) else SD_ACTIVATIONS
+    activations = of_unet * views * compute.itemsize / 4 + of_text * batch_size
     unet = model.get_model_object("diffusion_model")
     cast = sum(p.numel() * compute.itemsize for p in unet.parameters() if p.dtype != compute)
     return int(activations + cast)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
-from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from ..errors import StableIdentityError
 from ..words.place import PromptRows, TextSpace, place_words
@@ -22,11 +22,22 @@ BPE_MERGES = 49152 - 256 - 2
 
 
 class ClipText:
-    """One CLIP text encoder with its tokenizer, as one text space."""
+    """One CLIP text encoder with its tokenizer, as one text space.
 
-    def __init__(self, name: str, tokenizer: CLIPTokenizer, model: CLIPTextModel):
+    Args:
+        penultimate: give the layer before the last without the final LayerNorm, as SDXL takes both its encoders.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        tokenizer: CLIPTokenizer,
+        model: CLIPTextModel | CLIPTextModelWithProjection,
+        penultimate: bool = False,
+    ):
         self.tokenizer: Any = tokenizer  # its special tokens are typed as anything
         self.model = model.eval().requires_grad_(False)
+        self.penultimate = penultimate
         self.space = TextSpace(
             name=name,
             width=model.config.hidden_size,
@@ -49,10 +60,12 @@ class ClipText:
         weight = self._embedding.weight
         return weight.detach()[ids.to(weight.device)].float()
 
-    def encode(self, rows: PromptRows, words: Tensor) -> Tensor:
-        """Last hidden state [B, L, D] after the final LayerNorm."""
+    def encode(self, rows: PromptRows, words: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Hidden state [B, L, D], and the projected pooled output [B, P] of an encoder that has one."""
         with _words_placed(self._embedding, words, rows.positions):
-            return self.model(input_ids=rows.token_ids.to(self.model.device)).last_hidden_state
+            output = self.model(input_ids=rows.token_ids.to(self.model.device), output_hidden_states=self.penultimate)
+        hidden = output.hidden_states[-2] if self.penultimate else output.last_hidden_state
+        return hidden, getattr(output, "text_embeds", None)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -18,21 +19,22 @@ from .clip_text import ClipText
 from .protocol import Conditioning, Prediction
 
 if TYPE_CHECKING:
-    from diffusers import StableDiffusionPipeline
+    from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 
+    Pipeline = StableDiffusionPipeline | StableDiffusionXLPipeline
 
 SD_LATENT_SCALE = 0.18215  # of SD1 and SD2, which TAESD has built in
 
 
 class DiffusersBackend:
-    """A DiffusionBackend over a StableDiffusionPipeline's parts."""
+    """A DiffusionBackend over the parts of a StableDiffusionPipeline or StableDiffusionXLPipeline."""
 
-    def __init__(self, pipeline: StableDiffusionPipeline, text_space: str = "clip_h"):
+    def __init__(self, pipeline: Pipeline):
         self.name = "diffusers"
         self.unet = pipeline.unet.eval().requires_grad_(False)
         self.vae = pipeline.vae.eval().requires_grad_(False)
-        self.text = ClipText(text_space, pipeline.tokenizer, pipeline.text_encoder)
-        self.text_spaces = (self.text.space,)
+        self.texts = _texts(pipeline)
+        self.text_spaces = tuple(text.space for text in self.texts.values())
         self.device: torch.device = self.unet.device
         self.prediction = Prediction(pipeline.scheduler.config.prediction_type)
         self.alphas_cumprod = pipeline.scheduler.alphas_cumprod.float().to(self.device)
@@ -42,10 +44,10 @@ class DiffusersBackend:
         _check_parts(self)
 
     def tokenize(self, space: str, text: str) -> list[int]:
-        return self.text.tokenize(text)
+        return self.texts[space].tokenize(text)
 
     def embed_tokens(self, space: str, ids: Tensor) -> Tensor:
-        return self.text.embed_tokens(ids)
+        return self.texts[space].embed_tokens(ids)
 
     def encode_image(self, images: Tensor, generator: torch.Generator) -> Tensor:
         with torch.no_grad():
@@ -57,15 +59,29 @@ class DiffusersBackend:
         return (posterior.mean.float() + posterior.std.float() * noise) * self.latent_scale
 
     def encode_text(self, rows: Mapping[str, PromptRows], words: Mapping[str, Tensor]) -> Conditioning:
-        space = self.text.space.name
-        return Conditioning(context=self.text.encode(rows[space], words[space].to(self.device)))
+        outputs = [text.encode(rows[name], words[name].to(self.device)) for name, text in self.texts.items()]
+        pooled = [vector for _hidden, vector in outputs if vector is not None]
+        return Conditioning(
+            context=torch.cat([hidden for hidden, _vector in outputs], dim=-1), pooled=pooled[0] if pooled else None
+        )
 
     def predict(self, z_t: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
         context = conditioning.context.to(self.unet.dtype)
-        return self.unet(z_t.to(self.unet.dtype), timesteps, context, return_dict=False)[0].float()
+        added = self._sizes_and_pooled(z_t, conditioning)
+        output = self.unet(z_t.to(self.unet.dtype), timesteps, context, added_cond_kwargs=added, return_dict=False)
+        return output[0].float()
+
+    def _sizes_and_pooled(self, z_t: Tensor, conditioning: Conditioning) -> dict[str, Tensor] | None:
+        """What SDXL's UNet adds to the timestep: original size, corner of the crop, size; as its pipeline does."""
+        if conditioning.pooled is None:
+            return None
+        height, width = (side * self.latent_factor for side in z_t.shape[-2:])
+        sizes = torch.tensor([[height, width, 0, 0, height, width]], device=z_t.device, dtype=self.unet.dtype)
+        return {"text_embeds": conditioning.pooled.to(self.unet.dtype), "time_ids": sizes.expand(len(z_t), -1)}
 
     def fingerprint(self) -> str:
-        parts = {"unet": self.unet, "text": self.text.model}
+        encoders = {"text" if i == 0 else f"text_{i + 1}": text.model for i, text in enumerate(self.texts.values())}
+        parts = {"unet": self.unet, **encoders}
         return fingerprint_tensors(
             (f"{part}.{name}", tensor) for part, module in parts.items() for name, tensor in module.state_dict().items()
         )
@@ -77,7 +93,7 @@ class DiffusersBackend:
 def load_diffusers(
     path: Path, *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32, v_prediction: bool = False
 ) -> DiffusersBackend:
-    """Load SD2.x from a diffusers folder or a single `.safetensors`/`.ckpt` file.
+    """Load SD1.5, SD2.x or SDXL from a diffusers folder, or SD2.x from a single `.safetensors`/`.ckpt` file.
 
     Args:
         v_prediction: for single files, which do not say what they predict (768-v does).
@@ -96,14 +112,44 @@ def load_diffusers(
     return DiffusersBackend(pipeline.to(device))
 
 
-def _load_folder(path: Path, dtype: torch.dtype) -> StableDiffusionPipeline:
-    from diffusers import StableDiffusionPipeline
+def _load_folder(path: Path, dtype: torch.dtype) -> Pipeline:
+    from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 
-    if not (path / "model_index.json").is_file():
+    index = path / "model_index.json"
+    if not index.is_file():
         raise MissingFileError(f"{path} has no model_index.json, so it is not a diffusers folder.")
+    kind = json.loads(index.read_text("utf-8")).get("_class_name", "nothing")
+    if kind.startswith("StableDiffusionXL"):
+        return _upcast_vae(StableDiffusionXLPipeline.from_pretrained(path, dtype=dtype))
+    if kind.startswith("StableDiffusion3") or not kind.startswith("StableDiffusion"):
+        raise WrongModelError(f"{path} is a {kind}, needed a StableDiffusionPipeline or StableDiffusionXLPipeline.")
     return StableDiffusionPipeline.from_pretrained(
         path, dtype=dtype, safety_checker=None, feature_extractor=None, requires_safety_checker=False
     )
+
+
+def _upcast_vae(pipeline: StableDiffusionXLPipeline) -> StableDiffusionXLPipeline:
+    """SDXL's own VAE overflows in fp16, and says so."""
+    if pipeline.vae.dtype == torch.float16 and pipeline.vae.config.force_upcast:
+        pipeline.vae.float()
+    return pipeline
+
+
+def _texts(pipeline: Pipeline) -> dict[str, ClipText]:
+    """By the name of their text space, in the order in which their outputs stand side by side."""
+    second = getattr(pipeline, "text_encoder_2", None)
+    if second is None:
+        # SD1's is OpenAI's CLIP-L, whose activation OpenCLIP's models do not have.
+        name = "clip_l" if pipeline.text_encoder.config.hidden_act == "quick_gelu" else "clip_h"
+        return {name: ClipText(name, pipeline.tokenizer, pipeline.text_encoder)}
+    if pipeline.text_encoder is None:
+        raise WrongModelError(
+            "The model is SDXL's refiner, which has one of SDXL's two text encoders. Choose the base model."
+        )
+    return {
+        "clip_l": ClipText("clip_l", pipeline.tokenizer, pipeline.text_encoder, penultimate=True),
+        "clip_g": ClipText("clip_g", pipeline.tokenizer_2, second, penultimate=True),
+    }
 
 
 def _load_single_file(path: Path, dtype: torch.dtype, v_prediction: bool) -> StableDiffusionPipeline:
@@ -114,9 +160,10 @@ def _load_single_file(path: Path, dtype: torch.dtype, v_prediction: bool) -> Sta
 
 
 def _check_parts(backend: DiffusersBackend) -> None:
-    cross, width = backend.unet.config.cross_attention_dim, backend.text.space.width
+    cross, width = backend.unet.config.cross_attention_dim, sum(space.width for space in backend.text_spaces)
     if cross != width:
-        raise WrongModelError(f"The diffusion model takes text of width {cross}, the text encoder gives {width}.")
+        encoders = " and ".join(space.name for space in backend.text_spaces)
+        raise WrongModelError(f"The diffusion model takes text of width {cross}, {encoders} give {width}.")
     channels = backend.unet.config.in_channels, backend.vae.config.latent_channels
     if channels[0] != channels[1]:
         raise WrongModelError(

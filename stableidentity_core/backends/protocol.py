@@ -24,7 +24,8 @@ class Prediction(Enum):
 class Conditioning:
     """Encoded prompts as the diffusion model takes them."""
 
-    context: Tensor  # [B, L, D]
+    context: Tensor  # [B, L, D], the text spaces side by side where there are several
+    pooled: Tensor | None = None  # [B, P], SDXL's one vector for the whole prompt
 
 
 class DiffusionBackend(Protocol):
@@ -58,7 +59,10 @@ class DiffusionBackend(Protocol):
         ...
 
     def predict(self, z_t: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
-        """Model output [B, C, h, w] float32 for noised latents and timesteps [B] int64."""
+        """Model output [B, C, h, w] float32 for noised latents and timesteps [B] int64.
+
+        A model that is told sizes (SDXL) hears those of the latents' own picture, uncropped, as when it samples.
+        """
         ...
 
     def fingerprint(self) -> str:

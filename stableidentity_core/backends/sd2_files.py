@@ -104,7 +104,8 @@ class Configuration:
             )
         except (SafetensorError, KeyError, ValueError, RuntimeError, OSError) as error:
             raise WrongModelError(
-                f"{path} ({path.stat().st_size:,} bytes) cannot be read as a whole SD2.x checkpoint: {error}"
+                f"{path} ({path.stat().st_size:,} bytes) cannot be read as a whole SD2.x checkpoint: {error}. Of "
+                "SD1.5 and SDXL give a diffusers folder."
             ) from error
 
 

@@ -32,7 +32,7 @@ def add_command(commands: Any) -> None:
     command = commands.add_parser("train", help="learn a person from a photo")
     command.set_defaults(run=run)
     add = command.add_argument
-    add("--model", type=Path, required=True, help="diffusers folder or single file of SD2.x")
+    add("--model", type=Path, required=True, help="diffusers folder of SD1.5, SD2.x or SDXL, or single file of SD2.x")
     add(
         "--encoder",
         type=Path,

@@ -16,6 +16,7 @@ from ..errors import StableIdentityError
 from ..shapes import check_shape
 
 SLOT = "{}"
+BELOW = 0  # the id below a word, which nothing looks at; the end token there would be taken for the prompt's end
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +58,7 @@ def prompt_rows(
             )
         before, after = (tokenize(part) for part in template.split(SLOT))
         first = 1 + len(before)
-        # The id below the words is never looked at: place_words overwrites its embedding.
-        ids = [space.start, *before, *[space.pad] * words, *after, space.end]
+        ids = [space.start, *before, *[BELOW] * words, *after, space.end]
         if len(ids) > space.length:
             raise StableIdentityError(
                 f"Template {template!r} needs {len(ids)} tokens, {space.name} takes {space.length}; shorten it."

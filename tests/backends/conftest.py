@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,14 +12,19 @@ import torch
 
 from backends.pack import pack_module
 from stableidentity_core.backends.diffusers_sd import load_diffusers
-from tiny import tiny_face_vit, tiny_sd
+from tiny import tiny_face_vit, tiny_sd, tiny_sd15, tiny_sdxl
 
-PREDICTIONS = ("epsilon", "v_prediction")
+BASES = {
+    "sd2-eps": tiny_sd,
+    "sd2-v": partial(tiny_sd, prediction="v_prediction"),
+    "sd15": tiny_sd15,
+    "sdxl": tiny_sdxl,
+}
 
 
-@pytest.fixture(scope="session", params=PREDICTIONS)
+@pytest.fixture(scope="session", params=BASES)
 def tiny_folder(request, tmp_path_factory) -> Path:
-    return tiny_sd(tmp_path_factory.mktemp(f"tiny_{request.param}"), prediction=request.param)
+    return BASES[request.param](tmp_path_factory.mktemp(f"tiny_{request.param}"))
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +49,7 @@ def host_backend(comfyui: Path, folder: Path) -> Iterator:
         yield backend
 
 
-@pytest.fixture(params=["diffusers", pytest.param("comfyui", marks=pytest.mark.host)])
+@pytest.fixture(scope="module", params=["diffusers", pytest.param("comfyui", marks=pytest.mark.host)])
 def backend(request, tiny_folder):
     if request.param == "diffusers":
         yield load_diffusers(tiny_folder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import DiffusionPipeline
 
 from stableidentity_core.backends import Conditioning, Prediction
 from stableidentity_core.train.check import check_gradient
@@ -16,9 +16,9 @@ TIMESTEPS = [0, 1, 20, 250, 500, 750, 999]
 EXACT = 1e-5
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def pipeline(tiny_folder):
-    return StableDiffusionPipeline.from_pretrained(tiny_folder)
+    return DiffusionPipeline.from_pretrained(tiny_folder)
 
 
 def noised(seed: int = 0, batch: int = 1, side: int = 8) -> torch.Tensor:
@@ -26,58 +26,125 @@ def noised(seed: int = 0, batch: int = 1, side: int = 8) -> torch.Tensor:
 
 
 def rows(backend, texts):
-    return {"clip_h": prompt_rows(texts, backend.text_spaces[0], lambda text: backend.tokenize("clip_h", text))}
+    return {
+        space.name: prompt_rows(texts, space, lambda text, name=space.name: backend.tokenize(name, text))
+        for space in backend.text_spaces
+    }
+
+
+def conditioning(backend, batch: int = 1) -> Conditioning:
+    generator = torch.Generator().manual_seed(1)
+    widths = {space.name: space.width for space in backend.text_spaces}
+    context = torch.randn(batch, 77, sum(widths.values()), generator=generator)
+    pooled = torch.randn(batch, widths["clip_g"], generator=generator) if "clip_g" in widths else None
+    return Conditioning(context=context, pooled=pooled)
+
+
+def by_diffusers(pipeline, z_t, t, given: Conditioning):
+    """SDXL's sizes as the pipeline makes them of the picture's."""
+    added = None
+    if given.pooled is not None:
+        size = (z_t.shape[-2] * 8, z_t.shape[-1] * 8)
+        sizes = pipeline._get_add_time_ids(size, (0, 0), size, torch.float32, given.pooled.shape[-1])
+        added = {"text_embeds": given.pooled, "time_ids": sizes.repeat(len(z_t), 1)}
+    with torch.no_grad():
+        return pipeline.unet(z_t, t, given.context, added_cond_kwargs=added).sample
+
+
+def encoded_by_diffusers(pipeline, text: str) -> Conditioning:
+    if hasattr(pipeline, "text_encoder_2"):
+        context, _negative, pooled, _ = pipeline.encode_prompt(text, device="cpu", do_classifier_free_guidance=False)
+        return Conditioning(context=context, pooled=pooled)
+    return Conditioning(context=pipeline.encode_prompt(text, "cpu", 1, False)[0])
 
 
 def test_output_equals_diffusers_at_all_timesteps(backend, pipeline):
-    context = torch.randn(1, 77, backend.text_spaces[0].width, generator=torch.Generator().manual_seed(1))
+    given = conditioning(backend)
     for t in TIMESTEPS:
         with torch.no_grad():
-            ours = backend.predict(noised(), torch.tensor([t]), Conditioning(context=context))
-            theirs = pipeline.unet(noised(), t, context).sample
-        assert (ours - theirs).abs().max() < EXACT, t
+            ours = backend.predict(noised(), torch.tensor([t]), given)
+        assert (ours - by_diffusers(pipeline, noised(), t, given)).abs().max() < EXACT, t
 
 
 def test_batch_with_a_timestep_of_its_own_each(backend, pipeline):
-    context = torch.randn(3, 77, backend.text_spaces[0].width, generator=torch.Generator().manual_seed(1))
+    given = conditioning(backend, batch=3)
     t = torch.tensor([3, 500, 998])
     with torch.no_grad():
-        ours = backend.predict(noised(batch=3), t, Conditioning(context=context))
-        theirs = pipeline.unet(noised(batch=3), t, context).sample
-    assert (ours - theirs).abs().max() < EXACT
+        ours = backend.predict(noised(batch=3), t, given)
+    assert (ours - by_diffusers(pipeline, noised(batch=3), t, given)).abs().max() < EXACT
+
+
+def test_sizes_are_those_of_the_picture(backend, pipeline):
+    """Wide and high pictures: SDXL is told the height first."""
+    given = conditioning(backend)
+    t = torch.tensor([500])
+    for shape in ((8, 16), (16, 8)):
+        z_t = torch.randn(1, 4, *shape, generator=torch.Generator().manual_seed(2))
+        with torch.no_grad():
+            ours = backend.predict(z_t, t, given)
+        assert (ours - by_diffusers(pipeline, z_t, t, given)).abs().max() < EXACT
 
 
 def test_prediction_type_and_schedule(backend, pipeline):
     assert backend.prediction is Prediction(pipeline.scheduler.config.prediction_type)
     # Measured 5e-7: the host keeps sigmas in float32, diffusers alphas.
     assert (backend.alphas_cumprod - pipeline.scheduler.alphas_cumprod).abs().max() < 1e-6
-    assert backend.latent_scale == 0.18215 and backend.latent_factor == 8
+    assert backend.latent_scale == pipeline.vae.config.scaling_factor and backend.latent_factor == 8
+
+
+def test_text_spaces_are_the_bases(backend, pipeline):
+    found = {space.name: (space.width, space.pad) for space in backend.text_spaces}
+    if hasattr(pipeline, "text_encoder_2"):
+        assert found == {"clip_l": (32, 49407), "clip_g": (64, 0)} and list(found) == ["clip_l", "clip_g"]
+    elif pipeline.text_encoder.config.hidden_act == "quick_gelu":
+        assert found == {"clip_l": (64, 49407)}
+    else:
+        assert found == {"clip_h": (64, 0)}
 
 
 def test_tokens_are_clips(backend, pipeline):
     # Without "!": SD2's Hugging Face tokenizer takes it for its padding, the host for the word.
     for text in ("a photo of Tom Cruise", "", "hello, world: it's (very) nice?", "émile"):
         theirs = pipeline.tokenizer(text, add_special_tokens=False)["input_ids"]
-        assert backend.tokenize("clip_h", text) == theirs, text
+        for space in backend.text_spaces:
+            assert backend.tokenize(space.name, text) == theirs, text
 
 
 def test_names_placed_as_words_encode_like_the_name(backend, pipeline):
-    """A celebrity's own embeddings in the slot give what the plain prompt gives."""
-    ids = torch.tensor([backend.tokenize("clip_h", "Tom Cruise")])
-    words = {"clip_h": backend.embed_tokens("clip_h", ids)}
+    """A celebrity's own embeddings in the slot give what the plain prompt gives, the pooled output too."""
+    words = {
+        space.name: backend.embed_tokens(space.name, torch.tensor([backend.tokenize(space.name, "Tom Cruise")]))
+        for space in backend.text_spaces
+    }
     with torch.no_grad():
-        placed = backend.encode_text(rows(backend, ["a photo of {} in the snow"]), words).context
-        plain = pipeline.encode_prompt("a photo of Tom Cruise in the snow", "cpu", 1, False)[0]
-    assert (placed - plain).abs().max() < EXACT
+        placed = backend.encode_text(rows(backend, ["a photo of {} in the snow"]), words)
+        plain = encoded_by_diffusers(pipeline, "a photo of Tom Cruise in the snow")
+    assert (placed.context - plain.context).abs().max() < EXACT
+    assert (placed.pooled is None) == (plain.pooled is None)
+    if plain.pooled is not None:
+        assert (placed.pooled - plain.pooled).abs().max() < EXACT
 
 
 def test_gradient_reaches_the_words_and_nothing_else(backend):
-    words = torch.randn(2, 2, backend.text_spaces[0].width, requires_grad=True)
-    context = backend.encode_text(rows(backend, ["a {} here", "one longer photo of {}"]), {"clip_h": words})
+    words = {space.name: torch.randn(2, 2, space.width, requires_grad=True) for space in backend.text_spaces}
+    context = backend.encode_text(rows(backend, ["a {} here", "one longer photo of {}"]), words)
     backend.predict(noised(batch=2), torch.tensor([10, 900]), context).square().sum().backward()
-    assert words.grad.isfinite().all() and (words.grad.flatten(1).norm(dim=1) > 0).all()
+    for value in words.values():
+        assert value.grad.isfinite().all() and (value.grad.flatten(1).norm(dim=1) > 0).all()
     module = backend.unet if hasattr(backend, "unet") else backend
     assert all(parameter.grad is None for parameter in module.parameters())
+
+
+def test_gradient_passes_the_pooled_output_too(backend):
+    """With the context held fast, SDXL's words still reach the model."""
+    words = {space.name: torch.randn(1, 2, space.width, requires_grad=True) for space in backend.text_spaces}
+    encoded = backend.encode_text(rows(backend, ["a {} here"]), words)
+    assert (encoded.pooled is not None) == ("clip_g" in words)
+    if encoded.pooled is None:
+        return
+    held = Conditioning(context=encoded.context.detach(), pooled=encoded.pooled)
+    backend.predict(noised(), torch.tensor([500]), held).square().sum().backward()
+    assert words["clip_g"].grad.norm() > 0 and words["clip_l"].grad is None
 
 
 def test_self_check_agrees_with_finite_difference(backend):
@@ -91,7 +158,7 @@ def test_posterior_is_sampled_with_the_given_generator(backend, pipeline):
     with torch.no_grad():
         posterior = pipeline.vae.encode(image * 2 - 1).latent_dist
     noise = torch.randn(posterior.mean.shape, generator=torch.Generator().manual_seed(7))
-    assert (ours - (posterior.mean + posterior.std * noise) * 0.18215).abs().max() < EXACT
+    assert (ours - (posterior.mean + posterior.std * noise) * pipeline.vae.config.scaling_factor).abs().max() < EXACT
     assert not ours.is_inference()
 
 

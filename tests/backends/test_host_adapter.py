@@ -6,8 +6,12 @@ import pytest
 import torch
 
 from backends.pack import pack_module
+from stableidentity_core.backends import Prediction
+from stableidentity_core.backends.diffusers_sd import load_diffusers
 from stableidentity_core.errors import TrainingError, WrongModelError
 from stableidentity_core.train.check import check_directions, check_gradient, gradient_direction
+from stableidentity_core.words import prompt_rows
+from tiny import tiny_sdxl
 
 pytestmark = pytest.mark.host
 
@@ -48,6 +52,60 @@ def test_fingerprint_does_not_depend_on_what_is_loaded(comfyui, trio):
     model_management.load_models_gpu([model])
     assert (fingerprint(model, clip), fingerprint(patched, clip)) == (plain, changed)
     assert fingerprint(with_lora(model, 0.5), clip) not in (plain, changed)
+
+
+def test_sdxl_is_told_what_the_sampler_tells_it(comfyui, adapter, tmp_path):
+    import comfy.samplers
+
+    import host_tiny
+
+    trio = host_tiny.load_trio(tiny_sdxl(tmp_path))
+    with adapter.comfy_backend(*trio) as backend:
+        rows = {
+            space.name: prompt_rows(
+                ["a {}", "{} here"], space, lambda text, name=space.name: backend.tokenize(name, text)
+            )
+            for space in backend.text_spaces
+        }
+        words = {space.name: torch.randn(2, 2, space.width) for space in backend.text_spaces}
+        given = backend.encode_text(rows, words)
+        z_t = torch.randn(2, 4, 128, 120)  # 1024 pixels high, 960 wide
+        conds = [{"cross_attn": given.context, "pooled_output": given.pooled, "model_conds": {}}]
+        made = comfy.samplers.encode_model_conds(trio[0].model.extra_conds, conds, z_t, z_t.device, "positive")
+        assert torch.equal(backend._sizes_and_pooled(z_t, given), made[0]["model_conds"]["y"].cond)
+
+
+def test_sdxl_that_predicts_v(comfyui, adapter, tmp_path):
+    import host_tiny
+
+    folder = tiny_sdxl(tmp_path, prediction="v_prediction")
+    with adapter.comfy_backend(*host_tiny.load_trio(folder)) as backend:
+        assert backend.prediction is load_diffusers(folder).prediction is Prediction.V
+
+
+def test_clip_skip_is_that_of_the_prompts(comfyui, adapter, tmp_path):
+    """As CLIP Set Last Layer sets it, for both text encoders of SDXL; the pooled output does not change."""
+    import host_tiny
+
+    model, clip, vae = host_tiny.load_trio(tiny_sdxl(tmp_path))
+    deep = clip.clone()
+    deep.clip_layer(-3)
+    found = {}
+    for name, one in {"plain": clip, "deep": deep}.items():
+        with adapter.comfy_backend(model, one, vae) as backend:
+            rows = {
+                space.name: prompt_rows(["a {}"], space, lambda text, name=space.name: backend.tokenize(name, text))
+                for space in backend.text_spaces
+            }
+            ids = {
+                space.name: torch.tensor([backend.tokenize(space.name, "tom cruise")]) for space in backend.text_spaces
+            }
+            words = {space: backend.embed_tokens(space, value) for space, value in ids.items()}
+            found[name] = backend.encode_text(rows, words)
+        context, pooled = one.encode_from_tokens(one.tokenize("a tom cruise"), return_pooled=True)
+        torch.testing.assert_close(found[name].context, context, rtol=0, atol=1e-5)
+        torch.testing.assert_close(found[name].pooled, pooled, rtol=0, atol=1e-5)
+    assert (found["plain"].context - found["deep"].context).abs().max() > 0.1
 
 
 def test_training_sees_the_lora_of_its_model_and_no_other(trio, adapter):
@@ -100,10 +158,14 @@ def test_a_kernel_with_a_wrong_backward_is_found(trio, adapter, monkeypatch):
         check_gradient(backend, compare=True)
 
 
-def test_memory_estimate_grows_with_the_picture(trio, comfyui):
+def test_memory_estimate_grows_with_the_picture(trio, comfyui, tmp_path):
     estimate = pack_module("nodes.host.weights", comfyui).training_memory
     model = trio[0]
     small, large, batch = estimate(model, 512, 1), estimate(model, 1024, 1), estimate(model, 512, 2)
     assert small < batch < large
     # SD2.1 at 512 pixels in fp32: 1.4 GB of activations in the UNet and 1.3 GB in the text encoder.
     assert 2.5e9 < small < 3e9
+    import host_tiny
+
+    # SDXL at 1024: four times 2.4 GB and 2.6 GB.
+    assert 12e9 < estimate(host_tiny.load_model(tiny_sdxl(tmp_path)), 1024, 1) < 13e9

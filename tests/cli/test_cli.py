@@ -14,7 +14,7 @@ from PIL import Image
 
 from stableidentity_core.cli import main
 from stableidentity_core.identity import Identity, load_identity, save_identity
-from tiny import tiny_face_vit, tiny_sd
+from tiny import tiny_face_vit, tiny_sd, tiny_sd15, tiny_sdxl
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -47,6 +47,34 @@ def test_train_then_inspect_then_convert(world, tmp_path, capsys):
     assert facts["steps"] == "6" and facts["words"]["clip_h"]["shape"] == [2, 64]
     assert main(["inspect", str(out)]) == 0
     assert "<anna>" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("make", "shapes"), [(tiny_sd15, {"clip_l": (2, 64)}), (tiny_sdxl, {"clip_l": (2, 32), "clip_g": (2, 64)})]
+)
+def test_other_bases(world, tmp_path, make, shapes):
+    out = tmp_path / "anna.safetensors"
+    assert train(world, out, "--model", str(make(tmp_path / "model")), "--steps", "2") == 0
+    assert {space: words.shape for space, words in load_identity(out).words.items()} == shapes
+
+
+@pytest.mark.parametrize("kind", ["FluxPipeline", "StableDiffusion3Pipeline", "nothing"])
+def test_a_model_of_another_kind(world, tmp_path, capsys, kind):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "model_index.json").write_text(json.dumps({} if kind == "nothing" else {"_class_name": kind}))
+    assert train(world, tmp_path / "anna.safetensors", "--model", str(folder)) == 1
+    assert f"is a {kind}, needed a StableDiffusionPipeline or StableDiffusionXLPipeline" in capsys.readouterr().err
+
+
+def test_the_refiner_of_sdxl(world, tmp_path, capsys):
+    """It has the second of SDXL's text encoders and tokenizers only."""
+    folder = tiny_sdxl(tmp_path / "model")
+    index = json.loads((folder / "model_index.json").read_text())
+    nothing = {"text_encoder": [None, None], "tokenizer": [None, None]}
+    (folder / "model_index.json").write_text(json.dumps({**index, **nothing}))
+    assert train(world, tmp_path / "anna.safetensors", "--model", str(folder)) == 1
+    assert "SDXL's refiner" in capsys.readouterr().err
 
 
 def test_checkpoint_goes_on_to_the_same_words(world, tmp_path):

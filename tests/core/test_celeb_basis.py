@@ -197,7 +197,7 @@ def test_of_longer_names_the_first_two_tokens_count(backend):
     names = build_name_space(
         "clip_h", lambda text: tokens[text], lambda ids: backend.embed_tokens("clip_h", ids), given
     )
-    table = backend.text.model.get_input_embeddings().weight
+    table = backend.texts["clip_h"].model.get_input_embeddings().weight
     used = sorted((name for name in given if len(tokens[name]) > 1), key=lambda name: len(tokens[name]) > 2)
     assert 2 <= len(names.names) < len(used) == 4  # Cher is left out
     assert torch.equal(names.leading, torch.stack([table[tokens[name][:2]] for name in used]))

@@ -25,7 +25,7 @@ def test_only_names_of_exactly_two_tokens_count(backend):
         "clip_h", lambda text: backend.tokenize("clip_h", text), lambda ids: backend.embed_tokens("clip_h", ids), given
     )
     assert made.names == tuple(name for name in given if counts[name] == 2)
-    table = backend.text.model.get_input_embeddings().weight
+    table = backend.texts["clip_h"].model.get_input_embeddings().weight
     for name, pair in zip(made.names, made.embeddings, strict=True):
         assert torch.equal(pair, table[backend.tokenize("clip_h", name)])
     assert not made.embeddings.requires_grad

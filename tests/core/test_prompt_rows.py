@@ -18,9 +18,11 @@ def rows(backend, templates, words=2):
 def test_equal_to_tokenizing_a_two_token_name_in_the_slot(backend, template):
     """The real tokenizer over the whole prompt, with a name in the slot, is the measure for all but the slot."""
     name = "tom cruise"
-    whole = backend.text.tokenizer(
-        template.format(name), padding="max_length", max_length=77, return_tensors="pt"
-    ).input_ids[0]
+    whole = (
+        backend.texts["clip_h"]
+        .tokenizer(template.format(name), padding="max_length", max_length=77, return_tensors="pt")
+        .input_ids[0]
+    )
     made = rows(backend, [template])
     first = 1 + len(backend.tokenize("clip_h", template.split("{}")[0]))
     assert made.positions.tolist() == [[first, first + 1]]

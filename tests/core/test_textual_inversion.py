@@ -46,7 +46,7 @@ def test_the_start_is_a_copy():
 
 def test_they_start_as_person_and_face(backend):
     run = a_run(backend, [bare()])
-    table = backend.text.model.get_input_embeddings().weight
+    table = backend.texts["clip_h"].model.get_input_embeddings().weight
     tokens = [backend.tokenize("clip_h", word) for word in ("person", "face")]
     assert all(len(one) == 1 for one in tokens)
     assert torch.equal(run.words()["clip_h"], table[[one[0] for one in tokens]])

@@ -41,7 +41,7 @@ def test_a_finished_run_does_not_go_on(backend, names):
 
 
 def test_only_the_projector_learns(own_backend, names):
-    modules = (own_backend.unet, own_backend.vae, own_backend.text.model)
+    modules = (own_backend.unet, own_backend.vae, own_backend.texts["clip_h"].model)
     before = [{name: value.clone() for name, value in module.state_dict().items()} for module in modules]
     run = new_run(own_backend, names)
     start = {name: value.clone() for name, value in run.projector.state_dict().items()}

@@ -29,7 +29,7 @@ def test_other_forms_are_refused_as_they_were_given(given):
 
 def test_every_trigger_is_outside_clips_vocabulary(backend):
     """diffusers refuses a token that is one already."""
-    vocabulary = backend.text.tokenizer.get_vocab()
+    vocabulary = backend.texts["clip_h"].tokenizer.get_vocab()
     for bare in ("a", "tom", "cruise", "3", "-", ".", "_"):
         trigger = normalize_trigger(bare)
         assert trigger not in vocabulary and f"{trigger}</w>" not in vocabulary

@@ -45,10 +45,13 @@ def with_sampling(world: World, kind: str, name: str, seed: int = 5, **inputs):
 @pytest.mark.parametrize(
     ("kind", "needed"),
     [
-        ("SD1.5", ("width 768", "TinySD15", "gives 64", "clip_h", "stable-diffusion-2-1-base", "CLIP")),
-        ("SDXL", ("MODEL is SDXL", "needed SD2.x", "stable-diffusion-2-1-base")),
-        ("inpainting", ("9 input channels", "needed 4", "inpainting", "stable-diffusion-2-1-base")),
-        ("Flux", ("MODEL is Flux", "UNet of SD2.x", "stable-diffusion-2-1-base")),
+        ("SD1.5", ("width 768", "TinySD15", "of SD2 gives width 64", "clip_h", "stable-diffusion-2-1-base", "CLIP")),
+        (
+            "SDXL",
+            ("width 96 with a pooled vector of 64", "TinySDXL", "of SD2 gives width 64 (clip_h)", "SD1.5", "SDXL"),
+        ),
+        ("inpainting", ("9 input channels", "needed 4", "inpainting", "plain model of the same base", "CLIP too")),
+        ("Flux", ("MODEL is Flux", "UNet of Stable Diffusion", "stable-diffusion-2-1-base")),
         ("fp8", ("MODEL", "float8_e4m3fn", "fp32, fp16 or bf16", "weight_dtype")),
         ("GGUF", ("MODEL", "GGMLTensor", "fp32, fp16 or bf16", "unquantised")),
     ],
@@ -66,8 +69,9 @@ def test_a_model_that_gives_nan(world, bad):
 @pytest.mark.parametrize(
     ("kind", "needed"),
     [
-        ("SD1.5", ("CLIP is SD1.x", "(text encoders: l)", "of SD2.x", "stable-diffusion-2-1-base")),
-        ("SDXL", ("CLIP is SDXL", "(text encoders: g, l)", "SD2.x", "stable-diffusion-2-1-base")),
+        ("SD1.5", ("MODEL takes text of width 64 (TinySD2)", "CLIP of SD1.x gives width 48 (clip_l)", "together")),
+        ("SDXL", ("MODEL takes text of width 64", "gives width 96 with a pooled vector of 48 (clip_l and clip_g)")),
+        ("refiner", ("CLIP is of SDXL's refiner (text encoders: g)", "SDXL (CLIP-L and CLIP-G)", "SD1.5")),
         ("none", ("CLIP", "nothing", "checkpoint", "stable-diffusion-2-1-base")),
     ],
 )
@@ -76,7 +80,7 @@ def test_wrong_clip(world, bad, kind, needed, own_names):
     bad.refused(with_clip(world, kind, own_names=own_names), *needed)
 
 
-@pytest.mark.parametrize("kind", ["SD1.5", "SDXL", "none"])
+@pytest.mark.parametrize("kind", ["SD1.5", "SDXL", "refiner", "none"])
 @pytest.mark.parametrize("way", ["StableIdentityApply", "StableIdentityEncodePrompt"])
 def test_wrong_clip_in_a_prompt(world, bad, way, kind):
     prompt = {
@@ -89,20 +93,30 @@ def test_wrong_clip_in_a_prompt(world, bad, way, kind):
     else:
         prompt["encoded"] = node(way, clip=["clip", 0], identity=["who", 0], text="<anna>")
     prompt["out"] = node("SITestCompare", a=["encoded", 0], b=["encoded", 0])
-    found = {"SD1.5": "CLIP is SD1.x", "SDXL": "CLIP is SDXL", "none": "CLIP input got nothing"}[kind]
-    bad.refused(prompt, found, "stable-diffusion-2-1-base")
+    found = {
+        "SD1.5": ("<anna> was learned for clip_h (width 64)", "CLIP is that of SD1.x: clip_l (width 48)", "base model"),
+        "SDXL": ("learned for clip_h (width 64)", "that of SDXL: clip_l (width 48) and clip_g (width 48)"),
+        "refiner": ("CLIP is of SDXL's refiner", "SDXL (CLIP-L and CLIP-G)"),
+        "none": ("CLIP input got nothing", "stable-diffusion-2-1-base"),
+    }[kind]
+    bad.refused(prompt, *found)
 
 
 def test_quantised_clip(world, bad):
     bad.refused(with_clip(world, "fp8"), "CLIP", "float8_e4m3fn", "fp32, fp16 or bf16")
 
 
-def test_sdxl_checkpoint(world, bad):
-    bad.refused(with_clip(world, "SDXL", model="SDXL"), "SDXL", "stable-diffusion-2-1-base")
+def test_an_sdxl_model_with_the_clip_of_sd15(world, bad):
+    found = (
+        "MODEL takes text of width 96 with a pooled vector of 64 (TinySDXL)",
+        "CLIP of SD1.x gives width 48 (clip_l)",
+    )
+    bad.refused(with_clip(world, "SD1.5", model="SDXL"), *found, "do not belong together")
 
 
-def test_sd15_checkpoint(world, bad):
-    bad.refused(with_clip(world, "SD1.5", model="SD1.5"), "SD1", "stable-diffusion-2-1-base")
+def test_an_sd15_model_with_the_clips_of_sdxl(world, bad):
+    found = "MODEL takes text of width 768 (TinySD15)", "SDXL gives width 96 with a pooled vector of 48"
+    bad.refused(with_clip(world, "SDXL", model="SD1.5"), *found, "do not belong together")
 
 
 @pytest.mark.parametrize(
@@ -141,7 +155,7 @@ def test_model_and_clip_of_different_widths(world, bad, narrow):
     prompt = learn(world.eps, name="bad")
     prompt["other"] = node("SITestTinyTrio", folder=str(narrow))
     prompt["train"]["inputs"]["model"] = ["other", 0]
-    bad.refused(prompt, "width 32", "gives 64", "do not belong together", "CLIP")
+    bad.refused(prompt, "width 32", "gives width 64", "do not belong together", "CLIP")
 
 
 @pytest.fixture(scope="module")

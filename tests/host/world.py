@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from host.server import ComfyServer
-from tiny import tiny_face_vit, tiny_sd
+from tiny import tiny_face_vit, tiny_sd, tiny_sd15, tiny_sdxl
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +16,8 @@ class World:
     server: ComfyServer
     eps: Path  # tiny SD2, noise prediction
     v: Path  # tiny SD2, velocity prediction
+    sd15: Path  # tiny SD1.5
+    sdxl: Path  # tiny SDXL
 
     def embedding(self, name: str) -> Path:
         return self.server.models / "embeddings" / f"{name}.safetensors"
@@ -34,4 +36,6 @@ def make_world(server: ComfyServer, folder: Path) -> World:
         server=server,
         eps=tiny_sd(folder / "eps"),
         v=tiny_sd(folder / "v", prediction="v_prediction", seed=10),
+        sd15=tiny_sd15(folder / "sd15"),
+        sdxl=tiny_sdxl(folder / "sdxl"),
     )

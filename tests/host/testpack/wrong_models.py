@@ -36,14 +36,6 @@ FLUX = {
 }
 
 
-class TinySD15(comfy.supported_models.SD15):
-    unet_extra_config = {"num_heads": 4, "num_head_channels": -1}
-
-
-class TinySDXL(comfy.supported_models.SDXL):
-    unet_extra_config = {"num_heads": -1, "num_head_channels": 8}
-
-
 class GGMLTensor(torch.Tensor):
     """What ComfyUI-GGUF puts in the place of weights, here with plain numbers."""
 
@@ -51,8 +43,8 @@ class GGMLTensor(torch.Tensor):
 def wrong_model(kind: str, folder: Path) -> Any:
     """MODEL of a kind: another architecture, or the tiny SD2 of `folder` with something done to it."""
     made = {
-        "SD1.5": lambda: _unet(TinySD15, context_dim=768, use_linear_in_transformer=False),
-        "SDXL": lambda: _unet(TinySDXL, context_dim=128, num_classes="sequential", adm_in_channels=32),
+        "SD1.5": lambda: _unet(host_tiny.TinySD15, context_dim=768, use_linear_in_transformer=False),
+        "SDXL": lambda: _unet(host_tiny.TinySDXL, context_dim=96, num_classes="sequential", adm_in_channels=64 + 1536),
         "inpainting": lambda: _unet(host_tiny.TinySD2, in_channels=9),
         "Flux": lambda: _built(comfy.supported_models.Flux(_known_to_this_host(FLUX))),
         "fp8": lambda: _cast(host_tiny.load_model(folder), torch.float8_e4m3fn),
@@ -67,6 +59,7 @@ def wrong_clip(kind: str, folder: Path) -> Any:
     made = {
         "SD1.5": lambda: _clip(comfy.sd1_clip.SD1Tokenizer, comfy.sd1_clip.SD1ClipModel),
         "SDXL": lambda: _clip(comfy.sdxl_clip.SDXLTokenizer, comfy.sdxl_clip.SDXLClipModel),
+        "refiner": lambda: _clip(comfy.sdxl_clip.SDXLTokenizer, comfy.sdxl_clip.SDXLRefinerClipModel),
         "fp8": lambda: _cast_clip(host_tiny.load_clip(folder)),
         "none": lambda: None,
     }
@@ -83,7 +76,7 @@ def wrong_vae(kind: str) -> Any:
 
 
 MODELS = ["SD1.5", "SDXL", "inpainting", "Flux", "fp8", "GGUF", "NaN", "declared v"]
-CLIPS = ["SD1.5", "SDXL", "fp8", "none"]
+CLIPS = ["SD1.5", "SDXL", "refiner", "fp8", "none"]
 VAES = ["16 channels", "no weights", "none"]
 
 
@@ -132,11 +125,11 @@ def _velocity(folder: Path) -> Any:
 
 def _clip(tokenizer: type, model: type) -> Any:
     small = {
-        "hidden_size": 64,
-        "intermediate_size": 64,
+        "hidden_size": 48,
+        "intermediate_size": 48,
         "num_attention_heads": 4,
         "num_hidden_layers": 3,
-        "projection_dim": 64,
+        "projection_dim": 48,
     }
     options = {"clip_l_model_config": small, "clip_g_model_config": small, "dtype": torch.float32}
     clip = comfy.sd.CLIP(host_tiny.ClipTarget(tokenizer, model), model_options=options)
