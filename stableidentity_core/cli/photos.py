@@ -110,12 +110,9 @@ def read_faces(
 
 
 def _read(photo: Path, face_mask: Path | None, hair_mask: Path | None, tools: Tools) -> Prepared:
-    masks = {
-        "face_mask": read_mask(face_mask) if face_mask else None,
-        "hair_mask": read_mask(hair_mask) if hair_mask else None,
-    }
+    face, hair = (read_mask(path) if path else None for path in (face_mask, hair_mask))
     try:
-        return prepare_face(read_photo(photo), **vars(tools), **masks)
+        return prepare_face(read_photo(photo), **vars(tools), face_mask=face, hair_mask=hair)
     except StableIdentityError as error:
         raise type(error)(f"{photo}: {error}") from error
 
