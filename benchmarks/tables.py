@@ -113,23 +113,25 @@ def markdown(rows: Sequence[Row], order: Sequence[str], base: str = "paper") -> 
 
 
 def write_tables(folder: Path, rows: Sequence[Row]) -> None:
-    """table.md and, with matplotlib, a plot of similarity against prompt accuracy."""
+    """table.md and, with matplotlib, a plot of similarity and prompt accuracy."""
     order = list(dict.fromkeys([*REFERENCES, *(row["setting"] for row in rows)]))
     (folder / "table.md").write_text(markdown(rows, order), "utf-8")
     _plot(folder / "similarity_and_prompts.png", grouped(rows))
 
 
 def _plot(path: Path, groups: dict[str, list[Row]]) -> None:
+    """Similarity and prompt accuracy with standard errors, a line per setting, the best likeness above."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 6), layout="constrained")
-    axes = figure.add_subplot()
-    for name, group in groups.items():
-        if name == "others":  # far below all
-            continue
-        (x, dx), (y, dy) = with_error(group, "prompt_accuracy"), with_error(group, "face_similarity")
-        axes.errorbar(x, y, xerr=dx, yerr=dy, fmt="o", capsize=2)
-        axes.annotate(group[0]["title"], (x, y), textcoords="offset points", xytext=(6, 4), fontsize=8)
-    axes.set(xlabel="prompt accuracy", ylabel="face similarity", title="Mini world: drawn people, standard errors")
-    axes.grid(alpha=0.3)
+    shown = [group for name, group in groups.items() if name != "others"]  # far below all
+    shown.sort(key=lambda group: with_error(group, COMPARED[0])[0])
+    figure = Figure(figsize=(10, 1.5 + 0.32 * len(shown)), layout="constrained")
+    panels = figure.subplots(1, len(COMPARED), sharey=True)
+    for axes, key in zip(panels, COMPARED, strict=True):
+        values, errors = zip(*(with_error(group, key) for group in shown), strict=True)
+        axes.errorbar(values, range(len(shown)), xerr=errors, fmt="o", capsize=2)
+        axes.set(xlabel=COLUMNS[key])
+        axes.grid(alpha=0.3)
+    panels[0].set_yticks(range(len(shown)), [group[0]["title"] for group in shown])
+    figure.suptitle("Mini world: drawn people, standard errors over people")
     figure.savefig(path, dpi=110)
