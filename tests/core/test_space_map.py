@@ -61,7 +61,7 @@ def test_two_names_are_enough_for_pca():
 
 
 def test_tsne_keeps_neighbours_together():
-    pytest.importorskip("sklearn")
+    pytest.importorskip("sklearn", reason="SCIKIT-LEARN IS NOT INSTALLED: t-SNE was not tried")
     values = torch.cat([randn(20, 2, 8), 50 + randn(20, 2, 8, seed=1)])
     names = NameSpace(space="clip_h", names=tuple(map(str, range(40))), embeddings=values)
     panel, again = (lay_out(names, [values[3] + 0.1, values[30] + 0.1], "t-SNE")[0] for _ in range(2))
@@ -95,7 +95,7 @@ def count(picture: torch.Tensor, colour: str) -> tuple[int, int]:
 @pytest.mark.parametrize("method", ["PCA", "t-SNE"])
 def test_everybody_is_in_both_maps_in_a_colour_of_their_own(method):
     if method == "t-SNE":
-        pytest.importorskip("sklearn")
+        pytest.importorskip("sklearn", reason="SCIKIT-LEARN IS NOT INSTALLED: t-SNE was not tried")
     people = {"anna": anybody(1), "ben": anybody(2)}
     picture = space_map(NAMES, people, method)
     assert picture.dtype == torch.float32 and picture.min() >= 0 and picture.max() <= 1
