@@ -7,9 +7,11 @@ from comfy_api.latest import ComfyExtension, io
 from .blend import InterpolateIdentities, MixIdentities, SampleIdentity
 from .demo import DrawPerson, MiniWorld
 from .face import ClipVisionFaceEncoder, EncodeFace, FaceSimilarity, LoadFaceEncoder
+from .folder import PrepareFolder
 from .host.paths import register_folders
 from .identity import LoadIdentity, Project, SaveIdentity
 from .prepare import PrepareFace
+from .projector import LoadProjector, SaveProjector, TrainProjector
 from .prompt import ApplyIdentity, EncodePrompt
 from .space_map import MapIdentities
 from .train import CelebrityNameSpace, Train
@@ -38,6 +40,10 @@ NODES: list[type[io.ComfyNode]] = [
     EmptyVideoLatent,
     VideoContextWindows,
     ChannelOrder,
+    TrainProjector,
+    SaveProjector,
+    LoadProjector,
+    PrepareFolder,
 ]
 
 register_folders()

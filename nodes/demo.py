@@ -9,13 +9,14 @@ from comfy_api.latest import io
 
 from ..stableidentity_core.demo import weights
 from ..stableidentity_core.demo.describe import describe
+from ..stableidentity_core.demo.instant import mini_world_projector
 from ..stableidentity_core.demo.look import CHOICES, Look
 from ..stableidentity_core.demo.painter import paint
 from ..stableidentity_core.demo.person import unseen_person
 from ..stableidentity_core.demo.pipeline import mini_world_encoder
 from .host.mini_world import mini_world
 from .host.paths import file_state
-from .types import CATEGORY, FaceEncoderType
+from .types import CATEGORY, FaceEncoderType, ProjectorType
 
 FURTHEST = 2**53 - 1  # the largest integer that the browser holds exactly
 TOOLTIPS = {
@@ -45,6 +46,11 @@ class MiniWorld(io.ComfyNode):
                 io.Clip.Output(display_name="CLIP", tooltip="Its text encoder, which knows few words; see the help."),
                 io.Vae.Output(display_name="VAE", tooltip="Its VAE."),
                 FaceEncoderType.Output(display_name="face_encoder", tooltip="Its face encoder, for drawn faces only."),
+                ProjectorType.Output(
+                    display_name="projector",
+                    tooltip="Learned over many drawn people: for Project to Name Space, which then needs no training, "
+                    "and for StableIdentity Train, which then needs few steps.",
+                ),
             ],
         )
 
@@ -56,7 +62,7 @@ class MiniWorld(io.ComfyNode):
     def execute(cls) -> io.NodeOutput:
         weights.check_file(weights.FILE)  # loading remembers the file as it was
         loaded = weights.load_weights(weights.FILE)
-        return io.NodeOutput(*mini_world(loaded), mini_world_encoder(loaded))
+        return io.NodeOutput(*mini_world(loaded), mini_world_encoder(loaded), mini_world_projector())
 
 
 class DrawPerson(io.ComfyNode):

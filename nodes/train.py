@@ -97,6 +97,7 @@ class Train(io.ComfyNode):
         preview_every,
         face_encoder=None,
         name_space=None,
+        projector=None,
         **settings,
     ) -> io.NodeOutput:
         config = TrainConfig(**settings)
@@ -110,6 +111,7 @@ class Train(io.ComfyNode):
             config=config,
             force=force_retrain,
             preview_every=preview_every,
+            start=projector,
         )
         return io.NodeOutput(identity, projector, curve)
 
@@ -143,6 +145,12 @@ def _sources() -> list[io.Input]:
             "name_space",
             optional=True,
             tooltip="Without it the pack's own list of names is used with the connected CLIP.",
+        ),
+        ProjectorType.Input(
+            "projector",
+            optional=True,
+            tooltip="Where to start from, instead of afresh: a projector that was learned over many people and with "
+            "which some 25 steps may do.",
         ),
         io.String.Input("trigger", default="person-1", tooltip=TRIGGER_TOOLTIP),
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -24,14 +24,24 @@ from .words.names import NameSpace
 from .words.projector import StableIdentityProjector
 from .words.trained import TrainedProjector, needs_face
 
+# What is true of every identity made by a projector, whoever it was trained with.
+_PROJECTOR_FACTS = ("base_fingerprint", "prediction", "face_encoder_licence")
+
 
 def make_projector(
-    backend: DiffusionBackend, faces: list[Face], name_spaces: list[NameSpace], config: TrainConfig
+    backend: DiffusionBackend,
+    faces: Sequence[Face],
+    name_spaces: Sequence[NameSpace],
+    config: TrainConfig,
+    start: TrainedProjector | None = None,
 ) -> Projector:
-    """A fresh projector of the settings' method, with the seed's initial weights.
+    """The projector that a training begins with: a fresh one by the seed, or a copy of `start`.
 
-    It is sized for the faces and name spaces; Textual Inversion starts from words of the backend's text encoder.
+    It is of the settings' method, sized for the faces and name spaces; Textual Inversion starts from words of the
+    backend's text encoder.
     """
+    if start is not None:
+        return _from_start(start, faces, name_spaces, config)
     if not needs_face(config.method):
         check_photos(faces, needs_face=False)
         return TextualInversionProjector(_start(backend))
@@ -45,6 +55,38 @@ def make_projector(
     if config.method == "celeb_basis":
         return CelebBasisProjector(widths.pop(), name_spaces, generator)
     return StableIdentityProjector(widths.pop(), name_spaces, config.normalization, generator)
+
+
+def _from_start(
+    start: TrainedProjector, faces: Sequence[Face], name_spaces: Sequence[NameSpace], config: TrainConfig
+) -> Projector:
+    """Raise unless the projector is of the settings' method and norm, and knows the faces' encoder."""
+    if not needs_face(start.method):
+        raise StableIdentityError(
+            f"The projector is of {start.method}, which does not look at faces. A training can start from "
+            "stableidentity or celeb_basis; disconnect this one."
+        )
+    for what, found, needed in (
+        ("method", start.method, config.method),
+        ("normalization", start.normalization, config.normalization),
+    ):
+        if found != needed and (what == "method" or config.method == "stableidentity"):
+            raise StableIdentityError(
+                f"The projector to start from has {what} {found}, the training {needed}. Set {what} to {found}, or "
+                "disconnect the projector."
+            )
+    check_photos(faces)
+    for face in faces:
+        _check_encoder(face, start, "The face")
+    return start.build(name_spaces)
+
+
+def _check_encoder(face: Face, projector: TrainedProjector, what: str) -> None:
+    if face.feature is not None and face.feature.encoder != projector.encoder:
+        raise StableIdentityError(
+            f"{what} was encoded by {face.feature.encoder}, the projector was trained with {projector.encoder}. "
+            "Encode the face with the same encoder."
+        )
 
 
 def _start(backend: DiffusionBackend) -> dict[str, Tensor]:  # {text space: [2, D]}
@@ -90,14 +132,23 @@ def learn_identity(
     after = held_out_loss(run.backend, run.faces, run.projector, run.config)
     header = describe(run, name_spaces, before, after)
     identity = Identity(trigger=trigger, words=words, header=header)
-    projector = TrainedProjector(
-        state={key: value.detach().cpu().clone() for key, value in run.projector.state_dict().items()},
-        feature_width=run.projector.feature_width,
-        normalization=run.config.normalization,
-        encoder=header.get("face_encoder", "none"),
-        method=run.projector.method,
-    )
+    facts = {key: header[key] for key in _PROJECTOR_FACTS if key in header}
+    projector = trained(run.projector, run.config, header.get("face_encoder", "none"), facts)
     return TrainResult(identity=identity, projector=projector, losses=torch.tensor(losses))
+
+
+def trained(
+    projector: Projector, config: TrainConfig, encoder: str, facts: Mapping[str, str] | None = None
+) -> TrainedProjector:
+    """A projector as it is kept: copies of its weights on the CPU."""
+    return TrainedProjector(
+        state={key: value.detach().cpu().clone() for key, value in projector.state_dict().items()},
+        feature_width=projector.feature_width,
+        normalization=config.normalization,
+        encoder=encoder,
+        method=projector.method,
+        facts=facts or {},
+    )
 
 
 def project(
@@ -123,11 +174,7 @@ def project(
         what = "The face" if len(photos) == 1 else f"Face {number} of {len(photos)}"
         if face.feature is None:
             raise StableIdentityError(f"{what} has no feature yet; put Encode Face before Project to Name Space.")
-        if face.feature.encoder != projector.encoder:
-            raise StableIdentityError(
-                f"{what} was encoded by {face.feature.encoder}, the projector was trained with {projector.encoder}. "
-                "Encode the face with the same encoder."
-            )
+        _check_encoder(face, projector, what)
     with torch.no_grad():
         built, feature = projector.build(name_spaces), mean_feature(photos)
         words = built(feature)
@@ -137,6 +184,7 @@ def project(
         "photos": str(len(photos)),
         **built.facts(feature),
         "steps": "0",
+        **projector.facts,
         **written(),
     }
     return Identity(trigger=trigger, words={space: value[0].clone() for space, value in words.items()}, header=header)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,13 @@ class TrainResult:
     losses: Tensor  # [steps]
 
 
-def work_key(faces: list[Face], name_spaces: list[NameSpace], model: str, settings: Mapping[str, Any]) -> str:
+def work_key(
+    faces: Sequence[Face],
+    name_spaces: Sequence[NameSpace],
+    model: str,
+    settings: Mapping[str, Any],
+    start: TrainedProjector | None = None,
+) -> str:
     """Hash of everything that decides the result of a training; so the order of the photos counts."""
     parts = {
         "faces": [face.fingerprint for face in faces],
@@ -42,6 +48,8 @@ def work_key(faces: list[Face], name_spaces: list[NameSpace], model: str, settin
         "settings": dict(settings),
         "revision": REVISION,
     }
+    if start is not None:
+        parts["start"] = fingerprint_tensors(start.state.items(), samples=WHOLE)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -79,10 +87,7 @@ class ResultStore:
             "format": FORMAT,
             "trigger": result.identity.trigger,
             "header": json.dumps(dict(result.identity.header), sort_keys=True),
-            "feature_width": str(result.projector.feature_width),
-            "normalization": result.projector.normalization,
-            "encoder": result.projector.encoder,
-            "method": result.projector.method,
+            **result.projector.described(),
         }
         save_tensors(self.path(key), tensors, metadata)
 
@@ -92,12 +97,6 @@ def _unpack(tensors: dict[str, Tensor], metadata: dict[str, str]) -> TrainResult
         raise ValueError(f"format {metadata.get('format')!r}, needed {FORMAT!r}")
     words = {name.removeprefix("words."): value for name, value in tensors.items() if name.startswith("words.")}
     state = {name.removeprefix("projector."): value for name, value in tensors.items() if name.startswith("projector.")}
-    projector = TrainedProjector(
-        state=state,
-        feature_width=int(metadata["feature_width"]),
-        normalization=metadata["normalization"],  # type: ignore[arg-type]  # checked when it is built
-        encoder=metadata["encoder"],
-        method=metadata.get("method", "stableidentity"),  # type: ignore[arg-type]  # as above; older ones lack it
-    )
+    projector = TrainedProjector.read(state, metadata)
     identity = Identity(trigger=metadata["trigger"], words=words, header=json.loads(metadata["header"]))
     return TrainResult(identity=identity, projector=projector, losses=tensors["losses"])

@@ -10,9 +10,11 @@ import folder_paths
 from ...stableidentity_core.encode.vit import missing_encoder_message
 from ...stableidentity_core.encode.weight_file import REPOSITORY, SUFFIXES, WEIGHT_FILES
 from ...stableidentity_core.errors import MissingFileError, StableIdentityError
+from ...stableidentity_core.projector_file import SUFFIX
 
 FOLDER = "stableidentity"
 ENCODERS = "face_encoders"
+PROJECTORS = "projectors"
 VIDEO_FOLDERS = ("diffusion_models", "text2video")  # in the order they are searched
 VIDEO_SUFFIXES = (".safetensors", ".sft", ".pth", ".pt", ".bin", ".ckpt")
 PAPER_ENCODER = REPOSITORY.rsplit("/", maxsplit=1)[-1]
@@ -51,7 +53,7 @@ def video_model_path(name: str) -> Path:
 def face_encoders() -> list[str]:
     """Names of the encoders that can be chosen; the paper's comes first even when it is not there yet."""
     found = {PAPER_ENCODER: None}
-    for root in _encoder_roots():
+    for root in _roots(ENCODERS):
         for path in sorted(root.iterdir()) if root.is_dir() else []:
             weights = path.is_dir() and any((path / name).is_file() for name in WEIGHT_FILES)
             if weights or path.suffix in SUFFIXES:
@@ -65,13 +67,40 @@ def face_encoder_path(name: str) -> Path:
     Raises:
         MissingFileError: with the path to put it, its source and size.
     """
-    roots = _encoder_roots()
+    roots = _roots(ENCODERS)
     if Path(name).name != name:
         raise StableIdentityError(f"{name!r} is no name of a face encoder; choose one from the list.")
     for root in roots:
         if (root / name).exists():
             return root / name
     raise MissingFileError(missing_encoder_message(roots[-1] / name))
+
+
+def projectors() -> list[str]:
+    """Names of the projectors that can be chosen."""
+    found = [path.name for root in _roots(PROJECTORS) for path in sorted(root.glob(f"*{SUFFIX}"))]
+    return list(dict.fromkeys(found))
+
+
+def projectors_folder() -> Path:
+    """Where projectors are saved."""
+    return _roots(PROJECTORS)[0]
+
+
+def projector_path(name: str) -> Path:
+    """The first place that holds the projector.
+
+    Raises:
+        MissingFileError: with the places that were searched.
+    """
+    roots = _roots(PROJECTORS)
+    for root in roots:
+        if Path(name).name == name and (root / name).is_file():
+            return root / name
+    raise MissingFileError(
+        f"No projector {name!r} in {', '.join(map(str, roots))}. Save one with Save Projector, or press R to refresh "
+        "the list."
+    )
 
 
 def embedding_path(name: str) -> Path:
@@ -102,6 +131,15 @@ def results_folder() -> Path:
     return Path(folder_paths.get_user_directory()) / FOLDER / "trained"
 
 
+def input_folder(name: str) -> Path:
+    """A folder below the host's input folder; nothing outside of it can be named."""
+    root = Path(folder_paths.get_input_directory()).resolve()
+    folder = (root / name).resolve()
+    if not folder.is_relative_to(root):
+        raise StableIdentityError(f"{name!r} lies outside of {root}; name a folder below it.")
+    return folder
+
+
 def session_folder() -> Path:
     """Where Apply Identity puts embeddings for stock nodes to read; emptied when ComfyUI starts."""
     return Path(folder_paths.get_temp_directory()) / FOLDER
@@ -121,5 +159,5 @@ def folder_state(name: str) -> str:
     return repr(sorted((file.name, file.stat().st_mtime_ns) for file in files))
 
 
-def _encoder_roots() -> list[Path]:
-    return [Path(root) / ENCODERS for root in folder_paths.get_folder_paths(FOLDER)]
+def _roots(below: str) -> list[Path]:
+    return [Path(root) / below for root in folder_paths.get_folder_paths(FOLDER)]

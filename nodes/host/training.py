@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import fields, is_dataclass, replace
 from functools import partial
 from typing import Any
 
-import torch
-from comfy import model_management
 from torch import Tensor
 
 from ...stableidentity_core.errors import StableIdentityError
@@ -19,13 +16,13 @@ from ...stableidentity_core.learn import check_spaces, learn_identity, make_proj
 from ...stableidentity_core.plots import loss_curve, require_matplotlib
 from ...stableidentity_core.store import ResultStore, TrainResult, work_key
 from ...stableidentity_core.train import TrainConfig, TrainingRun
-from ...stableidentity_core.train.check import check_directions, check_gradient, gradient_direction
 from ...stableidentity_core.train.config import departures
 from ...stableidentity_core.words import NameSpace, TrainedProjector, build_name_space
 from . import paths
-from .backend import ComfyBackend, comfy_backend
+from .backend import comfy_backend
 from .checks import check_resolution, check_trio
 from .fingerprint import model_fingerprint, vae_fingerprint
+from .guards import check_host_gradient, outside_inference_mode, telling_of_memory
 from .progress import progress
 from .text import HostText
 from .weights import GB
@@ -54,8 +51,9 @@ def train_in_host(
     config: TrainConfig,
     force: bool,
     preview_every: int,
+    start: TrainedProjector | None = None,
 ) -> tuple[Identity, TrainedProjector, Tensor]:
-    """Train, or find the same training in the store.
+    """Train, or find the same training in the store; with a projector as the start, or afresh.
 
     Returns:
         The identity, the projector and the loss curve [1, H, W, 3].
@@ -69,11 +67,11 @@ def train_in_host(
         log.info("StableIdentity: %s is trained with %s", config.method, departing)
     store = ResultStore(paths.results_folder())
     fingerprint = model_fingerprint(model, clip)
-    key = work_key(faces, name_spaces, f"{fingerprint} {vae_fingerprint(vae)}", config.as_dict())
+    key = work_key(faces, name_spaces, f"{fingerprint} {vae_fingerprint(vae)}", config.as_dict(), start)
     result = None if force else store.get(key)
     origin = "stored"
     if result is None:
-        result = _train(model, clip, vae, faces, name_spaces, trigger, config, preview_every, fingerprint)
+        result = _train(model, clip, vae, faces, name_spaces, trigger, config, preview_every, fingerprint, start)
         origin = "trained" if _kept(store, key, result) else "trained, not kept: see the log"
     else:
         log.info("StableIdentity: this training was done before; its result is taken from %s", store.path(key))
@@ -101,60 +99,30 @@ def _train(
     config: TrainConfig,
     preview_every: int,
     fingerprint: str,
+    start: TrainedProjector | None,
 ) -> TrainResult:
     needed = 0
-    try:
+
+    def learned() -> TrainResult:
+        nonlocal needed
         with comfy_backend(
             model, clip, vae, resolution=config.resolution, batch_size=config.batch_size, fingerprint=fingerprint
         ) as backend:
             needed = backend.memory
             check_spaces(backend, name_spaces)
-            _check_gradient(backend)
-            faces, name_spaces = _outside_inference_mode(faces, name_spaces)
-            run = TrainingRun(backend, faces, make_projector(backend, faces, name_spaces, config), config)
-            return learn_identity(run, name_spaces, trigger, progress(model, config.steps, preview_every))
-    except Exception as error:
-        if isinstance(error, StableIdentityError) or not _is_out_of_memory(error):
-            raise
-        said = str(error)
-    finally:
-        model_management.soft_empty_cache()
-    # Raised out here because the traceback of the caught error would hold on to the tensors.
-    raise StableIdentityError(
-        f"The device ran out of memory during training at {config.resolution}x{config.resolution}, batch "
-        f"{config.batch_size}, which takes about {needed / GB:.1f} GB beside the model ({said}). Close other programs "
-        "on the device, free its models in ComfyUI, or lower resolution or batch size."
+            check_host_gradient(backend)
+            photos, names = outside_inference_mode(faces, name_spaces)
+            run = TrainingRun(backend, photos, make_projector(backend, photos, names, config, start), config)
+            return learn_identity(run, names, trigger, progress(model, config.steps, preview_every))
+
+    return telling_of_memory(
+        learned,
+        lambda said: (
+            f"The device ran out of memory during training at {config.resolution}x{config.resolution}, batch "
+            f"{config.batch_size}, which takes about {needed / GB:.1f} GB beside the model ({said}). Close other "
+            "programs on the device, free its models in ComfyUI, or lower resolution or batch size."
+        ),
     )
-
-
-def _check_gradient(backend: ComfyBackend) -> None:
-    """By finite difference in fp32; in 16 bits against the gradient of fp32, where the host can compute it."""
-    exact = backend.dtype == torch.float32
-    check_gradient(backend, compare=exact)
-    if not exact and backend.casts:
-        rough = gradient_direction(backend)
-        with backend.computing_in(torch.float32):
-            check_directions(rough, gradient_direction(backend))
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Newest hosts know more kinds than one exception type."""
-    if hasattr(model_management, "is_oom"):
-        return model_management.is_oom(error)
-    return isinstance(error, torch.cuda.OutOfMemoryError)
-
-
-def _outside_inference_mode(faces: list[Face], name_spaces: list[NameSpace]) -> tuple[list[Face], list[NameSpace]]:
-    """Copies without inference tensors, which could not be saved for a backward pass."""
-
-    def copied(value: Any) -> Any:
-        if isinstance(value, Tensor):
-            return value.clone()
-        if is_dataclass(value) and not isinstance(value, type):
-            return replace(value, **{field.name: copied(getattr(value, field.name)) for field in fields(value)})
-        return value
-
-    return [copied(face) for face in faces], [copied(space) for space in name_spaces]
 
 
 def _title(identity: Identity, origin: str) -> str:

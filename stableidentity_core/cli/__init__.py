@@ -1,4 +1,4 @@
-"""The command line: `python -m stableidentity_core COMMAND`, with prepare, train, inspect, convert, demo and download.
+"""The command line: `python -m stableidentity_core COMMAND`, with one module for each group of commands.
 
 Exit codes: 0 done, 1 an error told in one sentence, 2 wrong usage, 130 interrupted.
 """
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import StableIdentityError
-from . import demo, download, files, photos, train
+from . import demo, download, files, photos, projector, train
 
 INTERRUPTED = 130
 
@@ -37,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     photos.add_command(commands)
     train.add_command(commands)
+    projector.add_commands(commands)
     files.add_commands(commands)
     demo.add_command(commands)
     download.add_command(commands)

@@ -7,24 +7,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
-import torch
 from tqdm import tqdm
 
-from ..backends.diffusers_sd import load_diffusers
 from ..encode import KINDS, encode_face, load_face_encoder
 from ..encode.protocol import FaceEncoder
-from ..errors import MissingFileError, StableIdentityError
+from ..errors import StableIdentityError
 from ..identity import normalize_trigger, save_identity
 from ..learn import learn_identity, make_projector
+from ..projector_file import load_projector
 from ..train import StepReport, TrainConfig, TrainingRun, defaults_of
 from ..train.check import check_gradient
 from ..train.config import Augmentation, LossArea, ReconstructionLatents
-from ..words import METHODS, Method, build_name_space, needs_face
-from ..words.names import parse_names
+from ..words import METHODS, Method, needs_face
 from ..words.projector import Normalization
+from .models import add_model_options, check_out, load_model, name_spaces_of, read_names
 from .photos import add_options, read_faces, tools_of
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 OWN = {method: defaults_of(method) for method in METHODS}
 
 
@@ -32,7 +30,7 @@ def add_command(commands: Any) -> None:
     command = commands.add_parser("train", help="learn a person from a photo")
     command.set_defaults(run=run)
     add = command.add_argument
-    add("--model", type=Path, required=True, help="diffusers folder of SD1.5, SD2.x or SDXL, or single file of SD2.x")
+    add_model_options(command)
     add(
         "--encoder",
         type=Path,
@@ -50,12 +48,7 @@ def add_command(commands: Any) -> None:
     add("--hair-mask", **pictures, help="white on the hair, one a photo (default: none)")
     add("--trigger", default="person-1", help="the word typed in prompts, as <person-1>")
     add("--out", type=Path, required=True, help="identity file to write, .safetensors")
-    add("--names", type=Path, help="text file of celebrity names (default: the pack's own)")
-    add(
-        "--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, mps (default: %(default)s)"
-    )
-    add("--dtype", choices=DTYPES, default="fp32", help="of the model (default: %(default)s)")
-    add("--v-prediction", action="store_true", help="a single file that predicts v, such as 2.1-768")
+    add("--projector", type=Path, help="start from this file of `projector`, instead of afresh")
     add("--checkpoint", type=Path, help="go on from this file if it is there; write it while training")
     add(
         "--checkpoint-every", type=int, default=50, metavar="N", help="steps between checkpoints (default: %(default)s)"
@@ -105,25 +98,16 @@ def run(options: argparse.Namespace) -> None:
     """Train and write the identity."""
     config = _config(options)
     trigger = normalize_trigger(options.trigger)
-    names = _names(options.names)
-    _check_out(options.out)
+    names = read_names(options.names)
+    check_out(options.out)
     encoder = _encoder(options.encoder, config.method)
     photos = read_faces(options.photo, options.face_mask or [], options.hair_mask or [], tools_of(options))
     faces = photos if encoder is None else [encode_face(encoder, photo) for photo in photos]
-    backend = load_diffusers(
-        options.model, device=options.device, dtype=DTYPES[options.dtype], v_prediction=options.v_prediction
-    )
-    name_spaces = [
-        build_name_space(
-            space.name,
-            lambda text, name=space.name: backend.tokenize(name, text),
-            lambda ids, name=space.name: backend.embed_tokens(name, ids),
-            names,
-        )
-        for space in backend.text_spaces
-    ]
+    backend = load_model(options)
+    name_spaces = name_spaces_of(backend, names)
     check_gradient(backend, compare=options.dtype == "fp32")
-    training = TrainingRun(backend, faces, make_projector(backend, faces, name_spaces, config), config)
+    start = load_projector(options.projector) if options.projector else None
+    training = TrainingRun(backend, faces, make_projector(backend, faces, name_spaces, config, start), config)
     if options.checkpoint and options.checkpoint.is_file():
         training.load(options.checkpoint)
     with tqdm(total=config.steps, initial=training.step, unit="step") as bar:
@@ -153,18 +137,3 @@ def _consumer(training: TrainingRun, options: argparse.Namespace, bar: tqdm) -> 
             training.save(options.checkpoint)
 
     return on_step
-
-
-def _names(path: Path | None) -> tuple[str, ...] | None:
-    if path is None:
-        return None
-    if not path.is_file():
-        raise MissingFileError(f"No list of names at {path}; needed a text file with one name a line.")
-    return parse_names(path.read_text("utf-8"))
-
-
-def _check_out(path: Path) -> None:
-    if path.suffix != ".safetensors":
-        raise StableIdentityError(f"--out is {path}, needed a name ending in .safetensors.")
-    if path.is_dir():
-        raise StableIdentityError(f"--out is {path}, which is a folder.")

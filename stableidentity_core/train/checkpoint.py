@@ -16,11 +16,12 @@ from .config import TrainConfig
 
 if TYPE_CHECKING:
     from .loop import TrainingRun
+    from .shared import SharedRun
 
 FORMAT = "stableidentity-checkpoint-2"
 
 
-def save_checkpoint(run: TrainingRun, path: Path) -> None:
+def save_checkpoint(run: TrainingRun | SharedRun, path: Path) -> None:
     """Write projector, optimiser, random state and step count, atomically, as safetensors."""
     tensors = {f"projector.{key}": value for key, value in run.projector.state_dict().items()}
     for index, state in run.optimizer.state_dict()["state"].items():
@@ -30,7 +31,7 @@ def save_checkpoint(run: TrainingRun, path: Path) -> None:
     save_tensors(path, tensors, {"format": FORMAT, "step": str(run.step), "config": config, "work": run.work})
 
 
-def load_checkpoint(run: TrainingRun, path: Path) -> None:
+def load_checkpoint(run: TrainingRun | SharedRun, path: Path) -> None:
     """Bring a run to the state of a checkpoint of the same photos, model, names and settings.
 
     Raises:
@@ -50,14 +51,16 @@ def load_checkpoint(run: TrainingRun, path: Path) -> None:
     run.step = int(metadata["step"])
 
 
-def _check(run: TrainingRun, metadata: dict[str, str], path: Path) -> None:
+def _check(run: TrainingRun | SharedRun, metadata: dict[str, str], path: Path) -> None:
     if metadata.get("format") != FORMAT:
         raise StableIdentityError(
             f"{path} is not a training checkpoint: its format is {metadata.get('format')!r}, needed {FORMAT!r}."
         )
     then: dict[str, Any] = TrainConfig().as_dict() | json.loads(metadata["config"])  # older ones lack newer settings
     now = run.config.as_dict()
-    differing = [key for key in now if key != "steps" and then.get(key) != now[key]]
+    # A falling rate was falling towards those steps, so that more of them are another training.
+    free = {"steps"} if run.config.rate_schedule == "constant" else set()
+    differing = [key for key in now if key not in free and then.get(key) != now[key]]
     if differing:
         changes = ", ".join(f"{key} {then.get(key)!r} -> {now[key]!r}" for key in differing)
         raise StableIdentityError(f"{path} was made with other settings: {changes}. Use the same, or start anew.")

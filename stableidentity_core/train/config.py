@@ -13,6 +13,7 @@ from ..words.projector import Normalization
 ReconstructionLatents = Literal["unscaled", "scaled"]
 LossArea = Literal["canvas", "mask"]
 Augmentation = Literal["published", "none"]
+RateSchedule = Literal["constant", "cosine"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,7 @@ class TrainConfig:
             black, anew at each step; `none` shows it as it is (the paper's text has no augmentation).
         view_pool: views that are made and encoded once and then drawn from; 0 makes fresh
             ones at each step, as published, at the cost of the VAE encoder in every step.
+        rate_schedule: `constant` keeps the learning rate (paper); `cosine` lets it fall to 0 over the steps.
         weight_decay, beta1, beta2, max_grad_norm: of AdamW and gradient clipping.
     """
 
@@ -56,6 +58,7 @@ class TrainConfig:
     loss_area: LossArea = "canvas"
     augmentation: Augmentation = "published"
     view_pool: int = 0
+    rate_schedule: RateSchedule = "constant"
     weight_decay: float = 1e-2
     beta1: float = 0.9
     beta2: float = 0.999
@@ -78,6 +81,7 @@ class TrainConfig:
             "loss_area": (self.loss_area in get_args(LossArea), f"one of {get_args(LossArea)}"),
             "augmentation": (self.augmentation in get_args(Augmentation), f"one of {get_args(Augmentation)}"),
             "view_pool": (self.view_pool >= 0, "0 or more"),
+            "rate_schedule": (self.rate_schedule in get_args(RateSchedule), f"one of {get_args(RateSchedule)}"),
             "weight_decay": (0 <= self.weight_decay < float("inf"), "0 or more, and finite"),
             "beta1": (0 <= self.beta1 < 1, "0 or more, below 1"),
             "beta2": (0 <= self.beta2 < 1, "0 or more, below 1"),

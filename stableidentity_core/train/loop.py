@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import cycle, islice
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ from .checkpoint import load_checkpoint, save_checkpoint, work_hash
 from .config import TrainConfig
 from .loss import Draw, two_phase_loss
 from .photos import check_photos, mean_feature, without_features
+from .rate import set_rate
 from .schedule import add_noise, predicted_z0
 from .templates import TEMPLATES
 from .views import EncodedViews, draw_index, encode_views
@@ -69,12 +71,7 @@ class TrainingRun:
         self.faces = faces if projector.needs_face else without_features(faces)
         self.config = config
         self.projector = projector.to(backend.device).requires_grad_(True).train()
-        self.optimizer = torch.optim.AdamW(
-            self.projector.parameters(),
-            lr=config.learning_rate,
-            betas=(config.beta1, config.beta2),
-            weight_decay=config.weight_decay,
-        )
+        self.optimizer = new_optimizer(self.projector, config)
         self.generator = torch.Generator().manual_seed(config.seed)
         self.step = 0
 
@@ -86,7 +83,7 @@ class TrainingRun:
         """
         while self.step < self.config.steps:
             self.backend.check_cancelled()
-            yield self._train_step()
+            yield train_step(self, self.faces, self._pool)
 
     def words(self) -> dict[str, Tensor]:
         """The person's words {text space: [2, D]} from the mean feature of the plain photos."""
@@ -117,29 +114,54 @@ class TrainingRun:
         turns = islice(cycle(self.faces), max(self.config.view_pool, len(self.faces)))  # every photo has its share
         return encode_views(self.backend, list(turns), self.config, generator)
 
-    def _train_step(self) -> StepReport:
-        batch = draw_batch(self.backend, self.faces, self.config, self.generator, pool=self._pool)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss, output = _loss(self.backend, self.projector, batch, self.config)
-        loss = loss.mean()
-        loss.backward()
-        grad_norm = nn.utils.clip_grad_norm_(self.projector.parameters(), self.config.max_grad_norm)
-        loss_value, norm_value = loss.item(), grad_norm.item()
-        _check_learning(loss_value, norm_value, self.step + 1)
-        self.optimizer.step()
-        self.step += 1
-        draw = batch.draw
-        z0 = predicted_z0(
-            self.backend.prediction, output.detach(), draw.z_t, self.backend.alphas_cumprod, draw.timesteps
-        )
-        return StepReport(
-            step=self.step,
-            steps=self.config.steps,
-            loss=loss_value,
-            grad_norm=norm_value,
-            timesteps=tuple(draw.timesteps.tolist()),
-            z0=z0,
-        )
+
+class Run(Protocol):
+    """What a step needs of a run."""
+
+    backend: DiffusionBackend
+    config: TrainConfig
+    projector: Projector
+    optimizer: torch.optim.AdamW
+    generator: torch.Generator
+    step: int
+
+
+def new_optimizer(projector: Projector, config: TrainConfig) -> torch.optim.AdamW:
+    return torch.optim.AdamW(
+        projector.parameters(),
+        lr=config.learning_rate,
+        betas=(config.beta1, config.beta2),
+        weight_decay=config.weight_decay,
+    )
+
+
+def train_step(run: Run, faces: list[Face], pool: EncodedViews | None) -> StepReport:
+    """One optimiser step on views of the faces, or of the pool.
+
+    Raises:
+        TrainingError: a loss or gradient that is not finite, or zero.
+    """
+    batch = draw_batch(run.backend, faces, run.config, run.generator, pool=pool)
+    run.optimizer.zero_grad(set_to_none=True)
+    loss, output = _loss(run.backend, run.projector, batch, run.config)
+    loss = loss.mean()
+    loss.backward()
+    grad_norm = nn.utils.clip_grad_norm_(run.projector.parameters(), run.config.max_grad_norm)
+    loss_value, norm_value = loss.item(), grad_norm.item()
+    _check_learning(loss_value, norm_value, run.step + 1)
+    set_rate(run.optimizer, run.config, run.step)
+    run.optimizer.step()
+    run.step += 1
+    draw = batch.draw
+    z0 = predicted_z0(run.backend.prediction, output.detach(), draw.z_t, run.backend.alphas_cumprod, draw.timesteps)
+    return StepReport(
+        step=run.step,
+        steps=run.config.steps,
+        loss=loss_value,
+        grad_norm=norm_value,
+        timesteps=tuple(draw.timesteps.tolist()),
+        z0=z0,
+    )
 
 
 def held_out_loss(
@@ -150,6 +172,7 @@ def held_out_loss(
     *,
     draws: int = 16,
     seed: int = 0x5EED,
+    pool: EncodedViews | None = None,
 ) -> float:
     """Mean loss on draws of noise, timestep, view and prompt that training does not see.
 
@@ -163,7 +186,7 @@ def held_out_loss(
         for i in range(draws):
             backend.check_cancelled()
             timesteps = torch.full((config.batch_size,), int((i + 0.5) * count / draws))
-            batch = draw_batch(backend, faces, config, generator, timesteps)
+            batch = draw_batch(backend, faces, config, generator, timesteps, pool)
             loss, _ = _loss(backend, projector, batch, config)
             total += loss.mean().item()
     return total / draws

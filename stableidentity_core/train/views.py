@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -25,6 +25,10 @@ class EncodedViews:
     face_mask: Tensor  # [V, 1, h, w]
     hair_mask: Tensor  # [V, 1, h, w]
     features: Tensor  # [V, F] of the photo, or of its mirror image where the view is mirrored; F is 0 without encoder
+
+    @classmethod
+    def joined(cls, parts: Sequence[EncodedViews]) -> EncodedViews:
+        return cls(**{field.name: torch.cat([getattr(part, field.name) for part in parts]) for field in fields(cls)})
 
     def __len__(self) -> int:
         return len(self.z0)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -34,6 +35,29 @@ class TrainedProjector:
     normalization: Normalization  # of stableidentity; the others have none
     encoder: str  # the face encoder it was trained with
     method: Method = "stableidentity"
+    facts: Mapping[str, str] = field(default_factory=dict)  # how it was trained, for the files made with it
+
+    def described(self) -> dict[str, str]:
+        """All but the weights, as a file's header takes it."""
+        return {
+            "feature_width": str(self.feature_width),
+            "normalization": self.normalization,
+            "encoder": self.encoder,
+            "method": self.method,
+            "facts": json.dumps(dict(self.facts), sort_keys=True),
+        }
+
+    @classmethod
+    def read(cls, state: Mapping[str, Tensor], header: Mapping[str, str]) -> TrainedProjector:
+        """The inverse of `described`; raises KeyError or ValueError where something is missing or odd."""
+        return cls(
+            state=state,
+            feature_width=int(header["feature_width"]),
+            normalization=header["normalization"],  # type: ignore[arg-type]  # checked when it is built
+            encoder=header["encoder"],
+            method=header.get("method", "stableidentity"),  # type: ignore[arg-type]  # as above; older ones lack it
+            facts=json.loads(header.get("facts", "{}")),
+        )
 
     def build(self, name_spaces: Sequence[NameSpace]) -> Projector:
         """The projector with these weights.

@@ -1,0 +1,93 @@
+"""Many photos at once."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import comfy.utils
+from comfy import model_management
+from comfy_api.latest import io
+
+from ..stableidentity_core.errors import StableIdentityError
+from ..stableidentity_core.face import Face
+from ..stableidentity_core.face.folder import faces_of, pictures_in
+from ..stableidentity_core.weights.face_nets import DETECTORS, PARSERS
+from .host import paths
+from .host.face_nets import detector, nets_state, parser
+from .types import CATEGORY, FaceType
+
+log = logging.getLogger(__name__)
+
+
+class PrepareFolder(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="StableIdentityPrepareFolder",
+            display_name="Prepare Faces of a Folder",
+            category=CATEGORY,
+            description="Prepares every photo of a folder below ComfyUI's input folder, each of another person, for "
+            "Train Projector. A photo that cannot be used is left out and named in the report.",
+            inputs=[
+                io.String.Input(
+                    "folder",
+                    default="people",
+                    tooltip="A folder in ComfyUI's input folder; pictures in folders below it count too.",
+                ),
+                io.Combo.Input(
+                    "find_face",
+                    options=["auto", *DETECTORS, "off"],
+                    default="auto",
+                    tooltip="auto: with the first detector that is in place; without any, the photos are taken as "
+                    "aligned portraits. off: always that.",
+                ),
+                io.Combo.Input(
+                    "parse_face",
+                    options=["auto", *PARSERS, "off"],
+                    default="auto",
+                    tooltip="What marks face and hair. auto: the first parser that is in place; without any, an oval.",
+                ),
+                io.Int.Input(
+                    "at_most",
+                    default=500,
+                    min=1,
+                    max=100_000,
+                    tooltip="Photos, the first by name. Each takes 5 MB of memory until it is encoded.",
+                ),
+            ],
+            outputs=[
+                FaceType.Output(display_name="face", is_output_list=True, tooltip="One face for each photo."),
+                io.String.Output(display_name="name", is_output_list=True, tooltip="The photos' names without ending."),
+                io.String.Output(display_name="report", tooltip="How many were taken, and what was left out and why."),
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, folder="", **_widgets) -> str:
+        return f"{paths.file_state(paths.input_folder(folder))} {nets_state()}"
+
+    @classmethod
+    def execute(cls, folder: str, find_face: str, parse_face: str, at_most: int) -> io.NodeOutput:
+        place = paths.input_folder(folder)
+        pictures = pictures_in(place)[:at_most]
+        bar = comfy.utils.ProgressBar(len(pictures))
+        left_out: list[str] = []
+
+        def refused(path: Path, error: StableIdentityError) -> None:
+            left_out.append(f"{path.relative_to(place).as_posix()}: {error}")
+
+        def watched():
+            for number, path in enumerate(pictures):
+                model_management.throw_exception_if_processing_interrupted()
+                bar.update_absolute(number, len(pictures))
+                yield path
+
+        nets = {"detector": detector(find_face, False), "parser": parser(parse_face, False)}
+        found: list[tuple[Path, Face]] = list(faces_of(watched(), refused, **nets))
+        report = "\n".join([f"{len(found)} of {len(pictures)} photos taken.", *left_out])
+        if not found:
+            raise StableIdentityError(f"None of the photos in {place} can be used.\n{report}")
+        log.info("StableIdentity: %s", report)
+        faces, names = [(face,) for _path, face in found], [path.stem for path, _face in found]
+        return io.NodeOutput(faces, names, report, ui={"text": (report,)})

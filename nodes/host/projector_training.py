@@ -1,0 +1,123 @@
+"""Learning a projector over many people inside the host: kept when done, gone on with when broken off."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from ...stableidentity_core.errors import StableIdentityError
+from ...stableidentity_core.face import Face
+from ...stableidentity_core.learn import check_spaces, make_projector
+from ...stableidentity_core.learn_projector import ProjectorResult, learn_projector, load_result, save_result
+from ...stableidentity_core.plots import loss_curve, require_matplotlib
+from ...stableidentity_core.store import work_key
+from ...stableidentity_core.train import StepReport, TrainConfig
+from ...stableidentity_core.train.shared import SharedRun, encode_people
+from ...stableidentity_core.words import NameSpace, TrainedProjector
+from . import paths
+from .backend import comfy_backend
+from .checks import check_resolution, check_trio
+from .fingerprint import model_fingerprint, vae_fingerprint
+from .guards import check_host_gradient, outside_inference_mode, telling_of_memory
+from .progress import progress
+from .text import HostText
+from .training import host_name_spaces
+
+CHECKPOINT_EVERY = 100
+log = logging.getLogger(__name__)
+
+
+def train_projector_in_host(
+    model: Any,
+    clip: Any,
+    vae: Any,
+    *,
+    photos: Sequence[tuple[str, Face]],
+    name_space: Sequence[NameSpace] | None,
+    config: TrainConfig,
+    known_first: bool,
+    preview_every: int,
+) -> tuple[TrainedProjector, Tensor]:
+    """Learn over all photos (title and face of each person), or find the same work done before.
+
+    Returns:
+        The projector and the loss curve [1, H, W, 3].
+    """
+    require_matplotlib()
+    check_trio(model, HostText(clip), vae)
+    check_resolution(model, config.resolution)
+    name_spaces = list(name_space or host_name_spaces(clip))
+    fingerprint = model_fingerprint(model, clip)
+    titles, faces = zip(*photos, strict=True)
+    settings = {**config.as_dict(), "titles": titles if known_first else None, "many_people": True}
+    key = work_key(faces, name_spaces, f"{fingerprint} {vae_fingerprint(vae)}", settings)
+    done, checkpoint = (paths.results_folder() / f"{key}.{what}.safetensors" for what in ("projector", "checkpoint"))
+    if done.is_file():
+        log.info("StableIdentity: this projector was trained before; it is taken from %s", done)
+        result = load_result(done)
+        return result.projector, _curve(result, "stored")
+
+    def learned() -> ProjectorResult:
+        with comfy_backend(
+            model, clip, vae, resolution=config.resolution, batch_size=config.batch_size, fingerprint=fingerprint
+        ) as backend:
+            check_spaces(backend, name_spaces)
+            check_host_gradient(backend)
+            people, names = outside_inference_mode(faces, name_spaces)
+            projector = make_projector(backend, people[:1], names, config)
+            encoded = encode_people(backend, zip(titles, people, strict=True), config)
+            run = SharedRun(backend, encoded, projector, config)
+            show = progress(model, config.steps, preview_every)
+            return _learned(run, names, checkpoint, show, known_first)
+
+    result = telling_of_memory(
+        learned,
+        lambda said: (
+            f"The device ran out of memory at {config.resolution}x{config.resolution}, batch "
+            f"{config.batch_size} ({said}). Lower batch_size and raise steps as much, or free models in ComfyUI."
+        ),
+    )
+    save_result(result, done)
+    checkpoint.unlink(missing_ok=True)
+    return result.projector, _curve(result, "trained")
+
+
+def _learned(
+    run: SharedRun, name_spaces: list[NameSpace], checkpoint: Path, show: Any, known_first: bool
+) -> ProjectorResult:
+    """Go on from the checkpoint if there is one, and leave one when broken off."""
+    if checkpoint.is_file():
+        run.load(checkpoint)
+        log.info("StableIdentity: going on from step %d of %s", run.step, checkpoint)
+
+    def on_step(report: StepReport) -> None:
+        show(report)
+        if report.step % CHECKPOINT_EVERY == 0:
+            _save(run, checkpoint)
+
+    try:
+        return learn_projector(run, name_spaces, on_step, known_first)
+    except BaseException:  # also the host's interruption
+        if run.step:
+            _save(run, checkpoint)
+        raise
+
+
+def _save(run: SharedRun, checkpoint: Path) -> None:
+    """A full disk must not end the training."""
+    try:
+        run.save(checkpoint)
+    except StableIdentityError as error:
+        log.warning("StableIdentity: the state of the training could not be kept. %s", error)
+
+
+def _curve(result: ProjectorResult, origin: str) -> Tensor:  # [1, H, W, 3]
+    facts = result.projector.facts
+    before, after = (facts.get(f"projector_held_out_loss_{when}") for when in ("before", "after"))
+    kept = f", held-out loss {float(before):.4g} to {float(after):.4g}" if before and after else ""
+    title = f"{facts['projector_people']} people, {facts['projector_steps']} steps{kept} ({origin})"
+    return loss_curve(result.losses, title)[None]

@@ -1,0 +1,224 @@
+"""Projectors that know many people: learned, saved, loaded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy_api.latest import io
+
+from ..stableidentity_core.encode import encode_face
+from ..stableidentity_core.errors import StableIdentityError
+from ..stableidentity_core.face import Face
+from ..stableidentity_core.files import safe_file_name
+from ..stableidentity_core.learn_projector import MANY_PEOPLE
+from ..stableidentity_core.projector_file import SUFFIX, load_projector, save_projector
+from ..stableidentity_core.train import TrainConfig
+from .host import paths
+from .host.projector_training import train_projector_in_host
+from .types import CATEGORY, FaceEncoderType, FaceType, NameSpaceType, ProjectorType, fits
+
+
+class TrainProjector(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="StableIdentityTrainProjector",
+            display_name="Train Projector (many people)",
+            category=CATEGORY,
+            description="Learns over many people how a face becomes two words, so that a new person needs no training "
+            "of their own, or a short one. Broken off, it goes on from there when it is queued again.",
+            inputs=[
+                io.Model.Input("model", tooltip="The diffusion model: SD1.5, SD2.x or SDXL."),
+                io.Clip.Input("clip", tooltip="Its text encoder; with SDXL its two."),
+                io.Vae.Input("vae", tooltip="Its VAE."),
+                FaceType.Input("face", tooltip="A list of faces, such as Prepare Faces of a Folder gives."),
+                FaceEncoderType.Input(
+                    "face_encoder", optional=True, tooltip="Not needed when the faces come from Encode Face."
+                ),
+                NameSpaceType.Input(
+                    "name_space", optional=True, tooltip="Without it the pack's own list of names is used."
+                ),
+                io.String.Input(
+                    "name",
+                    optional=True,
+                    force_input=True,
+                    tooltip="The people's names, in the order of the faces, such as Prepare Faces of a Folder gives. "
+                    "For known_first.",
+                ),
+                *_settings(),
+            ],
+            outputs=[
+                ProjectorType.Output(
+                    display_name="projector",
+                    tooltip="For Project to Name Space, StableIdentity Train and Save Projector.",
+                ),
+                io.Image.Output(display_name="loss", tooltip="The loss over the steps."),
+            ],
+            is_input_list=True,  # all faces are one work
+        )
+
+    @classmethod
+    def execute(cls, face, face_encoder=None, name_space=None, name=None, **inputs) -> io.NodeOutput:
+        single = {name: _only(name, values) for name, values in inputs.items()}
+        preview_every, known_first = single.pop("preview_every"), single.pop("known_first")
+        model, clip, vae = (single.pop(name) for name in ("model", "clip", "vae"))
+        faces = [photo for photos in face for photo in photos]
+        encoder = _only("face_encoder", face_encoder or [None])
+        return io.NodeOutput(
+            *train_projector_in_host(
+                model,
+                clip,
+                vae,
+                photos=_titled(_encoded(faces, encoder), name),
+                name_space=_only("name_space", name_space or [None]),
+                config=TrainConfig(rate_schedule=MANY_PEOPLE.rate_schedule, **single),
+                known_first=known_first,
+                preview_every=preview_every,
+            )
+        )
+
+
+class SaveProjector(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="StableIdentitySaveProjector",
+            display_name="Save Projector",
+            category=CATEGORY,
+            description="Saves a projector to models/stableidentity/projectors, for Load Projector.",
+            inputs=[
+                ProjectorType.Input("projector", tooltip="The projector to save."),
+                io.String.Input("name", default="projector", tooltip="File name without ending."),
+            ],
+            outputs=[io.String.Output(display_name="name", tooltip="The file's name, as Load Projector lists it.")],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def validate_inputs(cls, name: str | None = None) -> bool | str:
+        return fits(lambda given: safe_file_name(given.removesuffix(SUFFIX)), name)
+
+    @classmethod
+    def execute(cls, projector, name) -> io.NodeOutput:
+        path = paths.projectors_folder() / (safe_file_name(name.removesuffix(SUFFIX)) + SUFFIX)
+        replaced = path.is_file()
+        save_projector(projector, path)
+        return io.NodeOutput(path.name, ui={"text": [f"{path.name}{' (replaced)' if replaced else ''}"]})
+
+
+class LoadProjector(io.ComfyNode):
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="StableIdentityLoadProjector",
+            display_name="Load Projector",
+            category=CATEGORY,
+            description="Loads a projector from models/stableidentity/projectors.",
+            inputs=[
+                io.Combo.Input(
+                    "name",
+                    options=paths.projectors(),
+                    tooltip="A file in models/stableidentity/projectors. The mini world's comes from Load Mini World.",
+                )
+            ],
+            outputs=[
+                ProjectorType.Output(
+                    display_name="projector", tooltip="For Project to Name Space and StableIdentity Train."
+                )
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, name: str) -> str:
+        return paths.file_state(paths.projector_path(name))
+
+    @classmethod
+    def execute(cls, name: str) -> io.NodeOutput:
+        return io.NodeOutput(load_projector(paths.projector_path(name)))
+
+
+def _only(name: str, values: list[Any]) -> Any:
+    """The one value of an input that is no list to the node."""
+    first, *others = values
+    if any(other is not first and other != first for other in others):
+        raise StableIdentityError(f"Train Projector takes one {name}, a list of {len(values)} is connected.")
+    return first
+
+
+def _encoded(faces: list[Face], encoder: Any) -> list[Face]:
+    if encoder is not None:
+        return [encode_face(encoder, face) for face in faces]
+    without = sum(face.feature is None for face in faces)
+    if without:
+        raise StableIdentityError(
+            f"{without} of {len(faces)} faces have no feature yet: connect a face encoder to Train Projector, or put "
+            "Encode Face before it."
+        )
+    return faces
+
+
+def _titled(faces: list[Face], names: list[str] | None) -> list[tuple[str, Face]]:
+    if names is None:
+        return [("", face) for face in faces]
+    if len(names) != len(faces):
+        raise StableIdentityError(
+            f"Train Projector got {len(faces)} faces and {len(names)} names, needed one name for each face. Connect "
+            "both from Prepare Faces of a Folder, or disconnect the names."
+        )
+    return list(zip(names, faces, strict=True))
+
+
+def _settings() -> list[io.Input]:
+    default = MANY_PEOPLE
+    return [
+        io.Int.Input("steps", default=default.steps, min=1, max=1_000_000, tooltip="Training steps."),
+        io.Int.Input(
+            "batch_size",
+            default=default.batch_size,
+            min=1,
+            max=256,
+            tooltip="People a step. If memory runs out, halve it and double the steps.",
+        ),
+        io.Float.Input(
+            "learning_rate",
+            default=default.learning_rate,
+            min=1e-7,
+            max=1.0,
+            step=1e-6,
+            round=1e-8,
+            tooltip="Step size of AdamW at the start; it falls to 0 over the steps.",
+        ),
+        io.Int.Input(
+            "seed",
+            default=0,
+            min=0,
+            max=0xFFFFFFFFFFFFFFFF,
+            control_after_generate=False,
+            tooltip="Decides the start and every draw.",
+        ),
+        io.Int.Input(
+            "resolution",
+            default=default.resolution,
+            min=64,
+            max=2048,
+            step=8,
+            tooltip="Side of the training pictures: what the model was made for.",
+        ),
+        io.Float.Input(
+            "hair_weight",
+            default=default.hair_weight,
+            min=0.0,
+            max=10.0,
+            step=0.05,
+            tooltip="Weight of the hair beside the face.",
+        ),
+        io.Int.Input(
+            "preview_every", default=50, min=0, max=1000, tooltip="Steps between preview pictures; 0 for none."
+        ),
+        io.Boolean.Input(
+            "known_first",
+            default=False,
+            tooltip="Begin with the photos named after celebrities whose names are in the name space: their words are "
+            "known, which takes seconds to learn. Needs the names connected, at least 50 of them known.",
+        ),
+    ]

@@ -1,0 +1,120 @@
+"""`projector`: a folder of people in, a projector file out. `project`: a photo and a projector in, an identity out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from ..encode import encode_face, load_face_encoder
+from ..encode.protocol import FaceEncoder
+from ..errors import StableIdentityError
+from ..face import Face
+from ..face.folder import faces_of, pictures_in
+from ..identity import normalize_trigger, save_identity
+from ..learn import make_projector, project
+from ..learn_projector import MANY_PEOPLE, learn_projector
+from ..projector_file import load_projector, save_projector
+from ..train import StepReport, TrainConfig
+from ..train.check import check_gradient
+from ..train.shared import SharedRun, encode_people
+from .models import add_model_options, check_out, load_model, name_spaces_of, read_names
+from .photos import Tools, add_options, read_faces, tools_of
+
+SETTINGS = ("steps", "batch_size", "learning_rate", "seed", "resolution", "hair_weight")
+
+
+def add_commands(commands: Any) -> None:
+    command = commands.add_parser("projector", help="learn over many people how a face becomes words")
+    command.set_defaults(run=run)
+    add_model_options(command)
+    add = command.add_argument
+    add("--encoder", type=Path, required=True, help="face encoder: folder or weights")
+    add("--faces", type=Path, required=True, metavar="DIR", help="folder with a photo of each person, also below it")
+    add_options(command)
+    add("--out", type=Path, required=True, help="projector file to write, .safetensors")
+    add(
+        "--known-first",
+        action="store_true",
+        help="begin with the photos that are named after celebrities (Tom Cruise.jpg), whose words are known",
+    )
+    add("--checkpoint", type=Path, help="go on from this file if it is there; write it while training")
+    add("--checkpoint-every", type=int, default=100, metavar="N", help="steps between them (default: %(default)s)")
+    group = command.add_argument_group("settings")
+    kinds = {field.name: type(getattr(MANY_PEOPLE, field.name)) for field in fields(TrainConfig)}
+    for name in SETTINGS:
+        default = getattr(MANY_PEOPLE, name)
+        group.add_argument(
+            f"--{name.replace('_', '-')}", type=kinds[name], default=default, help="(default: %(default)s)"
+        )
+    command = commands.add_parser("project", help="a person's words by a projector, without any training")
+    command.set_defaults(run=run_project)
+    add_model_options(command)
+    add = command.add_argument
+    add("--projector", type=Path, required=True, help="file that `projector` has written")
+    add("--encoder", type=Path, required=True, help="the face encoder that it was trained with")
+    add("--photo", type=Path, nargs="+", required=True, metavar="FILE", help="of the person; several give their mean")
+    add_options(command)
+    add("--trigger", default="person-1", help="the word typed in prompts, as <person-1>")
+    add("--out", type=Path, required=True, help="identity file to write, .safetensors")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Learn over the folder and write the projector."""
+    config = replace(MANY_PEOPLE, **{name: getattr(options, name) for name in SETTINGS})
+    check_out(options.out)
+    photos = pictures_in(options.faces)
+    names = read_names(options.names)
+    tools, encoder = tools_of(options), load_face_encoder(options.encoder)
+    backend = load_model(options)
+    name_spaces = name_spaces_of(backend, names)
+    check_gradient(backend, compare=options.dtype == "fp32")
+    people = encode_people(backend, _faces(photos, tools, encoder), config)
+    print(f"{people.people} of {len(photos)} photos can be learned from.")
+    projector = make_projector(backend, [people.first], name_spaces, config)
+    training = SharedRun(backend, people, projector, config)
+    if options.checkpoint and options.checkpoint.is_file():
+        training.load(options.checkpoint)
+    with tqdm(total=config.steps, initial=training.step, unit="step") as bar:
+        result = learn_projector(training, name_spaces, _consumer(training, options, bar), options.known_first)
+    save_projector(result.projector, options.out)
+    kept = result.projector.facts
+    before, after = (kept.get(f"projector_held_out_loss_{when}", "not measured") for when in ("before", "after"))
+    print(f"{options.out}: {people.people} people, loss on people kept aside {before} -> {after}")
+
+
+def run_project(options: argparse.Namespace) -> None:
+    """Write the identity of the photos' person."""
+    check_out(options.out)
+    trigger = normalize_trigger(options.trigger)
+    projector, encoder = load_projector(options.projector), load_face_encoder(options.encoder)
+    faces = [encode_face(encoder, face) for face in read_faces(options.photo, tools=tools_of(options))]
+    backend = load_model(options)
+    identity = project(faces, projector, name_spaces_of(backend, read_names(options.names)), trigger)
+    save_identity(identity, options.out)
+    print(f"{options.out}: {trigger} without any training")
+
+
+def _faces(photos: list[Path], tools: Tools, encoder: FaceEncoder) -> Iterator[tuple[str, Face]]:
+    """File names and photos as they come; one that cannot be used is told and left out."""
+
+    def refused(path: Path, error: StableIdentityError) -> None:
+        tqdm.write(f"Left out: {path}: {error}", file=sys.stderr)
+
+    for path, face in faces_of(tqdm(photos, desc="photos", unit="photo"), refused, **vars(tools)):
+        yield path.stem, encode_face(encoder, face)
+
+
+def _consumer(training: SharedRun, options: argparse.Namespace, bar: tqdm) -> Any:
+    def on_step(report: StepReport) -> None:
+        bar.set_postfix(loss=f"{report.loss:.4g}", refresh=False)
+        bar.update()
+        if options.checkpoint and report.step % options.checkpoint_every == 0:
+            training.save(options.checkpoint)
+
+    return on_step

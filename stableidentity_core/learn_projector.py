@@ -1,0 +1,95 @@
+"""One call from many people to a projector, used by the nodes and by the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .files import read_tensors, save_tensors
+from .header import written
+from .learn import trained
+from .train.config import TrainConfig
+from .train.known import known_people
+from .train.loop import StepReport
+from .train.shared import SharedRun
+from .words.names import NameSpace
+from .words.trained import TrainedProjector
+
+# From the mini world (benchmarks/README.md); the paper trains one person at a time.
+MANY_PEOPLE = TrainConfig(
+    steps=1500, batch_size=32, learning_rate=1e-3, rate_schedule="cosine", hair_weight=1.0, augmentation="none"
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ProjectorResult:
+    """What comes of learning over many people."""
+
+    projector: TrainedProjector
+    losses: Tensor  # [steps of the last sitting]
+
+
+def learn_projector(
+    run: SharedRun,
+    name_spaces: Sequence[NameSpace],
+    on_step: Callable[[StepReport], None] = lambda report: None,
+    known_first: bool = False,
+) -> ProjectorResult:
+    """Train to the end.
+
+    Args:
+        on_step: called after each step.
+        known_first: begin among the people whose photos are titled by a name that the text encoder knows.
+    """
+    before = run.held_out_loss()
+    known = len(known_people(run.people.titles, name_spaces)) if known_first else 0
+    if known_first and run.step == 0:
+        run.start_known(name_spaces)
+    losses = []
+    for report in run:
+        losses.append(report.loss)
+        on_step(report)
+    run.projector.eval().requires_grad_(False)
+    after = run.held_out_loss()
+    feature = run.people.first.feature
+    assert feature is not None  # encode_people has looked
+    facts = {
+        "base_fingerprint": run.backend.fingerprint(),
+        "prediction": run.backend.prediction.value,
+        "face_encoder_licence": feature.licence,
+        "projector_people": str(run.people.people),
+        "projector_steps": str(run.step),
+        "projector_settings": json.dumps(run.config.as_dict(), sort_keys=True),
+        "projector_known_people": str(known),
+        "projector_names": str(len(name_spaces[0].names)),
+        "projector_date": written()["date"],
+    }
+    if before is not None and after is not None:
+        facts |= {"projector_held_out_loss_before": f"{before:.6g}", "projector_held_out_loss_after": f"{after:.6g}"}
+    return ProjectorResult(
+        projector=trained(run.projector, run.config, feature.encoder, facts),
+        losses=torch.tensor(losses),
+    )
+
+
+def save_result(result: ProjectorResult, path: Path) -> None:
+    """Keep a result, so that the same work need not be done again."""
+    tensors = {f"projector.{name}": value for name, value in result.projector.state.items()}
+    save_tensors(path, {**tensors, "losses": result.losses}, result.projector.described())
+
+
+def load_result(path: Path) -> ProjectorResult:
+    """Read what `save_result` wrote.
+
+    Raises:
+        DamagedFileError: it is cut short.
+    """
+    tensors, header = read_tensors(path)
+    losses = tensors.pop("losses")
+    state = {name.removeprefix("projector."): value for name, value in tensors.items()}
+    return ProjectorResult(projector=TrainedProjector.read(state, header), losses=losses)

@@ -1,0 +1,24 @@
+"""The learning rate over the steps."""
+
+from __future__ import annotations
+
+import math
+
+from torch.optim import Optimizer
+
+from .config import TrainConfig
+
+
+def rate_at(config: TrainConfig, step: int) -> float:
+    """The learning rate of a step, counted from 0; the same whether the run was broken off before or not.
+
+    `cosine` falls from the learning rate to 0 over half a period (arXiv 1608.03983, Eq. 5, without restarts).
+    """
+    if config.rate_schedule == "constant":
+        return config.learning_rate
+    return config.learning_rate * (1 + math.cos(math.pi * step / config.steps)) / 2
+
+
+def set_rate(optimizer: Optimizer, config: TrainConfig, step: int) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate_at(config, step)

@@ -1,0 +1,89 @@
+"""The mini world's projector: python -m training.mini_world.projector OUT.safetensors [--people 1000] [--steps 1000]
+
+Learns how a face becomes words: first from the celebrities, whose words are those of their names, then by the diffusion
+loss over them and over people without a name. Each is seen in one look. Broken off, it goes on from OUT.checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from stableidentity_core.demo.look import draw_look
+from stableidentity_core.demo.painter import SIZE, paint
+from stableidentity_core.demo.person import generator, named_person, passer_by
+from stableidentity_core.demo.pipeline import mini_world_backend, mini_world_encoder
+from stableidentity_core.demo.weights import load_weights
+from stableidentity_core.encode import encode_face
+from stableidentity_core.encode.protocol import FaceEncoder
+from stableidentity_core.face.portrait import Face, portrait
+from stableidentity_core.learn import make_projector
+from stableidentity_core.learn_projector import MANY_PEOPLE, learn_projector
+from stableidentity_core.projector_file import save_projector
+from stableidentity_core.train.shared import SharedRun, encode_people
+from stableidentity_core.words.names import build_name_space
+
+FIRST = 10**6  # far from the passers-by that the mini world itself was trained on
+
+
+def photos(names: Sequence[str], people: int, encoder: FaceEncoder) -> Iterator[tuple[str, Face]]:
+    """The celebrities and so many people without a name, without hats and glasses, which would be learned too."""
+    everybody = [(name, named_person(name)) for name in names]
+    everybody += [("", passer_by(FIRST + number)) for number in range(people)]
+    for number, (name, person) in enumerate(tqdm(everybody, desc="people", unit="person", mininterval=5)):
+        look = draw_look(generator("shared projector", number))[0]
+        drawn = paint(person, replace(look, style="photo", glasses="none", hat="none"))
+        image = torch.from_numpy(drawn.image.copy()).movedim(-1, 0).float() / 255
+        masks = (torch.from_numpy(mask) for mask in (drawn.face_mask, drawn.hair_mask))
+        yield name, encode_face(encoder, portrait(image, *masks))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--people", type=int, default=1000)
+    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--learning-rate", type=float, default=MANY_PEOPLE.learning_rate)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    config = replace(
+        MANY_PEOPLE, resolution=SIZE, steps=options.steps, seed=options.seed, learning_rate=options.learning_rate
+    )
+    weights = load_weights()
+    backend = mini_world_backend(weights)
+    space = backend.text_spaces[0].name
+    names = build_name_space(
+        space, lambda text: backend.tokenize(space, text), lambda ids: backend.embed_tokens(space, ids)
+    )
+    started = time.monotonic()
+    celebrities = [name for name in names.names if len(name.split()) == 2]
+    people = encode_people(backend, photos(celebrities, options.people, mini_world_encoder(weights)), config)
+    run = SharedRun(backend, people, make_projector(backend, [people.first], [names], config), config)
+    checkpoint = options.out.with_suffix(".checkpoint")
+    if checkpoint.is_file():
+        run.load(checkpoint)
+    with tqdm(total=config.steps, initial=run.step, unit="step") as bar:
+
+        def on_step(report) -> None:
+            bar.update()
+            if report.step % 250 == 0:
+                run.save(checkpoint)
+
+        result = learn_projector(run, [names], on_step, known_first=True)
+    state = {key: value.half() for key, value in result.projector.state.items()}
+    save_projector(replace(result.projector, state=state), options.out)
+    facts = result.projector.facts
+    print(
+        f"{options.out}: {(time.monotonic() - started) / 60:.0f} minutes, held-out loss "
+        f"{facts['projector_held_out_loss_before']} -> {facts['projector_held_out_loss_after']}"
+    )
+
+
+if __name__ == "__main__":
+    main()
