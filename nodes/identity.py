@@ -47,7 +47,7 @@ class Project(io.ComfyNode):
             description="Turns a face into words by a projector that is already trained, without any training step.",
             inputs=[
                 FaceType.Input("face", tooltip="From Encode Face, with the encoder the projector was trained with."),
-                ProjectorType.Input("projector", tooltip="From StableIdentity Train."),
+                ProjectorType.Input("projector", tooltip="From Train Projector or Load Projector, or of a training."),
                 NameSpaceType.Input("name_space", tooltip="Of the CLIP the words are for."),
                 io.String.Input("trigger", default="person-1", tooltip=TRIGGER_TOOLTIP),
             ],

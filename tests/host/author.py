@@ -138,6 +138,32 @@ METHODS = """## One person, three methods
 Everything else is the same for all three: photo, mask, prompts of the training, `augmentation`, optimiser. Drawn people
 only; about real photos it says nothing."""
 
+INSTANT = """## A person at once
+
+**Load Mini World** brings a `projector` that was learned over many drawn people. With it a new face becomes a word
+
+- **without any training**: Encode Face → **Project to Name Space** → Apply Identity, the upper row;
+- **with 25 steps** from there: the input `projector` of StableIdentity Train, the lower row.
+
+1. Queue. Change `person` and queue again: every number is somebody whom nothing here has ever seen.
+2. Compare the rows with *mini_world*, which takes 450 steps from nothing.
+
+For SD1.5, SD2.1 and SDXL a projector is made by *train_projector*, from a folder of photos. Drawn people only; about
+real photos this says nothing."""
+
+PROJECTOR = """## A projector from a folder of people
+
+1. Put photos, each of another person, into `input/people`: some hundreds, the more different the better. You need the
+   people's consent, as for any training.
+2. Choose **SD2.1-base** (or SD1.5, or SDXL with `resolution` 1024) and queue. This takes long, but only once. Cancel
+   when you like: queued again, it goes on.
+3. **Save Projector** writes `models/stableidentity/projectors/projector.safetensors`.
+4. From now on: **Load Projector** → **Project to Name Space**, or → `projector` of **StableIdentity Train**.
+
+Photos named after celebrities (`Tom Cruise.jpg`) can teach it first: switch `known_first` on.
+
+If memory runs out, halve `batch_size` and double `steps`. Measured on drawn people only so far."""
+
 NOTES = {
     "prepare_photo": [PREPARE],
     "learn_from_photo": [LEARN, FILES],
@@ -147,6 +173,8 @@ NOTES = {
     "video_upscale": [UPSCALE],
     "video_with_pose": [VIDEO_POSE, VIDEO_FILES],
     "mini_world": [MINI_WORLD],
+    "instant_identity": [INSTANT],
+    "train_projector": [PROJECTOR, FILES],
     "compare_methods": [METHODS],
     "two_people": [TWO_PEOPLE],
     "mix_identities": [MIX],

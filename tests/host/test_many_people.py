@@ -1,0 +1,144 @@
+"""Projectors in the real server: learned over a folder, kept, loaded, and used for somebody new."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.make import some_face
+from host.prompts import Json, node
+from host.server import ROOT
+from host.test_people_workflows import pictures
+from host.world import World
+from stableidentity_core.identity import load_identity
+from stableidentity_core.projector_file import load_projector
+
+SMALL = {"steps": 3, "batch_size": 2, "resolution": 64}
+
+
+@pytest.fixture(scope="module")
+def folder(world: World):
+    place = world.server.input / "people"
+    place.mkdir()
+    for seed in range(4):
+        Image.fromarray((some_face(seed=seed).image.movedim(0, -1) * 255).byte().numpy()).save(place / f"{seed}.png")
+    (place / "broken.png").write_bytes(b"no picture")
+    yield place
+    shutil.rmtree(place)
+
+
+def shipped(world: World, **train) -> Json:
+    prompt = json.loads((ROOT / "workflows/api/train_projector.json").read_text("utf-8"))
+    for key, entry in prompt.items():
+        if entry["class_type"] == "CheckpointLoaderSimple":
+            prompt[key] = node("SITestTinyTrio", folder=str(world.eps))
+        if entry["class_type"] == "StableIdentityTrainProjector":
+            entry["inputs"].update(SMALL | train)
+        if entry["class_type"] == "StableIdentityLoadFaceEncoder":
+            entry["inputs"]["encoder_name"] = "tiny"
+    return prompt
+
+
+def refused(world: World, prompt: Json) -> str:
+    result = world.server.run(prompt)
+    assert result.status in ("error", "rejected")
+    if result.status == "rejected":
+        return json.dumps(result.error)
+    (event,) = result.of("execution_error")
+    return event.data["exception_message"]
+
+
+@pytest.fixture(scope="module")
+def projector(world: World, folder):
+    result = world.server.run(shipped(world))
+    assert result.status == "success", result.error
+    return world.server.models / "stableidentity" / "projectors" / "projector.safetensors", result
+
+
+def test_a_folder_becomes_a_projector_file(projector):
+    path, result = projector
+    facts = load_projector(path).facts
+    assert (facts["projector_people"], facts["projector_steps"]) == ("4", "3")
+    reports = [output["text"][0] for output in result.outputs.values() if "text" in output]
+    assert any("4 of 5 photos taken" in text and "broken.png" in text for text in reports)
+
+
+def test_the_same_work_is_not_done_again(world, projector, folder):
+    prompt = shipped(world)
+    prompt["7"] = node("SITestTinyTrio", folder=str(world.eps))  # another node, so that nothing of it is cached
+    started = time.monotonic()
+    result = world.server.run(prompt)
+    assert result.status == "success" and time.monotonic() - started < 30
+    assert len(list((world.server.base / "user").rglob("*.projector.safetensors"))) == 1
+
+
+def test_a_loaded_projector_makes_words_of_a_new_face(world, projector):
+    prompt = {
+        "trio": node("SITestTinyTrio", folder=str(world.eps)),
+        "encoder": node("StableIdentityLoadFaceEncoder", encoder_name="tiny"),
+        "image": node("LoadImage", image="astronaut.png"),
+        "face": node("StableIdentityPrepareFace", image=["image", 0], find_face="off", parse_face="off"),
+        "encoded": node("StableIdentityEncodeFace", face_encoder=["encoder", 0], face=["face", 0]),
+        "names": node("StableIdentityNameSpace", clip=["trio", 1], names=""),
+        "many": node("StableIdentityLoadProjector", name="projector.safetensors"),
+        "anna": node(
+            "StableIdentityProject",
+            face=["encoded", 0],
+            projector=["many", 0],
+            name_space=["names", 0],
+            trigger="anna",
+        ),
+        "save": node("StableIdentitySave", identity=["anna", 0], name="at-once", if_exists="replace"),
+    }
+    result = world.server.run(prompt)
+    assert result.status == "success", result.error
+    identity = load_identity(world.embedding("at-once"))
+    assert identity.header["steps"] == "0" and identity.header["projector_people"] == "4"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"3": {"folder": "nowhere"}}, "No folder at"),
+        ({"3": {"folder": "../models"}}, "lies outside of"),
+        ({"3": {"at_most": 1}}, "got 1, needed at least 2"),
+        ({"4": {"known_first": True, "seed": 5}}, "Only 0 of the photos are named"),
+        ({"5": {"name": "a/b"}}, "a/b"),
+    ],
+)
+def test_bad_input_is_a_sentence(world, folder, change, said):
+    prompt = shipped(world)
+    for key, inputs in change.items():
+        prompt[key]["inputs"].update(inputs)
+    del prompt["6"]  # the curve would be shown whatever the file is called
+    assert said in refused(world, prompt)
+
+
+def test_a_damaged_projector_is_named(world, projector):
+    path, _result = projector
+    (path.parent / "cut.safetensors").write_bytes(path.read_bytes()[:1000])
+    message = refused(world, {"many": node("StableIdentityLoadProjector", name="cut.safetensors"), **_shown("many")})
+    assert "cut.safetensors" in message
+
+
+def _shown(source: str) -> Json:
+    return {"save": node("StableIdentitySaveProjector", projector=[source, 0], name="again")}
+
+
+def test_the_mini_worlds_projector_needs_no_training(server):
+    """As shipped: the two rows of pictures differ a little, and each shows its own prompt."""
+    prompt = json.loads((ROOT / "workflows/api/instant_identity.json").read_text("utf-8"))
+    for entry in prompt.values():
+        if entry["class_type"] == "KSampler":
+            entry["inputs"]["steps"] = 6
+    shown = pictures(server, prompt)
+    painted = {title: shown[title][0] for title in shown if ":" in title}
+    assert len(painted) == 4
+    assert all(picture.shape == (128, 128, 3) and picture.std() > 20 for picture in painted.values())
+    difference = np.abs(painted["Without training: snow"] - painted["With 25 steps: snow"]).mean()
+    assert 0.2 < difference < np.abs(painted["Without training: snow"] - painted["Without training: city"]).mean()
