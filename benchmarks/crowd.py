@@ -17,12 +17,15 @@ from stableidentity_core.backends.protocol import DiffusionBackend
 from stableidentity_core.face.portrait import Face
 from stableidentity_core.train.config import TrainConfig
 from stableidentity_core.train.loss import Draw, two_phase_loss
+from stableidentity_core.train.rate import set_rate
 from stableidentity_core.train.schedule import add_noise
 from stableidentity_core.train.templates import TEMPLATES
 from stableidentity_core.train.views import draw_view
 from stableidentity_core.words.names import NameSpace
 from stableidentity_core.words.place import PromptRows, prompt_rows
 from stableidentity_core.words.projector import StableIdentityProjector
+
+GOLDEN = (5**0.5 - 1) / 2
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -88,9 +91,9 @@ class Projectors:
         parameters, self.buffers = stack_module_state(modules)  # type: ignore[arg-type]
         self.parameters = {key: value.detach().clone().requires_grad_(True) for key, value in parameters.items()}
 
-    def __call__(self, features: Tensor) -> Tensor:  # [P, F] -> [P, 2, D]
+    def __call__(self, features: Tensor) -> Tensor:  # [P, B, F] -> [P, B, 2, D]
         def one(parameters: dict[str, Tensor], buffers: dict[str, Tensor], feature: Tensor) -> Tensor:
-            return functional_call(self.module, (parameters, buffers), (feature[None],))[self.space][0]
+            return functional_call(self.module, (parameters, buffers), (feature,))[self.space]
 
         return torch.vmap(one)(self.parameters, self.buffers, features)
 
@@ -102,14 +105,25 @@ class Projectors:
             gradient.mul_((limit / (norm + 1e-6)).clamp(max=1).reshape(-1, *[1] * (gradient.ndim - 1)))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Tricks:
+    """Ways to draw and to average that may need fewer steps; none of them is the paper's."""
+
+    stratified: bool = False  # each person's timesteps go over the schedule evenly, by the golden ratio
+    antithetic: bool = False  # every second step takes the noise of the one before with the other sign
+    averaged: bool = False  # the words are the mean of the last half of the steps
+
+
 def learn_crowd(
     backend: DiffusionBackend,
     crowd: Crowd,
     name_space: NameSpace,
     config: TrainConfig,
     start: StableIdentityProjector | None = None,
+    tricks: Tricks | None = None,
 ) -> Tensor:
     """Train one projector per person and return the words [P, 2, D] of their plain photos."""
+    tricks = tricks or Tricks()
     projectors = Projectors(len(crowd), crowd.plain.shape[1], name_space, config, start)
     optimizer = torch.optim.AdamW(
         projectors.parameters.values(),
@@ -118,16 +132,18 @@ def learn_crowd(
         weight_decay=config.weight_decay,
     )
     generator = torch.Generator().manual_seed(config.seed)
-    everyone = torch.arange(len(crowd))
+    everyone = torch.arange(len(crowd)).repeat_interleave(config.batch_size)
     space = backend.text_spaces[0]
     rows = prompt_rows(TEMPLATES, space, lambda text: backend.tokenize(space.name, text))
-    for _ in range(config.steps):
-        chosen = torch.randint(crowd.z0.shape[1], (len(crowd),), generator=generator)
-        prompt = torch.randint(len(TEMPLATES), (len(crowd),), generator=generator)
-        draw = noised(backend, crowd, everyone, chosen, generator)
-        mirrored = crowd.mirrored[everyone, chosen][:, None]
-        words = projectors(torch.where(mirrored, crowd.flipped, crowd.plain))
-        prompts = PromptRows(token_ids=rows.token_ids[prompt], positions=rows.positions[prompt])
+    draws = _Draws(crowd, len(everyone), len(backend.alphas_cumprod), tricks, generator)
+    kept = []
+    for step in range(config.steps):
+        drawn = draws.at(step)
+        draw = noised(backend, crowd, everyone, drawn)
+        mirrored = crowd.mirrored[everyone, drawn.views][:, None]
+        features = torch.where(mirrored, crowd.flipped[everyone], crowd.plain[everyone])
+        words = projectors(features.unflatten(0, (len(crowd), -1))).flatten(0, 1)
+        prompts = PromptRows(token_ids=rows.token_ids[drawn.prompts], positions=rows.positions[drawn.prompts])
         output = backend.predict(
             draw.z_t, draw.timesteps, backend.encode_text({space.name: prompts}, {space.name: words})
         )
@@ -140,23 +156,61 @@ def learn_crowd(
             config=config,
         )
         optimizer.zero_grad()
-        loss.sum().backward()
+        (loss.sum() / config.batch_size).backward()
         projectors.clip_gradients(config.max_grad_norm)
+        set_rate(optimizer, config, step)
         optimizer.step()
+        if tricks.averaged and step >= config.steps // 2:
+            kept.append(_words(projectors, crowd))
+    return torch.stack(kept).mean(0) if kept else _words(projectors, crowd)
+
+
+def _words(projectors: Projectors, crowd: Crowd) -> Tensor:  # [P, 2, D]
     with torch.no_grad():
-        return projectors(crowd.plain)
+        return projectors(crowd.plain[:, None])[:, 0]
 
 
-def noised(backend: DiffusionBackend, crowd: Crowd, people: Tensor, views: Tensor, generator: torch.Generator) -> Draw:
-    """Noise the chosen view of each person at its own timestep."""
-    z0 = crowd.z0[people, views]
-    timesteps = torch.randint(len(backend.alphas_cumprod), (len(people),), generator=generator)
-    noise = torch.randn(z0.shape, generator=generator)
+@dataclass(frozen=True, kw_only=True)
+class _Drawn:
+    """What a step sees of each person, all [B] but the noise."""
+
+    views: Tensor
+    prompts: Tensor
+    timesteps: Tensor
+    noise: Tensor  # [B, C, h, w]
+
+
+class _Draws:
+    """What each step sees of each person."""
+
+    def __init__(self, crowd: Crowd, people: int, schedule: int, tricks: Tricks, generator: torch.Generator):
+        self.crowd, self.people, self.schedule = crowd, people, schedule
+        self.tricks, self.generator = tricks, generator
+        self.first = torch.rand(people, generator=generator) if tricks.stratified else None
+        self.last: _Drawn | None = None
+
+    def at(self, step: int) -> _Drawn:
+        if self.tricks.antithetic and step % 2 and self.last is not None:
+            return replace(self.last, noise=-self.last.noise)
+        views = torch.randint(self.crowd.z0.shape[1], (self.people,), generator=self.generator)
+        prompts = torch.randint(len(TEMPLATES), (self.people,), generator=self.generator)
+        if self.first is None:
+            timesteps = torch.randint(self.schedule, (self.people,), generator=self.generator)
+        else:
+            timesteps = ((self.first + step * GOLDEN) % 1 * self.schedule).long()
+        noise = torch.randn((self.people, *self.crowd.z0.shape[2:]), generator=self.generator)
+        self.last = _Drawn(views=views, prompts=prompts, timesteps=timesteps, noise=noise)
+        return self.last
+
+
+def noised(backend: DiffusionBackend, crowd: Crowd, people: Tensor, drawn: _Drawn) -> Draw:
+    """The chosen view of each person with noise."""
+    z0 = crowd.z0[people, drawn.views]
     return Draw(
         z0=z0,
-        z_t=add_noise(z0, noise, backend.alphas_cumprod, timesteps),
-        noise=noise,
-        timesteps=timesteps,
-        face_mask=crowd.face_masks[people, views],
-        hair_mask=crowd.hair_masks[people, views],
+        z_t=add_noise(z0, drawn.noise, backend.alphas_cumprod, drawn.timesteps),
+        noise=drawn.noise,
+        timesteps=drawn.timesteps,
+        face_mask=crowd.face_masks[people, drawn.views],
+        hair_mask=crowd.hair_masks[people, drawn.views],
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from comfy_api.latest import io
 
@@ -13,6 +13,7 @@ from ..stableidentity_core.files import safe_file_name
 from ..stableidentity_core.learn_projector import MANY_PEOPLE
 from ..stableidentity_core.projector_file import SUFFIX, load_projector, save_projector
 from ..stableidentity_core.train import TrainConfig
+from ..stableidentity_core.train.known import KnownPeople
 from .host import paths
 from .host.projector_training import train_projector_in_host
 from .types import CATEGORY, FaceEncoderType, FaceType, NameSpaceType, ProjectorType, fits
@@ -43,7 +44,7 @@ class TrainProjector(io.ComfyNode):
                     optional=True,
                     force_input=True,
                     tooltip="The people's names, in the order of the faces, such as Prepare Faces of a Folder gives. "
-                    "For known_first.",
+                    "For known_people.",
                 ),
                 *_settings(),
             ],
@@ -60,7 +61,7 @@ class TrainProjector(io.ComfyNode):
     @classmethod
     def execute(cls, face, face_encoder=None, name_space=None, name=None, **inputs) -> io.NodeOutput:
         single = {name: _only(name, values) for name, values in inputs.items()}
-        preview_every, known_first = single.pop("preview_every"), single.pop("known_first")
+        preview_every, known_people = single.pop("preview_every"), single.pop("known_people")
         model, clip, vae = (single.pop(name) for name in ("model", "clip", "vae"))
         faces = [photo for photos in face for photo in photos]
         encoder = _only("face_encoder", face_encoder or [None])
@@ -72,7 +73,7 @@ class TrainProjector(io.ComfyNode):
                 photos=_titled(_encoded(faces, encoder), name),
                 name_space=_only("name_space", name_space or [None]),
                 config=TrainConfig(rate_schedule=MANY_PEOPLE.rate_schedule, **single),
-                known_first=known_first,
+                known_people=known_people,
                 preview_every=preview_every,
             )
         )
@@ -215,10 +216,11 @@ def _settings() -> list[io.Input]:
         io.Int.Input(
             "preview_every", default=50, min=0, max=1000, tooltip="Steps between preview pictures; 0 for none."
         ),
-        io.Boolean.Input(
-            "known_first",
-            default=False,
-            tooltip="Begin with the photos named after celebrities whose names are in the name space: their words are "
-            "known, which takes seconds to learn. Needs the names connected, at least 50 of them known.",
+        io.Combo.Input(
+            "known_people",
+            options=list(get_args(KnownPeople)),
+            default="no",
+            tooltip="first: begin with the photos named after celebrities of the name space, whose words are known. "
+            "only: end there, within seconds. Needs the names connected, at least 50 of them known.",
         ),
     ]

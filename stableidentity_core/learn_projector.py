@@ -14,7 +14,7 @@ from .files import read_tensors, save_tensors
 from .header import written
 from .learn import trained
 from .train.config import TrainConfig
-from .train.known import known_people
+from .train.known import KnownPeople, known_places
 from .train.loop import StepReport
 from .train.shared import SharedRun
 from .words.names import NameSpace
@@ -38,20 +38,21 @@ def learn_projector(
     run: SharedRun,
     name_spaces: Sequence[NameSpace],
     on_step: Callable[[StepReport], None] = lambda report: None,
-    known_first: bool = False,
+    known_people: KnownPeople = "no",
 ) -> ProjectorResult:
     """Train to the end.
 
     Args:
         on_step: called after each step.
-        known_first: begin among the people whose photos are titled by a name that the text encoder knows.
+        known_people: `first` begins among the people whose photos are titled by a name that the text encoder knows;
+            `only` ends there, without any step of the diffusion model.
     """
     before = run.held_out_loss()
-    known = len(known_people(run.people.titles, name_spaces)) if known_first else 0
-    if known_first and run.step == 0:
+    known = 0 if known_people == "no" else len(known_places(run.people.titles, name_spaces))
+    if known_people != "no" and run.step == 0:
         run.start_known(name_spaces)
     losses = []
-    for report in run:
+    for report in () if known_people == "only" else run:
         losses.append(report.loss)
         on_step(report)
     run.projector.eval().requires_grad_(False)

@@ -16,6 +16,7 @@ from ...stableidentity_core.learn_projector import ProjectorResult, learn_projec
 from ...stableidentity_core.plots import loss_curve, require_matplotlib
 from ...stableidentity_core.store import work_key
 from ...stableidentity_core.train import StepReport, TrainConfig
+from ...stableidentity_core.train.known import KnownPeople
 from ...stableidentity_core.train.shared import SharedRun, encode_people
 from ...stableidentity_core.words import NameSpace, TrainedProjector
 from . import paths
@@ -39,7 +40,7 @@ def train_projector_in_host(
     photos: Sequence[tuple[str, Face]],
     name_space: Sequence[NameSpace] | None,
     config: TrainConfig,
-    known_first: bool,
+    known_people: KnownPeople,
     preview_every: int,
 ) -> tuple[TrainedProjector, Tensor]:
     """Learn over all photos (title and face of each person), or find the same work done before.
@@ -53,7 +54,7 @@ def train_projector_in_host(
     name_spaces = list(name_space or host_name_spaces(clip))
     fingerprint = model_fingerprint(model, clip)
     titles, faces = zip(*photos, strict=True)
-    settings = {**config.as_dict(), "titles": titles if known_first else None, "many_people": True}
+    settings = {**config.as_dict(), "titles": (known_people, titles), "many_people": True}
     key = work_key(faces, name_spaces, f"{fingerprint} {vae_fingerprint(vae)}", settings)
     done, checkpoint = (paths.results_folder() / f"{key}.{what}.safetensors" for what in ("projector", "checkpoint"))
     if done.is_file():
@@ -72,7 +73,7 @@ def train_projector_in_host(
             encoded = encode_people(backend, zip(titles, people, strict=True), config)
             run = SharedRun(backend, encoded, projector, config)
             show = progress(model, config.steps, preview_every)
-            return _learned(run, names, checkpoint, show, known_first)
+            return _learned(run, names, checkpoint, show, known_people)
 
     result = telling_of_memory(
         learned,
@@ -87,7 +88,7 @@ def train_projector_in_host(
 
 
 def _learned(
-    run: SharedRun, name_spaces: list[NameSpace], checkpoint: Path, show: Any, known_first: bool
+    run: SharedRun, name_spaces: list[NameSpace], checkpoint: Path, show: Any, known_people: KnownPeople
 ) -> ProjectorResult:
     """Go on from the checkpoint if there is one, and leave one when broken off."""
     if checkpoint.is_file():
@@ -100,7 +101,7 @@ def _learned(
             _save(run, checkpoint)
 
     try:
-        return learn_projector(run, name_spaces, on_step, known_first)
+        return learn_projector(run, name_spaces, on_step, known_people)
     except BaseException:  # also the host's interruption
         if run.step:
             _save(run, checkpoint)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from tqdm import tqdm
 
@@ -22,6 +22,7 @@ from ..learn_projector import MANY_PEOPLE, learn_projector
 from ..projector_file import load_projector, save_projector
 from ..train import StepReport, TrainConfig
 from ..train.check import check_gradient
+from ..train.known import KnownPeople
 from ..train.shared import SharedRun, encode_people
 from .models import add_model_options, check_out, load_model, name_spaces_of, read_names
 from .photos import Tools, add_options, read_faces, tools_of
@@ -39,9 +40,11 @@ def add_commands(commands: Any) -> None:
     add_options(command)
     add("--out", type=Path, required=True, help="projector file to write, .safetensors")
     add(
-        "--known-first",
-        action="store_true",
-        help="begin with the photos that are named after celebrities (Tom Cruise.jpg), whose words are known",
+        "--known-people",
+        choices=get_args(KnownPeople),
+        default="no",
+        help="first: begin with the photos named after celebrities (Tom Cruise.jpg), whose words are known; only: end "
+        "there, in seconds (default: %(default)s)",
     )
     add("--checkpoint", type=Path, help="go on from this file if it is there; write it while training")
     add("--checkpoint-every", type=int, default=100, metavar="N", help="steps between them (default: %(default)s)")
@@ -81,7 +84,7 @@ def run(options: argparse.Namespace) -> None:
     if options.checkpoint and options.checkpoint.is_file():
         training.load(options.checkpoint)
     with tqdm(total=config.steps, initial=training.step, unit="step") as bar:
-        result = learn_projector(training, name_spaces, _consumer(training, options, bar), options.known_first)
+        result = learn_projector(training, name_spaces, _consumer(training, options, bar), options.known_people)
     save_projector(result.projector, options.out)
     kept = result.projector.facts
     before, after = (kept.get(f"projector_held_out_loss_{when}", "not measured") for when in ("before", "after"))

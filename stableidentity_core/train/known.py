@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -20,12 +21,14 @@ from ..words.names import NameSpace
 from .config import TrainConfig
 from .rate import set_rate
 
+KnownPeople = Literal["no", "first", "only"]  # whether the projector begins, or is done, with them
+
 # More steps fit the names better and new people worse (mini world: 500 against 2000 steps).
 FIT = TrainConfig(steps=500, learning_rate=1e-3, batch_size=64, rate_schedule="cosine")
 MIN_KNOWN = 50
 
 
-def known_people(titles: Sequence[str], name_spaces: Sequence[NameSpace]) -> dict[int, Mapping[str, Tensor]]:
+def known_places(titles: Sequence[str], name_spaces: Sequence[NameSpace]) -> dict[int, Mapping[str, Tensor]]:
     """Which titles (such as names of files) are names that every text space has: {place: {text space: [2, D]}}.
 
     Capitals, `_`, `-` and `.` make no difference: `tom_cruise` is Tom Cruise.

@@ -19,7 +19,7 @@ from ..words.method import Projector
 from ..words.names import NameSpace
 from .checkpoint import load_checkpoint, save_checkpoint
 from .config import TrainConfig
-from .known import fit_known, known_people
+from .known import fit_known, known_places
 from .loop import StepReport, held_out_loss, new_optimizer, train_step
 from .photos import check_photos, feature_of
 from .views import EncodedViews, encode_views
@@ -126,7 +126,7 @@ class SharedRun:
         Raises:
             StableIdentityError: they are too few, see `fit_known`.
         """
-        known = known_people(self.people.titles, name_spaces)
+        known = known_places(self.people.titles, name_spaces)
         words = {name: torch.stack([pair[name] for pair in known.values()]) for name in next(iter(known.values()), {})}
         fit_known(self.projector, self.people.features[list(known)], words, name_spaces, self.config.seed)
 

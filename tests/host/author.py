@@ -160,7 +160,7 @@ PROJECTOR = """## A projector from a folder of people
 3. **Save Projector** writes `models/stableidentity/projectors/projector.safetensors`.
 4. From now on: **Load Projector** → **Project to Name Space**, or → `projector` of **StableIdentity Train**.
 
-Photos named after celebrities (`Tom Cruise.jpg`) can teach it first: switch `known_first` on.
+Photos named after celebrities (`Tom Cruise.jpg`) can teach it first: set `known_people` to `first`.
 
 If memory runs out, halve `batch_size` and double `steps`. Measured on drawn people only so far."""
 

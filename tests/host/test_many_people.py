@@ -107,7 +107,7 @@ def test_a_loaded_projector_makes_words_of_a_new_face(world, projector):
         ({"3": {"folder": "nowhere"}}, "No folder at"),
         ({"3": {"folder": "../models"}}, "lies outside of"),
         ({"3": {"at_most": 1}}, "got 1, needed at least 2"),
-        ({"4": {"known_first": True, "seed": 5}}, "Only 0 of the photos are named"),
+        ({"4": {"known_people": "first", "seed": 5}}, "Only 0 of the photos are named"),
         ({"5": {"name": "a/b"}}, "a/b"),
     ],
 )

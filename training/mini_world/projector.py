@@ -1,7 +1,8 @@
-"""The mini world's projector: python -m training.mini_world.projector OUT.safetensors [--people 1000] [--steps 1000]
+"""The mini world's projector: python -m training.mini_world.projector OUT.safetensors [--known-people first]
 
-Learns how a face becomes words: first from the celebrities, whose words are those of their names, then by the diffusion
-loss over them and over people without a name. Each is seen in one look. Broken off, it goes on from OUT.checkpoint.
+Learns how a face becomes words: from the celebrities, whose words are those of their names; with `first` also by the
+diffusion loss over them and over people without a name, with `no` by that alone. Each is seen in one look. Broken off,
+it goes on from OUT.checkpoint.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import torch
 from tqdm import tqdm
@@ -26,6 +28,7 @@ from stableidentity_core.face.portrait import Face, portrait
 from stableidentity_core.learn import make_projector
 from stableidentity_core.learn_projector import MANY_PEOPLE, learn_projector
 from stableidentity_core.projector_file import save_projector
+from stableidentity_core.train.known import KnownPeople
 from stableidentity_core.train.shared import SharedRun, encode_people
 from stableidentity_core.words.names import build_name_space
 
@@ -47,9 +50,10 @@ def photos(names: Sequence[str], people: int, encoder: FaceEncoder) -> Iterator[
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--people", type=int, default=1000)
+    parser.add_argument("--people", type=int, default=600, help="without a name")
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--learning-rate", type=float, default=MANY_PEOPLE.learning_rate)
+    parser.add_argument("--known-people", choices=get_args(KnownPeople), default="only")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     config = replace(
@@ -75,7 +79,7 @@ def main() -> None:
             if report.step % 250 == 0:
                 run.save(checkpoint)
 
-        result = learn_projector(run, [names], on_step, known_first=True)
+        result = learn_projector(run, [names], on_step, known_people=options.known_people)
     state = {key: value.half() for key, value in result.projector.state.items()}
     save_projector(replace(result.projector, state=state), options.out)
     facts = result.projector.facts
