@@ -12,6 +12,7 @@ from .identity import LoadIdentity, Project, SaveIdentity
 from .prepare import PrepareFace
 from .prompt import ApplyIdentity, EncodePrompt
 from .space_map import MapIdentities
+from .temporal import TemporalScore
 from .train import CelebrityNameSpace, Train
 from .video import ChannelOrder, EmptyVideoLatent, LoadVideoModel, VideoContextWindows
 
@@ -38,6 +39,7 @@ NODES: list[type[io.ComfyNode]] = [
     EmptyVideoLatent,
     VideoContextWindows,
     ChannelOrder,
+    TemporalScore,
 ]
 
 register_folders()

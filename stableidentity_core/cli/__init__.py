@@ -1,4 +1,5 @@
-"""The command line: `python -m stableidentity_core COMMAND`, with prepare, train, inspect, convert, demo and download.
+"""The command line: `python -m stableidentity_core COMMAND`, with prepare, train, score, inspect,
+convert, demo and download.
 
 Exit codes: 0 done, 1 an error told in one sentence, 2 wrong usage, 130 interrupted.
 """
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import StableIdentityError
-from . import demo, download, files, photos, train
+from . import demo, download, files, photos, score, train
 
 INTERRUPTED = 130
 
@@ -37,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     photos.add_command(commands)
     train.add_command(commands)
+    score.add_command(commands)
     files.add_commands(commands)
     demo.add_command(commands)
     download.add_command(commands)
