@@ -14,6 +14,7 @@ from .prepare import PrepareFace
 from .projector import LoadProjector, SaveProjector, TrainProjector
 from .prompt import ApplyIdentity, EncodePrompt
 from .space_map import MapIdentities
+from .temporal import TemporalScore
 from .train import CelebrityNameSpace, Train
 from .video import ChannelOrder, EmptyVideoLatent, LoadVideoModel, VideoContextWindows
 
@@ -44,6 +45,7 @@ NODES: list[type[io.ComfyNode]] = [
     SaveProjector,
     LoadProjector,
     PrepareFolder,
+    TemporalScore,
 ]
 
 register_folders()

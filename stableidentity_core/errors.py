@@ -9,6 +9,10 @@ class ShapeError(StableIdentityError):
     """A tensor of the wrong shape."""
 
 
+class NoFaceError(StableIdentityError):
+    """A picture in which the wanted face is not found."""
+
+
 class MissingFileError(StableIdentityError, FileNotFoundError):
     """A file the user has to provide; the message names path, source and size."""
 

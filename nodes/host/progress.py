@@ -1,4 +1,4 @@
-"""Progress bar and preview pictures while a training runs."""
+"""Progress bar and preview pictures while a training runs, or frames are gone through."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import comfy.utils
 import latent_preview
+from comfy import model_management
 from PIL import Image
 
 from ...stableidentity_core.train import StepReport
@@ -37,6 +38,17 @@ def progress(model: Any, steps: int, preview_every: int) -> Callable[[StepReport
         bar.update_absolute(report.step, report.steps, picture)
 
     return on_step
+
+
+def counting(total: int) -> Callable[[int], None]:
+    """Moves the host's progress bar to the number it is told; raises the host's interruption when the user cancels."""
+    bar = comfy.utils.ProgressBar(total)
+
+    def on_done(count: int) -> None:
+        model_management.throw_exception_if_processing_interrupted()
+        bar.update_absolute(count, total)
+
+    return on_done
 
 
 def _previewer(model: Any) -> Any:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import StableIdentityError
-from . import demo, download, files, photos, projector, train
+from . import demo, download, files, photos, projector, score, train
 
 INTERRUPTED = 130
 
@@ -38,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
     photos.add_command(commands)
     train.add_command(commands)
     projector.add_commands(commands)
+    score.add_command(commands)
     files.add_commands(commands)
     demo.add_command(commands)
     download.add_command(commands)

@@ -69,13 +69,16 @@ def run(options: argparse.Namespace) -> None:
         "candidates": prepared.candidates,
     }
     for name, picture in pictures.items():
-        _save(picture, options.out / f"{name}.png")
+        save_picture(picture, options.out / f"{name}.png")
     (options.out / "report.txt").write_text(prepared.report.text() + "\n", "utf-8")
     print(f"{prepared.report.text()}\nWritten to {options.out}")
 
 
-def tools_of(options: argparse.Namespace) -> Tools:
+def tools_of(options: argparse.Namespace, parse: bool = True) -> Tools:
     """The networks in the models folder, and which face is meant.
+
+    Args:
+        parse: False leaves the parser out, for what needs no masks.
 
     Raises:
         StableIdentityError: no such rule, or no network in the folder, with the command that fetches it.
@@ -85,7 +88,7 @@ def tools_of(options: argparse.Namespace) -> Tools:
         return Tools(choice=choice)
     return Tools(
         detector=load_retinaface(_first(DETECTORS, options.models)),
-        parser=load_parser(_first(PARSERS, options.models)),
+        parser=load_parser(_first(PARSERS, options.models)) if parse else None,
         choice=choice,
     )
 
@@ -129,6 +132,7 @@ def _first(names: Sequence[str], models: Path) -> Path:
     return find(next((name for name in names if locate(name, [models])), names[0]), [models])
 
 
-def _save(picture: Tensor, path: Path) -> None:
+def save_picture(picture: Tensor, path: Path) -> None:
+    """Write a picture [3, H, W] or [H, W] in 0..1 as its file's ending says."""
     pixels = (picture.clamp(0, 1) * 255).round().byte().numpy()
     Image.fromarray(pixels if picture.ndim == 2 else np.ascontiguousarray(pixels.transpose(1, 2, 0))).save(path)

@@ -2,7 +2,7 @@ from .arcface import ArcFace
 from .clip import ClipImageEncoder
 from .kinds import AUTO, KINDS, EncoderKind, kind_of, load_face_encoder
 from .protocol import FaceEncoder, encode_face
-from .similarity import similarity
+from .similarity import direction, similarity
 from .timm_vit import TimmFace
 from .vit import FaceViT, load_face_vit
 
@@ -15,6 +15,7 @@ __all__ = [
     "FaceEncoder",
     "FaceViT",
     "TimmFace",
+    "direction",
     "encode_face",
     "kind_of",
     "load_face_encoder",

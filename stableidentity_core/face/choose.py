@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from torch import Tensor
 
-from ..errors import StableIdentityError
+from ..errors import NoFaceError, StableIdentityError
 from .detect import Candidate
 
 FaceRule = Literal["largest", "most central", "leftmost", "number"]
@@ -29,7 +29,8 @@ def choose_face(
         number: which face, for the rule `number`.
 
     Raises:
-        StableIdentityError: no faces, no such rule or no such number.
+        NoFaceError: no face of this number.
+        StableIdentityError: no faces, or no such rule.
     """
     if not candidates:
         raise StableIdentityError("There are 0 faces to choose from, needed at least 1. Use another photo.")
@@ -43,7 +44,7 @@ def choose_face(
         case "number":
             if not 1 <= number <= len(candidates):
                 count = "is 1 face" if len(candidates) == 1 else f"are {len(candidates)} faces"
-                raise StableIdentityError(
+                raise NoFaceError(
                     f"Face number {number} was asked for, and there {count} in the photo, numbered from left to right "
                     f"from 1 on. Choose 1{'' if len(candidates) == 1 else f' to {len(candidates)}'}; the preview shows "
                     "the numbers."

@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ..errors import StableIdentityError
+from ..errors import NoFaceError, StableIdentityError
 from ..shapes import check_shape
 from .landmarks import landmark_problem
 from .photo import shrink_for_looking
@@ -94,8 +94,8 @@ def detect_faces(photo: Tensor, detector: FaceDetector, threshold: float = THRES
         first), in pixels of the photo. Number 1 is the leftmost.
 
     Raises:
-        StableIdentityError: no face, with what was tried and what came nearest; a photo of less
-            than 16 pixels a side.
+        NoFaceError: no face; the message tells what was tried and what came nearest.
+        StableIdentityError: a photo of less than 16 pixels a side.
     """
     height, width = _check(photo, threshold)
     views = plan_views(height, width)
@@ -106,7 +106,7 @@ def detect_faces(photo: Tensor, detector: FaceDetector, threshold: float = THRES
         ]
         if candidates:
             return sorted(candidates, key=_reading_order)
-    raise StableIdentityError(_nothing_found(height, width, views, threshold, refused))
+    raise NoFaceError(_nothing_found(height, width, views, threshold, refused))
 
 
 def _check(photo: Tensor, threshold: float) -> tuple[int, int]:

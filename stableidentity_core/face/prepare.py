@@ -81,6 +81,23 @@ def prepare_face(
     )
 
 
+def aligned_portrait(
+    photo: Tensor,  # [C, H, W] in 0..1
+    *,
+    detector: FaceDetector | None = None,
+    choice: Choice = Choice(),
+    size: int = SIZE,
+) -> Tensor:  # [3, S, S]
+    """The portrait alone, pixel by pixel that of `prepare_face`.
+
+    Raises:
+        NoFaceError: the wanted face is not found.
+        StableIdentityError: a photo that cannot be used.
+    """
+    found = _find(photo, detector, choice, size)
+    return portrait(*_at_portrait(photo, found, None, None), size=size).image
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Found:
     candidates: tuple[Candidate, ...] = ()

@@ -114,6 +114,17 @@ def test_a_starved_host_gives_the_same_clip(model, monkeypatch, cfg):
     assert far(apart, together) < TOLERANCE and together.std() > 0.1
 
 
+def test_cfg_1_without_the_negative_is_one_clip(model, monkeypatch):
+    """As where the host works on both and takes the first: a clip must not be cut in two because there is no other."""
+    both = model.clone()
+    both.model_options["disable_cfg1_optimization"] = True
+    seen = calls(model, monkeypatch)
+    together = sample(both, cfg=1.0)
+    alone = sample(model, cfg=1.0)
+    assert seen == [(2 * FRAMES, 2)] * 2 + [(FRAMES, 1)] * 2
+    assert far(alone, together) < TOLERANCE
+
+
 def test_prompts_of_another_length_go_together(model, monkeypatch):
     seen = calls(model, monkeypatch)
     long = sample(model, positive=random(1, 154, TEXT, seed=5))

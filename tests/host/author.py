@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from video_notes import UPSCALE, VIDEO, VIDEO_FILES, VIDEO_POSE
+from video_notes import SCORE, UPSCALE, VIDEO, VIDEO_FILES, VIDEO_POSE
 
 ROOT = Path(__file__).resolve().parents[2]
 COLUMN, GAP = 430, 60
@@ -172,6 +172,7 @@ NOTES = {
     "video_from_identity": [VIDEO, VIDEO_FILES],
     "video_upscale": [UPSCALE],
     "video_with_pose": [VIDEO_POSE, VIDEO_FILES],
+    "video_score": [SCORE],
     "mini_world": [MINI_WORLD],
     "instant_identity": [INSTANT],
     "train_projector": [PROJECTOR, FILES],

@@ -28,6 +28,7 @@ NODES = (
     "StableIdentityEmptyVideoLatent",
     "StableIdentityVideoWindows",
     "StableIdentityChannelOrder",
+    "StableIdentityTemporalScore",
 )
 
 

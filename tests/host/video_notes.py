@@ -50,3 +50,17 @@ video of poses has, and its speed.
 - **Channel Order** as in *controlnet_pose*.
 
 Poses are not part of the paper's text-to-video."""
+
+SCORE = """## How well a clip keeps the face
+
+1. Choose the clip and the photo.
+2. Queue. Blue: each frame against the photo. Orange: each frame against the next one. Grey: no face was found there;
+   such frames are in no mean.
+
+- What a value means depends on the encoder: compare clips with each other, by the same one.
+- The encoder should not be the one that the person was learned with, or it praises its own work.
+- A clip that stands still keeps every face: look at the clip, too.
+
+Needs `models/stableidentity/face_encoders/recognition_arcface_ir_se50.pth` and a face detector:
+`python -m stableidentity_core download arcface_ir_se50 retinaface_resnet50 --models MODELS_FOLDER`, or `download`
+in both nodes for the detector."""

@@ -1,0 +1,60 @@
+"""`score`: how well a clip keeps a face."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+from tqdm import tqdm
+
+from ..encode import KINDS, load_face_encoder
+from ..temporal import as_dict, check_plot, clip_plot, read_clip, report, score_clip
+from .photos import add_options, read_faces, save_picture, tools_of
+
+
+def add_command(commands: Any) -> None:
+    command = commands.add_parser(
+        "score", help="face similarity along a clip: of each frame to the photo and to the next frame"
+    )
+    command.set_defaults(run=run, interrupted="no score was written")
+    add = command.add_argument
+    add("clip", type=Path, help="video file (needs PyAV), or a folder with the frames as pictures")
+    add(
+        "--encoder",
+        type=Path,
+        required=True,
+        help=f"face encoder ({', '.join(KINDS)}), best another one than the person was learned with: folder or weights",
+    )
+    add(
+        "--photo",
+        type=Path,
+        nargs="+",
+        action="extend",
+        metavar="FILE",
+        help="of the person; without it frames are compared with each other only",
+    )
+    add_options(command)
+    add("--out", type=Path, required=True, metavar="DIR", help="folder for score.json and score.png")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Write score.json and score.png, and say the same in words."""
+    check_plot()
+    tools = tools_of(options, parse=False)
+    photos = read_faces(options.photo or [], tools=tools)
+    encoder = load_face_encoder(options.encoder)
+    frames = _shown(read_clip(options.clip))
+    score = score_clip(frames, encoder, photos, detector=tools.detector, choice=tools.choice)
+    picture = clip_plot(score, options.clip.name).movedim(-1, 0)
+    options.out.mkdir(parents=True, exist_ok=True)
+    save_picture(picture, options.out / "score.png")
+    (options.out / "score.json").write_text(json.dumps(as_dict(score), indent=2) + "\n", "utf-8")
+    print(f"{report(score)}\nWritten to {options.out}")
+
+
+def _shown(frames: Iterable[Tensor]) -> Iterator[Tensor]:
+    yield from tqdm(frames, unit="frame", delay=0.5)
