@@ -51,9 +51,8 @@ class Setting:
 
 def train_config(seed: int, augmentation: Augmentation = "published", **settings: Any) -> TrainConfig:
     """The paper's settings at the mini world's size, but for those given."""
-    return TrainConfig(
-        seed=seed, resolution=RESOLUTION, augmentation=augmentation, view_pool=VIEWS[augmentation], **settings
-    )
+    settings = {"view_pool": VIEWS[augmentation], **settings}
+    return TrainConfig(seed=seed, resolution=RESOLUTION, augmentation=augmentation, **settings)
 
 
 @dataclass(frozen=True)
@@ -101,6 +100,8 @@ SETTINGS: dict[str, Setting] = {
     "joint_affine": Setting("joint affine norm (published code)", {"normalization": "joint_affine"}),
     "mask_area": Setting("loss over the mask's area", {"loss_area": "mask"}),
     "plain": Setting("photo as it is (no augmentation)", {"augmentation": "none"}),
+    "pool_32": Setting("paper's settings, pool of 32 views", {"view_pool": 32}),
+    "pool_450": Setting("paper's settings, as many views as steps", {"view_pool": 450}),
     "demo": Setting("demo's preset: as it is, hair 1.0", {"augmentation": "none", "hair_weight": 1.0}),
 }
 
@@ -139,11 +140,11 @@ def photo(drawn: Portrait) -> Face:
     return portrait(image, torch.from_numpy(drawn.face_mask), torch.from_numpy(drawn.hair_mask))
 
 
-def run(name: str, seed: int, world: World, crowds: Callable[[int, Augmentation], Crowd]) -> dict[str, Any]:
+def run(name: str, seed: int, world: World, crowds: Callable[[int, Augmentation, int], Crowd]) -> dict[str, Any]:
     """Learn all people by one setting and measure their pictures."""
     setting = SETTINGS[name]
     config = train_config(seed, **setting.config)
-    crowd = setting.change(crowds(seed, config.augmentation), world)
+    crowd = setting.change(crowds(seed, config.augmentation, config.view_pool), world)
     started = time.monotonic()
     words = learn_crowd(world.backend, crowd, world.name_space, config)
     seconds = time.monotonic() - started
@@ -212,7 +213,9 @@ def main() -> None:
     world = make_world(options.people)
     store = Results(options.out, {"people": options.people, "weights": weights_hash()})
     store.once("references", lambda: references(world, options.people))
-    crowds = cache(lambda seed, kind: make_crowd(world.backend, world.faces, train_config(seed, kind)))
+    crowds = cache(
+        lambda seed, kind, pool: make_crowd(world.backend, world.faces, train_config(seed, kind, view_pool=pool))
+    )
     for seed in options.seeds:
         for name in options.only:
             if not store.has(f"{name}_{seed}"):

@@ -15,8 +15,10 @@ from .header import written
 from .identity.types import Identity
 from .store import TrainResult
 from .train.config import TrainConfig
-from .train.loop import StepReport, TrainingRun, held_out_loss
+from .train.held_out import HeldOut
+from .train.loop import TrainingRun
 from .train.photos import check_photos, mean_feature
+from .train.report import StepReport
 from .words.basis import CelebBasisProjector
 from .words.free import TextualInversionProjector, start_words
 from .words.method import Projector
@@ -122,19 +124,23 @@ def learn_identity(
     `on_step` is called after each step. The loss on draws kept aside is measured before and after
     and noted in the header, as is the range of the words beside that of the names.
     """
-    before = held_out_loss(run.backend, run.faces, run.projector, run.config)
     losses = []
-    for report in run:
-        losses.append(report.loss)
-        on_step(report)
-    words = run.words()
-    run.projector.requires_grad_(False)
-    after = held_out_loss(run.backend, run.faces, run.projector, run.config)
+    with run.computing():
+        held_out = HeldOut(run.backend, run.faces, run.config)
+        before = held_out.loss(run.projector)
+        for report in run:
+            losses.append(report.loss_on_device)
+            on_step(report)
+        words = run.words()
+        run.projector.requires_grad_(False)
+        after = held_out.loss(run.projector)
     header = describe(run, name_spaces, before, after)
     identity = Identity(trigger=trigger, words=words, header=header)
     facts = {key: header[key] for key in _PROJECTOR_FACTS if key in header}
     projector = trained(run.projector, run.config, header.get("face_encoder", "none"), facts)
-    return TrainResult(identity=identity, projector=projector, losses=torch.tensor(losses))
+    return TrainResult(
+        identity=identity, projector=projector, losses=torch.stack(losses).float().cpu() if losses else torch.zeros(0)
+    )
 
 
 def trained(

@@ -15,7 +15,7 @@ from .header import written
 from .learn import trained
 from .train.config import TrainConfig
 from .train.known import KnownPeople, known_places
-from .train.loop import StepReport
+from .train.report import StepReport
 from .train.shared import SharedRun
 from .words.names import NameSpace
 from .words.trained import TrainedProjector
@@ -47,16 +47,17 @@ def learn_projector(
         known_people: `first` begins among the people whose photos are titled by a name that the text encoder knows;
             `only` ends there, without any step of the diffusion model.
     """
-    before = run.held_out_loss()
     known = 0 if known_people == "no" else len(known_places(run.people.titles, name_spaces))
-    if known_people != "no" and run.step == 0:
-        run.start_known(name_spaces)
-    losses = []
-    for report in () if known_people == "only" else run:
-        losses.append(report.loss)
-        on_step(report)
-    run.projector.eval().requires_grad_(False)
-    after = run.held_out_loss()
+    losses: list[Tensor] = []
+    with run.computing():
+        before = run.held_out and run.held_out.loss(run.projector)
+        if known_people != "no" and run.step == 0:
+            run.start_known(name_spaces)
+        for report in () if known_people == "only" else run:
+            losses.append(report.loss_on_device)
+            on_step(report)
+        run.projector.eval().requires_grad_(False)
+        after = run.held_out and run.held_out.loss(run.projector)
     feature = run.people.first.feature
     assert feature is not None  # encode_people has looked
     facts = {
@@ -74,7 +75,7 @@ def learn_projector(
         facts |= {"projector_held_out_loss_before": f"{before:.6g}", "projector_held_out_loss_after": f"{after:.6g}"}
     return ProjectorResult(
         projector=trained(run.projector, run.config, feature.encoder, facts),
-        losses=torch.tensor(losses),
+        losses=torch.stack(losses).float().cpu() if losses else torch.zeros(0),
     )
 
 

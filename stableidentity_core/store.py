@@ -20,7 +20,7 @@ from .words.names import NameSpace
 from .words.trained import TrainedProjector
 
 FORMAT = "stableidentity-result-1"
-REVISION = 2  # raise it when the same settings come to give other words
+REVISION = 3  # raise it when the same settings come to give other words
 log = logging.getLogger(__name__)
 
 

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
 from comfy import model_management
-from comfy.ldm.modules.attention import attention_pytorch
+from comfy.clip_model import CLIPLayer
+from comfy.ldm.modules.attention import SpatialTransformer, attention_pytorch
+from comfy.ldm.modules.diffusionmodules.openaimodel import ResBlock
 from torch import Tensor, nn
 
-from ...stableidentity_core.backends.protocol import Conditioning, Prediction
+from ...stableidentity_core.backends.compute import AS_LOADED, Compute, autocast, cast_copy, check_precision, recomputed
+from ...stableidentity_core.backends.protocol import Conditioning, Posterior, Prediction
 from ...stableidentity_core.words.place import PromptRows
 from . import weights
 from .checks import check_trio
 from .fingerprint import model_fingerprint
+from .posterior import posterior_of
 from .text import HostText, trainable_text
+
+log = logging.getLogger(__name__)
 
 
 class ComfyBackend:
@@ -41,22 +49,33 @@ class ComfyBackend:
         self.latent_factor: int = vae.downscale_ratio
         self.text_spaces = text.spaces
         self._fingerprint = fingerprint
+        self._quick_unet: nn.Module | None = None  # a copy in another type, while it computes
+        self._text_dtype: torch.dtype | None = None
+        self._others_had_a_turn = True  # and may have pushed our weights out; asking all of them at each step is slow
 
     def tokenize(self, space: str, text: str) -> list[int]:
         return self.text.tokenize(space, text)
 
     def embed_tokens(self, space: str, ids: Tensor) -> Tensor:
+        self._others_had_a_turn = True
         return self.text.embed_tokens(space, ids)
 
     def encode_image(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        with torch.no_grad(), _sampled_posterior(self.vae, generator):
-            latents = self.vae.encode(images.movedim(1, -1))
-        return self.latent_format.process_in(latents.clone().float()).to(self.device)
+        return self.encode_posterior(images).sample(generator)
+
+    def encode_posterior(self, images: Tensor) -> Posterior:
+        self._others_had_a_turn = True
+        with torch.inference_mode():  # as nodes encode; joining tiles, the host writes into tensors of that mode
+            mean, std = posterior_of(self.vae, images.movedim(1, -1))
+        mean = self.latent_format.process_in(mean.clone().float()).to(self.device)
+        return Posterior(mean=mean, std=None if std is None else std.clone().to(mean) * self.latent_scale)
 
     def encode_text(self, rows: Mapping[str, PromptRows], words: Mapping[str, Tensor]) -> Conditioning:
-        if weights.weights_away(self.patchers):  # the VAE's turn has pushed them out
+        if self._others_had_a_turn and weights.weights_away(self.patchers):
             weights.load_fully(self.patchers, self.memory)
-        encoded = self.text.encode(rows, words)
+        self._others_had_a_turn = False
+        with autocast(self.device, self._text_dtype):
+            encoded = self.text.encode(rows, words)
         pooled = None if encoded.pooled is None else encoded.pooled.to(self.device)
         return Conditioning(context=encoded.context.to(self.device), pooled=pooled)
 
@@ -65,7 +84,7 @@ class ComfyBackend:
         options = {
             "optimized_attention_override": lambda _attention, *args, **kwargs: attention_pytorch(*args, **kwargs)
         }
-        output = self.unet(
+        output = (self._quick_unet or self.unet)(
             z_t.to(self.dtype),
             timesteps.float(),
             context=conditioning.context.to(self.device, self.dtype),
@@ -97,6 +116,32 @@ class ComfyBackend:
         finally:
             self.dtype = before
 
+    @contextmanager
+    def computing(self, compute: Compute) -> Iterator[None]:
+        check_precision(compute.precision, self.device)
+        dtype = compute.dtype(self.unet, self.device)
+        before = self._quick_unet, self._text_dtype
+        differ = any(parameter.dtype != dtype for parameter in self.unet.parameters())
+        # The host casts by itself where it does already; then, with little memory, block by block and twice a step.
+        copies = differ and not (compute.low_memory and self.casts)
+        with ExitStack() as stack:
+            if dtype is not None:
+                stack.enter_context(self.computing_in(dtype))
+                self._text_dtype = dtype
+                self._quick_unet = cast_copy(self.unet, dtype) if copies else self._quick_unet
+            if compute.low_memory:
+                stack.enter_context(recomputed(self._blocks()))
+            try:
+                yield
+            finally:
+                self._quick_unet, self._text_dtype = before
+
+    def _blocks(self) -> list[nn.Module]:
+        """Parts of which one after the other is computed, and that hold most of a step's memory."""
+        networks = [self._quick_unet or self.unet, *self.text.encoders.values()]
+        kinds = (ResBlock, SpatialTransformer, CLIPLayer)
+        return [module for network in networks for module in network.modules() if isinstance(module, kinds)]
+
     @property
     def casts(self) -> bool:
         """Whether the weights are of another type than the computation."""
@@ -105,7 +150,14 @@ class ComfyBackend:
 
 @contextmanager
 def comfy_backend(
-    model: Any, clip: Any, vae: Any, *, resolution: int = 512, batch_size: int = 1, fingerprint: str | None = None
+    model: Any,
+    clip: Any,
+    vae: Any,
+    *,
+    resolution: int = 512,
+    batch_size: int = 1,
+    compute: Compute = AS_LOADED,
+    fingerprint: str | None = None,
 ) -> Iterator[ComfyBackend]:
     """Make a backend of clones and leave the host as it was found.
 
@@ -113,7 +165,7 @@ def comfy_backend(
     inference mode, and a tensor from there would silently take no gradient.
 
     Args:
-        resolution, batch_size: of the training, to ask the host for enough memory.
+        resolution, batch_size, compute: of the training, to ask the host for enough memory; `computing` does the rest.
         fingerprint: of MODEL and CLIP, where it is known already.
 
     Raises:
@@ -132,35 +184,10 @@ def comfy_backend(
             stack.enter_context(weights.frozen(module))
         stack.enter_context(trainable_text(static_text))
         stack.enter_context(weights.host_told_of_training())
-        memory = weights.training_memory(static, resolution, batch_size)
+        size = {"resolution": resolution, "batch_size": batch_size, "clip": static_text.cond_stage_model}
+        memory = weights.training_memory(static, **size, compute=compute)
+        little = weights.training_memory(static, **size, compute=replace(compute, low_memory=True))
         backend = ComfyBackend(static, HostText(static_text), vae, prediction, fingerprint, memory)
         weights.load_fully(backend.patchers, memory)
+        log.info("StableIdentity: training takes %s", weights.told_memory(backend.patchers, memory, little))
         yield backend
-
-
-class _PosteriorSample(nn.Module):
-    """Stands in for the VAE's regulariser: moments [B, 2C, h, w] -> a sample [B, C, h, w]."""
-
-    def __init__(self, generator: torch.Generator):
-        super().__init__()
-        self.generator = generator
-
-    def forward(self, moments: Tensor) -> tuple[Tensor, None]:
-        mean, log_variance = moments.chunk(2, dim=1)
-        std = (0.5 * log_variance.clamp(-30, 20)).exp()
-        return mean + std * torch.randn(mean.shape, generator=self.generator).to(mean), None
-
-
-@contextmanager
-def _sampled_posterior(vae: Any, generator: torch.Generator) -> Iterator[None]:
-    """Let the host's VAE sample its posterior with our generator; it returns the mode otherwise."""
-    stage = vae.first_stage_model
-    original = getattr(stage, "regularization", None)
-    if not type(original).__name__.startswith("DiagonalGaussian"):
-        yield  # autoencoders without a posterior, such as TAESD
-        return
-    stage.regularization = _PosteriorSample(generator)
-    try:
-        yield
-    finally:
-        stage.regularization = original

@@ -16,6 +16,7 @@ from ...stableidentity_core.learn_projector import ProjectorResult, learn_projec
 from ...stableidentity_core.plots import loss_curve, require_matplotlib
 from ...stableidentity_core.store import work_key
 from ...stableidentity_core.train import StepReport, TrainConfig
+from ...stableidentity_core.train.config import compute_of
 from ...stableidentity_core.train.known import KnownPeople
 from ...stableidentity_core.train.shared import SharedRun, encode_people
 from ...stableidentity_core.words import NameSpace, TrainedProjector
@@ -64,7 +65,13 @@ def train_projector_in_host(
 
     def learned() -> ProjectorResult:
         with comfy_backend(
-            model, clip, vae, resolution=config.resolution, batch_size=config.batch_size, fingerprint=fingerprint
+            model,
+            clip,
+            vae,
+            resolution=config.resolution,
+            batch_size=config.batch_size,
+            compute=compute_of(config),
+            fingerprint=fingerprint,
         ) as backend:
             check_spaces(backend, name_spaces)
             check_host_gradient(backend)

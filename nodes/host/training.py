@@ -16,7 +16,7 @@ from ...stableidentity_core.learn import check_spaces, learn_identity, make_proj
 from ...stableidentity_core.plots import loss_curve, require_matplotlib
 from ...stableidentity_core.store import ResultStore, TrainResult, work_key
 from ...stableidentity_core.train import TrainConfig, TrainingRun
-from ...stableidentity_core.train.config import departures
+from ...stableidentity_core.train.config import compute_of, departures
 from ...stableidentity_core.words import NameSpace, TrainedProjector, build_name_space
 from . import paths
 from .backend import comfy_backend
@@ -106,7 +106,13 @@ def _train(
     def learned() -> TrainResult:
         nonlocal needed
         with comfy_backend(
-            model, clip, vae, resolution=config.resolution, batch_size=config.batch_size, fingerprint=fingerprint
+            model,
+            clip,
+            vae,
+            resolution=config.resolution,
+            batch_size=config.batch_size,
+            compute=compute_of(config),
+            fingerprint=fingerprint,
         ) as backend:
             needed = backend.memory
             check_spaces(backend, name_spaces)
@@ -120,7 +126,7 @@ def _train(
         lambda said: (
             f"The device ran out of memory during training at {config.resolution}x{config.resolution}, batch "
             f"{config.batch_size}, which takes about {needed / GB:.1f} GB beside the model ({said}). Close other "
-            "programs on the device, free its models in ComfyUI, or lower resolution or batch size."
+            "programs on the device, free its models in ComfyUI, set low_memory, or lower resolution or batch size."
         ),
     )
 

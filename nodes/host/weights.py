@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import comfy.model_base
@@ -11,28 +12,63 @@ import torch
 from comfy import model_management
 from torch import nn
 
+from ...stableidentity_core.backends.compute import AS_LOADED, Compute
 from ...stableidentity_core.errors import WrongModelError
 
 GB = 10**9
-# What the backward pass keeps for one 512-pixel picture a step in fp32, of UNet and text encoders: SD2.1's (SD1.5 takes
-# less) and SDXL's. Rough: counted over the networks' layers without attention maps, not yet measured on a GPU.
-SD_ACTIVATIONS = 1.4 * GB, 1.3 * GB
-SDXL_ACTIVATIONS = 2.4 * GB, 2.6 * GB
 
 
-def training_memory(model: Any, resolution: int, batch_size: int) -> int:
+@dataclass(frozen=True)
+class Kept:
+    """What the backward pass keeps for one 512-pixel picture a step in fp32, in bytes.
+
+    Counted as autograd saves it for diffusers' networks of full size, without weights; untried on a GPU.
+    """
+
+    unet: float
+    unet_low: float  # with low memory: inputs of all blocks, and the largest block while it is computed again
+    text: float
+
+
+SD = Kept(unet=1.5 * GB, unet_low=0.2 * GB, text=0.08 * GB)  # SD1.5's 1.47 and 0.17, SD2.1's 1.39 and 0.16
+SDXL = Kept(unet=2.7 * GB, unet_low=0.35 * GB, text=0.17 * GB)
+LARGEST_BLOCK = 1 / 8  # of all weights, at most, as much as is cast at once with low memory
+
+
+def training_memory(
+    model: Any, resolution: int, batch_size: int, *, clip: Any = None, compute: Compute = AS_LOADED
+) -> int:
     """Bytes a training needs beside the weights, as an estimate.
 
-    Weights that are cast for each operation are kept once more, in the compute type, until the
-    backward pass has used them.
+    Weights of another type than the computation's are held once more in that type: as a copy, or cast for each
+    operation and kept until the backward pass has used them.
     """
-    compute = compute_dtype(model)
-    views = batch_size * (resolution / 512) ** 2
-    of_unet, of_text = SDXL_ACTIVATIONS if isinstance(model.model, comfy.model_base.SDXL) else SD_ACTIVATIONS
-    activations = of_unet * views * compute.itemsize / 4 + of_text * batch_size
     unet = model.get_model_object("diffusion_model")
-    cast = sum(p.numel() * compute.itemsize for p in unet.parameters() if p.dtype != compute)
-    return int(activations + cast)
+    dtype = compute.dtype(unet, model.load_device) or compute_dtype(model)
+    views = batch_size * (resolution / 512) ** 2
+    kept = SDXL if isinstance(model.model, comfy.model_base.SDXL) else SD
+    activations = (kept.unet_low if compute.low_memory else kept.unet) * views * dtype.itemsize / 4
+    cast = _cast(unet, dtype)
+    if clip is not None:
+        cast += _cast(clip, torch.float32 if dtype == compute_dtype(model) else dtype)
+    if compute.low_memory:
+        return int(activations + cast * LARGEST_BLOCK)
+    return int(activations + kept.text * batch_size + cast)
+
+
+def _cast(network: nn.Module, dtype: torch.dtype) -> int:
+    return sum(value.numel() * dtype.itemsize for value in network.parameters() if value.dtype != dtype)
+
+
+def told_memory(patchers: list[Any], needed: int, with_little: int) -> str:
+    """One line on what a training needs, and what there is."""
+    device = patchers[0].load_device
+    weights = sum(value.numel() * value.itemsize for patcher in patchers for value in patcher.model.parameters())
+    free = model_management.get_free_memory(device)
+    line = f"about {needed / GB:.1f} GB beside {weights / GB:.1f} GB of weights; {free / GB:.1f} GB free on {device}"
+    return line + (
+        f"; low_memory would need about {with_little / GB:.1f} GB" if needed > max(free, with_little) else ""
+    )
 
 
 def load_fully(patchers: list[Any], memory: int) -> None:

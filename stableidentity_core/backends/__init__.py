@@ -1,3 +1,4 @@
-from .protocol import Conditioning, DiffusionBackend, Prediction
+from .compute import Compute
+from .protocol import Conditioning, DiffusionBackend, Posterior, Prediction
 
-__all__ = ["Conditioning", "DiffusionBackend", "Prediction"]
+__all__ = ["Compute", "Conditioning", "DiffusionBackend", "Posterior", "Prediction"]

@@ -14,6 +14,7 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
+from ..devices import moved
 from ..errors import StableIdentityError
 from ..words.place import PromptRows, TextSpace, place_words
 
@@ -63,7 +64,9 @@ class ClipText:
     def encode(self, rows: PromptRows, words: Tensor) -> tuple[Tensor, Tensor | None]:
         """Hidden state [B, L, D], and the projected pooled output [B, P] of an encoder that has one."""
         with _words_placed(self._embedding, words, rows.positions):
-            output = self.model(input_ids=rows.token_ids.to(self.model.device), output_hidden_states=self.penultimate)
+            output = self.model(
+                input_ids=moved(rows.token_ids, self.model.device), output_hidden_states=self.penultimate
+            )
         hidden = output.hidden_states[-2] if self.penultimate else output.last_hidden_state
         return hidden, getattr(output, "text_embeds", None)
 

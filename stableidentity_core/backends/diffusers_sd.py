@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from ..devices import moved
 from ..errors import MissingFileError, StableIdentityError, WrongModelError
 from ..fingerprint import fingerprint_tensors
 from ..words.place import PromptRows
 from .clip_text import ClipText
-from .protocol import Conditioning, Prediction
+from .compute import Compute, autocast, cast_copy, check_precision, recomputed
+from .protocol import Conditioning, Posterior, Prediction
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
+    from diffusers import UNet2DConditionModel as UNet
 
     Pipeline = StableDiffusionPipeline | StableDiffusionXLPipeline
 
@@ -36,11 +40,15 @@ class DiffusersBackend:
         self.texts = _texts(pipeline)
         self.text_spaces = tuple(text.space for text in self.texts.values())
         self.device: torch.device = self.unet.device
+        self.dtype: torch.dtype = self.unet.dtype  # that the UNet computes in; asking it is slow
         self.prediction = Prediction(pipeline.scheduler.config.prediction_type)
         self.alphas_cumprod = pipeline.scheduler.alphas_cumprod.float().to(self.device)
         self.tiny_vae = not hasattr(self.vae, "quant_conv")  # TAESD: no posterior, latents already scaled
         self.latent_scale: float = SD_LATENT_SCALE if self.tiny_vae else self.vae.config.scaling_factor
         self.latent_factor: int = 2 ** (len(self.vae.config.block_out_channels) - 1)
+        self._quick_unet: UNet | None = None  # a copy in another type, while it computes
+        self._text_dtype: torch.dtype | None = None
+        self._vae_visits = False  # whether the VAE is away from the device while it does nothing
         _check_parts(self)
 
     def tokenize(self, space: str, text: str) -> list[int]:
@@ -50,25 +58,39 @@ class DiffusersBackend:
         return self.texts[space].embed_tokens(ids)
 
     def encode_image(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        with torch.no_grad():
+        return self.encode_posterior(images).sample(generator)
+
+    def encode_posterior(self, images: Tensor) -> Posterior:
+        with torch.no_grad(), self._vae_at_work():
             encoded = self.vae.encode((images * 2 - 1).to(self.device, self.vae.dtype))
         if self.tiny_vae:
-            return encoded.latents.float()
+            return Posterior(mean=encoded.latents.float())
         posterior = encoded.latent_dist
-        noise = torch.randn(posterior.mean.shape, generator=generator).to(self.device)
-        return (posterior.mean.float() + posterior.std.float() * noise) * self.latent_scale
+        return Posterior(mean=posterior.mean.float() * self.latent_scale, std=posterior.std.float() * self.latent_scale)
+
+    @contextmanager
+    def _vae_at_work(self) -> Iterator[None]:
+        if self._vae_visits:
+            self.vae.to(self.device)
+        try:
+            yield
+        finally:
+            if self._vae_visits:
+                self.vae.to("cpu")
 
     def encode_text(self, rows: Mapping[str, PromptRows], words: Mapping[str, Tensor]) -> Conditioning:
-        outputs = [text.encode(rows[name], words[name].to(self.device)) for name, text in self.texts.items()]
+        with autocast(self.device, self._text_dtype):
+            outputs = [text.encode(rows[name], words[name].to(self.device)) for name, text in self.texts.items()]
         pooled = [vector for _hidden, vector in outputs if vector is not None]
         return Conditioning(
             context=torch.cat([hidden for hidden, _vector in outputs], dim=-1), pooled=pooled[0] if pooled else None
         )
 
     def predict(self, z_t: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
-        context = conditioning.context.to(self.unet.dtype)
+        context = conditioning.context.to(self.dtype)
         added = self._sizes_and_pooled(z_t, conditioning)
-        output = self.unet(z_t.to(self.unet.dtype), timesteps, context, added_cond_kwargs=added, return_dict=False)
+        unet = self._quick_unet or self.unet
+        output = unet(z_t.to(self.dtype), timesteps, context, added_cond_kwargs=added, return_dict=False)
         return output[0].float()
 
     def _sizes_and_pooled(self, z_t: Tensor, conditioning: Conditioning) -> dict[str, Tensor] | None:
@@ -76,8 +98,30 @@ class DiffusersBackend:
         if conditioning.pooled is None:
             return None
         height, width = (side * self.latent_factor for side in z_t.shape[-2:])
-        sizes = torch.tensor([[height, width, 0, 0, height, width]], device=z_t.device, dtype=self.unet.dtype)
-        return {"text_embeds": conditioning.pooled.to(self.unet.dtype), "time_ids": sizes.expand(len(z_t), -1)}
+        sizes = moved(torch.tensor([[height, width, 0, 0, height, width]], dtype=self.dtype), z_t.device)
+        return {"text_embeds": conditioning.pooled.to(self.dtype), "time_ids": sizes.expand(len(z_t), -1)}
+
+    @contextmanager
+    def computing(self, compute: Compute) -> Iterator[None]:
+        check_precision(compute.precision, self.device)
+        before = self._quick_unet, self.dtype, self._text_dtype, self._vae_visits
+        dtype = compute.dtype(self.unet, self.device)
+        with ExitStack() as stack:
+            if dtype is not None and dtype != self.dtype:
+                self._quick_unet, self.dtype, self._text_dtype = cast_copy(self.unet, dtype), dtype, dtype
+            if compute.low_memory:
+                networks = [self._quick_unet or self.unet, *(text.model for text in self.texts.values())]
+                stack.enter_context(recomputed(_blocks(networks)))
+                self._vae_visits = True
+                self.vae.to("cpu")
+                if self._quick_unet is not None:
+                    self.unet.to("cpu")
+            try:
+                yield
+            finally:
+                self._quick_unet, self.dtype, self._text_dtype, self._vae_visits = before
+                self.unet.to(self.device)
+                self.vae.to("cpu" if self._vae_visits else self.device)
 
     def fingerprint(self) -> str:
         encoders = {"text" if i == 0 else f"text_{i + 1}": text.model for i, text in enumerate(self.texts.values())}
@@ -157,6 +201,16 @@ def _load_single_file(path: Path, dtype: torch.dtype, v_prediction: bool) -> Sta
 
     with tempfile.TemporaryDirectory() as folder:
         return sd2_configuration(Path(folder), v_prediction).load(path, dtype)
+
+
+def _blocks(networks: list[nn.Module]) -> list[nn.Module]:
+    """Parts of which one after the other is computed, and that hold most of a step's memory."""
+    from diffusers.models.resnet import ResnetBlock2D
+    from diffusers.models.transformers.transformer_2d import Transformer2DModel
+    from transformers.models.clip.modeling_clip import CLIPEncoderLayer
+
+    kinds = (ResnetBlock2D, Transformer2DModel, CLIPEncoderLayer)
+    return [module for network in networks for module in network.modules() if isinstance(module, kinds)]
 
 
 def _check_parts(backend: DiffusersBackend) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -10,7 +11,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from ..devices import moved
 from ..words.place import PromptRows, TextSpace
+from .compute import Compute
 
 
 class Prediction(Enum):
@@ -26,6 +29,28 @@ class Conditioning:
 
     context: Tensor  # [B, L, D], the text spaces side by side where there are several
     pooled: Tensor | None = None  # [B, P], SDXL's one vector for the whole prompt
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Posterior:
+    """What an autoencoder says of pictures: scaled latents, each with its deviation."""
+
+    mean: Tensor  # [B, C, h, w] float32
+    std: Tensor | None = None  # [B, C, h, w] float32; None of an autoencoder without a posterior, such as TAESD
+
+    def __len__(self) -> int:
+        return len(self.mean)
+
+    def __getitem__(self, index: Tensor) -> Posterior:  # [V] int64, on the CPU
+        index = moved(index, self.mean.device)
+        return Posterior(mean=self.mean[index], std=None if self.std is None else self.std[index])
+
+    def sample(self, generator: torch.Generator) -> Tensor:
+        """One draw [B, C, h, w]; random numbers are taken only where there is a deviation."""
+        if self.std is None:
+            return self.mean
+        noise = torch.randn(self.mean.shape, generator=generator)
+        return self.mean + self.std * moved(noise, self.mean.device)
 
 
 class DiffusionBackend(Protocol):
@@ -54,6 +79,10 @@ class DiffusionBackend(Protocol):
         """Images [B, 3, H, W] in 0..1 -> scaled latents [B, C, h, w], sampled from the posterior."""
         ...
 
+    def encode_posterior(self, images: Tensor) -> Posterior:
+        """Images [B, 3, H, W] in 0..1 -> what `encode_image` samples from, so that it can be sampled again."""
+        ...
+
     def encode_text(self, rows: Mapping[str, PromptRows], words: Mapping[str, Tensor]) -> Conditioning:
         """Prompts with words [B, N, D] at their places -> conditioning; differentiable in the words."""
         ...
@@ -62,6 +91,14 @@ class DiffusionBackend(Protocol):
         """Model output [B, C, h, w] float32 for noised latents and timesteps [B] int64.
 
         A model that is told sizes (SDXL) hears those of the latents' own picture, uncropped, as when it samples.
+        """
+        ...
+
+    def computing(self, compute: Compute) -> AbstractContextManager[None]:
+        """Compute in another way inside; the model, its gradient's meaning and `fingerprint` are the same.
+
+        Raises:
+            StableIdentityError: the device cannot.
         """
         ...
 

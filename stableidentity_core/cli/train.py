@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from tqdm import tqdm
 
+from ..backends.compute import Precision
 from ..encode import KINDS, encode_face, load_face_encoder
 from ..encode.protocol import FaceEncoder
 from ..errors import StableIdentityError
@@ -23,6 +24,7 @@ from ..words.projector import Normalization
 from .models import add_model_options, check_out, load_model, name_spaces_of, read_names
 from .photos import add_options, read_faces, tools_of
 
+SHOWN_EVERY = 10  # steps
 OWN = {method: defaults_of(method) for method in METHODS}
 
 
@@ -75,8 +77,16 @@ def _add_settings(group: Any) -> None:
         ("reconstruction_latents", ReconstructionLatents),
         ("loss_area", LossArea),
         ("augmentation", Augmentation),
+        ("precision", Precision),
     ):
         add(f"--{name.replace('_', '-')}", choices=get_args(choices), help=_defaults(name))
+
+    add(
+        "--low-memory",
+        action="store_true",
+        default=None,
+        help="compute parts of the networks twice instead of keeping them; the VAE is on the device while it encodes",
+    )
 
 
 def _defaults(name: str) -> str:
@@ -131,7 +141,8 @@ def _encoder(path: Path | None, method: Method) -> FaceEncoder | None:
 
 def _consumer(training: TrainingRun, options: argparse.Namespace, bar: tqdm) -> Any:
     def on_step(report: StepReport) -> None:
-        bar.set_postfix(loss=f"{report.loss:.4g}", refresh=False)
+        if report.step % SHOWN_EVERY == 0 or report.step == report.steps:  # reading the loss waits for a GPU
+            bar.set_postfix(loss=f"{report.loss:.4g}", refresh=False)
         bar.update()
         if options.checkpoint and report.step % options.checkpoint_every == 0:
             training.save(options.checkpoint)

@@ -1,4 +1,6 @@
 from .config import TrainConfig, defaults_of
-from .loop import StepReport, TrainingRun, held_out_loss
+from .held_out import HeldOut, held_out_loss
+from .loop import TrainingRun
+from .report import StepReport
 
-__all__ = ["StepReport", "TrainConfig", "TrainingRun", "defaults_of", "held_out_loss"]
+__all__ = ["HeldOut", "StepReport", "TrainConfig", "TrainingRun", "defaults_of", "held_out_loss"]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
+from ..backends.compute import PRECISIONS, Compute, Precision
 from ..errors import StableIdentityError
 from ..words.method import METHODS, Method
 from ..words.projector import Normalization
@@ -39,10 +40,14 @@ class TrainConfig:
             masked ones only, which makes the loss independent of the size of the face.
         augmentation: `published` shows the photo jittered in colour, mirrored, cropped, and shrunk onto
             black, anew at each step; `none` shows it as it is (the paper's text has no augmentation).
-        view_pool: views that are made and encoded once and then drawn from; 0 makes fresh
-            ones at each step, as published, at the cost of the VAE encoder in every step.
+        view_pool: views that are made and encoded once and then drawn from, their latents sampled anew at each
+            step; 0 makes fresh ones at each step, as published, at the cost of the VAE encoder in every step.
         rate_schedule: `constant` keeps the learning rate (paper); `cosine` lets it fall to 0 over the steps.
         weight_decay, beta1, beta2, max_grad_norm: of AdamW and gradient clipping.
+        precision: `model` computes in the model's own type. `auto` computes diffusion model and text encoder in
+            bf16 where that is sooner, `bf16` always; words, latents and loss are float32 in each case.
+        low_memory: keep no activations inside the networks' blocks, and the VAE on the device only while it
+            encodes: less memory, for up to half more time. The words are the same but for rounding.
     """
 
     method: Method = "stableidentity"
@@ -63,6 +68,8 @@ class TrainConfig:
     beta1: float = 0.9
     beta2: float = 0.999
     max_grad_norm: float = 1.0
+    precision: Precision = "model"
+    low_memory: bool = False
 
     def __post_init__(self):
         require = {
@@ -86,6 +93,8 @@ class TrainConfig:
             "beta1": (0 <= self.beta1 < 1, "0 or more, below 1"),
             "beta2": (0 <= self.beta2 < 1, "0 or more, below 1"),
             "max_grad_norm": (self.max_grad_norm > 0, "above 0"),
+            "precision": (self.precision in PRECISIONS, f"one of {PRECISIONS}"),
+            "low_memory": (isinstance(self.low_memory, bool), "true or false"),
         }
         for name, (fits, needed) in require.items():
             if not fits:
@@ -116,3 +125,8 @@ def departures(config: TrainConfig) -> str:
     own = defaults_of(config.method)
     differing = [name for name in OWN_SETTINGS if getattr(config, name) != getattr(own, name)]
     return ", ".join(f"{name} {getattr(config, name):g} (its own: {getattr(own, name):g})" for name in differing)
+
+
+def compute_of(config: TrainConfig) -> Compute:
+    """How the settings want the model to compute."""
+    return Compute(precision=config.precision, low_memory=config.low_memory)

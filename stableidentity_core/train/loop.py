@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Protocol
@@ -13,34 +14,27 @@ import torch
 from torch import Tensor, nn
 
 from ..backends.protocol import Conditioning, DiffusionBackend
-from ..errors import StableIdentityError, TrainingError
+from ..devices import moved
+from ..errors import StableIdentityError
 from ..face.portrait import Face
 from ..words.method import Projector
-from ..words.place import prompt_rows
 from .checkpoint import load_checkpoint, save_checkpoint, work_hash
-from .config import TrainConfig
+from .config import TrainConfig, compute_of
 from .loss import Draw, two_phase_loss
 from .photos import check_photos, mean_feature, without_features
+from .prompts import template_rows
 from .rate import set_rate
+from .report import StepReport
 from .schedule import add_noise, predicted_z0
 from .templates import TEMPLATES
 from .views import EncodedViews, draw_index, encode_views
+from .watch import Watch
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class StepReport:
-    """What happened in one step."""
+class Batch:
+    """What one step compares, and on whose features and prompts."""
 
-    step: int  # counted from 1
-    steps: int
-    loss: float
-    grad_norm: float
-    timesteps: tuple[int, ...]
-    z0: Tensor  # [B, C, h, w] the predicted picture, scaled latents, detached
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Batch:
     draw: Draw
     features: Tensor  # [B, F]
     templates: tuple[str, ...]
@@ -74,16 +68,23 @@ class TrainingRun:
         self.optimizer = new_optimizer(self.projector, config)
         self.generator = torch.Generator().manual_seed(config.seed)
         self.step = 0
+        self.watch = Watch(backend.device)
 
     def __iter__(self) -> Iterator[StepReport]:
         """Train up to `config.steps`, yielding after each step.
 
         Raises:
-            TrainingError: a loss or gradient that is not finite, or zero.
+            TrainingError: a loss or gradient that is not finite, or zero. On the CPU nothing is learned of it; on
+                other devices a few steps may have been taken until it is seen, and what was learned is lost.
         """
         while self.step < self.config.steps:
             self.backend.check_cancelled()
             yield train_step(self, self.faces, self._pool)
+        self.watch.check()
+
+    def computing(self) -> AbstractContextManager[None]:
+        """Inside, the model computes as the settings ask; outside it does as it was loaded."""
+        return self.backend.computing(compute_of(self.config))
 
     def words(self) -> dict[str, Tensor]:
         """The person's words {text space: [2, D]} from the mean feature of the plain photos."""
@@ -98,7 +99,8 @@ class TrainingRun:
         return work_hash(self)
 
     def save(self, path: Path) -> None:
-        """Write everything needed to go on later, atomically, as safetensors."""
+        """Write everything needed to go on later, atomically, as safetensors; raises as the steps do."""
+        self.watch.check()
         save_checkpoint(self, path)
 
     def load(self, path: Path) -> None:
@@ -124,6 +126,7 @@ class Run(Protocol):
     optimizer: torch.optim.AdamW
     generator: torch.Generator
     step: int
+    watch: Watch
 
 
 def new_optimizer(projector: Projector, config: TrainConfig) -> torch.optim.AdamW:
@@ -136,60 +139,29 @@ def new_optimizer(projector: Projector, config: TrainConfig) -> torch.optim.Adam
 
 
 def train_step(run: Run, faces: list[Face], pool: EncodedViews | None) -> StepReport:
-    """One optimiser step on views of the faces, or of the pool.
-
-    Raises:
-        TrainingError: a loss or gradient that is not finite, or zero.
-    """
+    """One optimiser step on views of the faces, or of the pool; the run's watch sees loss and gradient."""
     batch = draw_batch(run.backend, faces, run.config, run.generator, pool=pool)
     run.optimizer.zero_grad(set_to_none=True)
-    loss, output = _loss(run.backend, run.projector, batch, run.config)
+    loss, output = batch_loss(run.backend, run.projector, batch, run.config)
     loss = loss.mean()
     loss.backward()
     grad_norm = nn.utils.clip_grad_norm_(run.projector.parameters(), run.config.max_grad_norm)
-    loss_value, norm_value = loss.item(), grad_norm.item()
-    _check_learning(loss_value, norm_value, run.step + 1)
+    run.watch.add(run.step + 1, loss.detach(), grad_norm)
     set_rate(run.optimizer, run.config, run.step)
     run.optimizer.step()
     run.step += 1
-    draw = batch.draw
-    z0 = predicted_z0(run.backend.prediction, output.detach(), draw.z_t, run.backend.alphas_cumprod, draw.timesteps)
     return StepReport(
         step=run.step,
         steps=run.config.steps,
-        loss=loss_value,
-        grad_norm=norm_value,
-        timesteps=tuple(draw.timesteps.tolist()),
-        z0=z0,
+        loss_on_device=loss.detach(),
+        grad_norm_on_device=grad_norm,
+        timesteps_on_device=batch.draw.timesteps,
+        make_z0=partial(_picture, run.backend, batch.draw, output.detach()),
     )
 
 
-def held_out_loss(
-    backend: DiffusionBackend,
-    faces: list[Face],
-    projector: nn.Module,
-    config: TrainConfig,
-    *,
-    draws: int = 16,
-    seed: int = 0x5EED,
-    pool: EncodedViews | None = None,
-) -> float:
-    """Mean loss on draws of noise, timestep, view and prompt that training does not see.
-
-    The same seed gives the same draws, so that values before and after training compare;
-    timesteps are spread evenly over the schedule.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    count = len(backend.alphas_cumprod)
-    total = 0.0
-    with torch.no_grad():
-        for i in range(draws):
-            backend.check_cancelled()
-            timesteps = torch.full((config.batch_size,), int((i + 0.5) * count / draws))
-            batch = draw_batch(backend, faces, config, generator, timesteps, pool)
-            loss, _ = _loss(backend, projector, batch, config)
-            total += loss.mean().item()
-    return total / draws
+def _picture(backend: DiffusionBackend, draw: Draw, output: Tensor) -> Tensor:  # [B, C, h, w]
+    return predicted_z0(backend.prediction, output, draw.z_t, backend.alphas_cumprod, draw.timesteps)
 
 
 def draw_batch(
@@ -199,20 +171,27 @@ def draw_batch(
     generator: torch.Generator,
     timesteps: Tensor | None = None,  # [B] int64; drawn evenly when None
     pool: EncodedViews | None = None,
-) -> _Batch:
-    """Draw views, templates, timesteps and noise; all randomness is the generator's, on the CPU."""
+    plain: EncodedViews | None = None,
+) -> Batch:
+    """Draw views, templates, timesteps and noise; all randomness is the generator's, on the CPU.
+
+    Args:
+        pool: views to draw from instead of drawing new ones.
+        plain: the photos as they are, in their order, where `augmentation` is none; they need no encoding then.
+    """
     count = config.batch_size
     if pool is None:
-        photos = [faces[draw_index(len(faces), generator)] for _ in range(count)]
-        views = encode_views(backend, photos, config, generator)
+        chosen = [draw_index(len(faces), generator) for _ in range(count)]
+        photos = [faces[number] for number in chosen]
+        views = encode_views(backend, photos, config, generator) if plain is None else plain[torch.tensor(chosen)]
     else:
         views = pool[torch.randint(len(pool), (count,), generator=generator)]
+    z0 = views.posterior.sample(generator)
     templates = tuple(TEMPLATES[draw_index(len(TEMPLATES), generator)] for _ in range(count))
-    z0 = views.z0
     if timesteps is None:
         timesteps = torch.randint(len(backend.alphas_cumprod), (count,), generator=generator)
-    noise = torch.randn(z0.shape, generator=generator).to(z0)
-    timesteps = timesteps.to(z0.device)
+    noise = moved(torch.randn(z0.shape, generator=generator), z0.device)
+    timesteps = moved(timesteps, z0.device)
     draw = Draw(
         z0=z0,
         z_t=add_noise(z0, noise, backend.alphas_cumprod, timesteps),
@@ -221,10 +200,12 @@ def draw_batch(
         face_mask=views.face_mask,
         hair_mask=views.hair_mask,
     )
-    return _Batch(draw=draw, features=views.features, templates=templates)
+    return Batch(draw=draw, features=views.features, templates=templates)
 
 
-def _loss(backend: DiffusionBackend, projector: nn.Module, batch: _Batch, config: TrainConfig) -> tuple[Tensor, Tensor]:
+def batch_loss(
+    backend: DiffusionBackend, projector: nn.Module, batch: Batch, config: TrainConfig
+) -> tuple[Tensor, Tensor]:
     """Loss per sample [B] and the model's output [B, C, h, w]."""
     output = backend.predict(batch.draw.z_t, batch.draw.timesteps, _condition(backend, projector, batch))
     loss = two_phase_loss(
@@ -238,23 +219,6 @@ def _loss(backend: DiffusionBackend, projector: nn.Module, batch: _Batch, config
     return loss, output
 
 
-def _condition(backend: DiffusionBackend, projector: nn.Module, batch: _Batch) -> Conditioning:
-    rows = {
-        space.name: prompt_rows(batch.templates, space, lambda text, name=space.name: backend.tokenize(name, text))
-        for space in backend.text_spaces
-    }
+def _condition(backend: DiffusionBackend, projector: nn.Module, batch: Batch) -> Conditioning:
+    rows = template_rows(backend, batch.templates)
     return backend.encode_text(rows, projector(batch.features))
-
-
-def _check_learning(loss: float, grad_norm: float, step: int) -> None:
-    for what, value in (("loss", loss), ("gradient", grad_norm)):
-        if value != value or abs(value) == float("inf"):
-            raise TrainingError(
-                f"Step {step}: the {what} is {value}. The model's precision may overflow: load it in bf16 or fp32 "
-                "(fp16 is the usual cause), and check that the VAE belongs to the model."
-            )
-        if value == 0:
-            raise TrainingError(
-                f"Step {step}: the {what} is exactly zero, so nothing would be learned. The words do not reach the "
-                "model: look for nodes that replace its attention or conditioning, or for fp16 underflow (use bf16)."
-            )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,11 +19,14 @@ from ..fingerprint import WHOLE, fingerprint_tensors
 from ..words.method import Projector
 from ..words.names import NameSpace
 from .checkpoint import load_checkpoint, save_checkpoint
-from .config import TrainConfig
+from .config import TrainConfig, compute_of
+from .held_out import HeldOut
 from .known import fit_known, known_places
-from .loop import StepReport, held_out_loss, new_optimizer, train_step
+from .loop import new_optimizer, train_step
 from .photos import check_photos, feature_of
-from .views import EncodedViews, encode_views
+from .report import StepReport
+from .views import EncodedViews, encode_views, joined_views
+from .watch import Watch
 
 MIN_PEOPLE = 2
 HELD_OUT = 20  # one in so many people is kept aside
@@ -73,8 +77,8 @@ def encode_people(backend: DiffusionBackend, photos: Iterable[tuple[str, Face]],
             "hundreds. For one person use StableIdentity Train."
         )
     return EncodedPeople(
-        learned=EncodedViews.joined(learned),
-        held_out=EncodedViews.joined(held_out) if held_out else None,
+        learned=joined_views(learned),
+        held_out=joined_views(held_out) if held_out else None,
         people=people,
         titles=tuple(titles),
         features=torch.stack(features),
@@ -113,12 +117,18 @@ class SharedRun:
         self.optimizer = new_optimizer(self.projector, config)
         self.generator = torch.Generator().manual_seed(config.seed)
         self.step = 0
+        self.watch = Watch(backend.device)
 
     def __iter__(self) -> Iterator[StepReport]:
         """Train up to `config.steps`, yielding after each step; raises as TrainingRun does."""
         while self.step < self.config.steps:
             self.backend.check_cancelled()
             yield train_step(self, [], self.people.learned)
+        self.watch.check()
+
+    def computing(self) -> AbstractContextManager[None]:
+        """Inside, the model computes as the settings ask; outside it does as it was loaded."""
+        return self.backend.computing(compute_of(self.config))
 
     def start_known(self, name_spaces: Sequence[NameSpace]) -> None:
         """Begin among the people whose titles are names that the text encoder knows.
@@ -130,11 +140,12 @@ class SharedRun:
         words = {name: torch.stack([pair[name] for pair in known.values()]) for name in next(iter(known.values()), {})}
         fit_known(self.projector, self.people.features[list(known)], words, name_spaces, self.config.seed)
 
-    def held_out_loss(self) -> float | None:
-        """Mean loss on people kept aside, on the same draws each time; None where there are none."""
+    @cached_property
+    def held_out(self) -> HeldOut | None:
+        """Draws of the people kept aside, the same for all measurements; None where there is nobody."""
         if self.people.held_out is None:
             return None
-        return held_out_loss(self.backend, [], self.projector, self.config, pool=self.people.held_out)
+        return HeldOut(self.backend, [], self.config, pool=self.people.held_out)
 
     @cached_property
     def work(self) -> str:
@@ -144,7 +155,8 @@ class SharedRun:
         return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:32]
 
     def save(self, path: Path) -> None:
-        """Write everything needed to go on later, atomically, as safetensors."""
+        """Write everything needed to go on later, atomically, as safetensors; raises as the steps do."""
+        self.watch.check()
         save_checkpoint(self, path)
 
     def load(self, path: Path) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..devices import moved
 from ..errors import StableIdentityError
 from ..shapes import check_shape
 
@@ -77,5 +78,5 @@ def place_words(
     sizes = check_shape(embeddings, "b l d", "embeddings")
     check_shape(words, "b n d", "words", b=sizes["b"], d=sizes["d"])
     check_shape(positions, "b n", "positions", b=sizes["b"], n=words.shape[1])
-    index = positions.to(embeddings.device).unsqueeze(-1).expand(-1, -1, sizes["d"])
+    index = moved(positions, embeddings.device).unsqueeze(-1).expand(-1, -1, sizes["d"])
     return embeddings.scatter(1, index, words.to(embeddings))

@@ -6,8 +6,8 @@ import pytest
 import torch
 from diffusers import DiffusionPipeline
 
-from stableidentity_core.backends import Conditioning, Prediction
-from stableidentity_core.train.check import check_gradient
+from stableidentity_core.backends import Compute, Conditioning, Prediction
+from stableidentity_core.train.check import check_gradient, gradient_direction
 from stableidentity_core.words import prompt_rows
 
 TIMESTEPS = [0, 1, 20, 250, 500, 750, 999]
@@ -165,3 +165,25 @@ def test_posterior_is_sampled_with_the_given_generator(backend, pipeline):
 def test_fingerprint_is_stable_and_tells_weights_apart(backend):
     first = backend.fingerprint()
     assert first == backend.fingerprint() and len(first) == 16
+
+
+def test_a_posterior_can_be_sampled_again(backend):
+    """Two draws of one encoding are what two encodings with those random numbers give."""
+    image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(3))
+    posterior = backend.encode_posterior(image)
+    assert posterior.mean.dtype == torch.float32 and not posterior.mean.is_inference() and len(posterior) == 1
+    draws = [posterior.sample(torch.Generator().manual_seed(seed)) for seed in (1, 2)]
+    for seed, draw in zip((1, 2), draws, strict=True):
+        assert torch.equal(draw, backend.encode_image(image, torch.Generator().manual_seed(seed)))
+    assert not torch.equal(*draws)
+
+
+def test_bf16_and_little_memory_keep_the_gradient_and_the_fingerprint(backend):
+    exact, name = gradient_direction(backend), backend.fingerprint()
+    with backend.computing(Compute(precision="bf16")):
+        rough, named = gradient_direction(backend), backend.fingerprint()
+    with backend.computing(Compute(low_memory=True)):
+        again = gradient_direction(backend)
+    assert named == name and 0.999 < rough @ exact < 1 - 1e-7
+    assert (again - exact).norm() < 1e-5  # the same operations in fp32, of a vector of length one
+    assert torch.equal(gradient_direction(backend), exact)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from backends.pack import pack_module
-from stableidentity_core.backends import Prediction
+from stableidentity_core.backends import Compute, Prediction
 from stableidentity_core.backends.diffusers_sd import load_diffusers
 from stableidentity_core.errors import TrainingError, WrongModelError
 from stableidentity_core.train.check import check_directions, check_gradient, gradient_direction
@@ -160,12 +160,76 @@ def test_a_kernel_with_a_wrong_backward_is_found(trio, adapter, monkeypatch):
 
 def test_memory_estimate_grows_with_the_picture(trio, comfyui, tmp_path):
     estimate = pack_module("nodes.host.weights", comfyui).training_memory
-    model = trio[0]
+    model, clip = trio[0], trio[1].cond_stage_model
     small, large, batch = estimate(model, 512, 1), estimate(model, 1024, 1), estimate(model, 512, 2)
     assert small < batch < large
-    # SD2.1 at 512 pixels in fp32: 1.4 GB of activations in the UNet and 1.3 GB in the text encoder.
-    assert 2.5e9 < small < 3e9
+    # SD2.1 at 512 pixels in fp32: counted 1.39 GB in the UNet and 0.07 GB in the text encoder.
+    assert 1.4e9 < small < 1.7e9
+    little = estimate(model, 512, 1, compute=Compute(low_memory=True))
+    assert 0.15e9 < little < 0.3e9  # counted 0.04 GB and, while it is computed, the largest block's 0.12 GB
+    assert estimate(model, 512, 1, compute=Compute(precision="bf16")) < 0.6 * small
+    assert estimate(model, 512, 1, clip=clip) == small  # nothing of it is cast
+    clip.half()
+    count = sum(value.numel() for value in clip.parameters())
+    assert estimate(model, 512, 1, clip=clip) == pytest.approx(small + 4 * count)  # held in fp32 once more
     import host_tiny
 
-    # SDXL at 1024: four times 2.4 GB and 2.6 GB.
-    assert 12e9 < estimate(host_tiny.load_model(tiny_sdxl(tmp_path)), 1024, 1) < 13e9
+    # SDXL at 1024: counted 10.6 GB.
+    assert 10e9 < estimate(host_tiny.load_model(tiny_sdxl(tmp_path)), 1024, 1) < 12e9
+
+
+def test_the_log_says_once_what_a_training_takes_and_that_low_memory_takes_less(trio, adapter, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    with adapter.comfy_backend(*trio):
+        pass
+    (line,) = [record.getMessage() for record in caplog.records if "training takes" in record.getMessage()]
+    assert "1.6 GB beside 0.0 GB of weights" in line and "free on cpu" in line and "low_memory" not in line
+    monkeypatch.setattr(adapter.weights.model_management, "get_free_memory", lambda _device: 10**9)
+    assert "; low_memory would need about 0.2 GB" in adapter.weights.told_memory([trio[0]], 16 * 10**8, 2 * 10**8)
+
+
+@pytest.mark.parametrize("low_memory", [False, True])
+def test_16_bit_weights_are_cast_once_or_block_by_block(comfyui, adapter, tiny_eps, low_memory):
+    """As fp16 checkpoints are loaded: the same direction as in fp32, whichever way."""
+    import host_tiny
+
+    trio = (host_tiny.load_model(tiny_eps, torch.float16), host_tiny.load_clip(tiny_eps), host_tiny.load_vae(tiny_eps))
+    with adapter.comfy_backend(*trio) as backend:
+        assert backend.casts and backend.dtype == torch.float32
+        exact = gradient_direction(backend)
+        with backend.computing(Compute(precision="bf16", low_memory=low_memory)):
+            assert backend.dtype == torch.bfloat16 and (backend._quick_unet is None) == low_memory
+            rough = gradient_direction(backend)
+        assert backend._quick_unet is None and backend.dtype == torch.float32
+    assert 0.999 < rough @ exact < 1 - 1e-7
+
+
+def test_the_weights_place_is_asked_only_after_others_had_a_turn(trio, adapter, monkeypatch):
+    """Asking hundreds of weights at each step took a twentieth of it."""
+    asked: list[int] = []
+    away = adapter.weights.weights_away
+    with adapter.comfy_backend(*trio) as backend:
+        monkeypatch.setattr(adapter.weights, "weights_away", lambda patchers: asked.append(1) or away(patchers))
+        (space,) = backend.text_spaces
+        rows = {space.name: prompt_rows(["a {}"], space, lambda text: backend.tokenize(space.name, text))}
+        words = {space.name: torch.zeros(1, 2, space.width)}
+        for _ in range(3):
+            backend.encode_text(rows, words)
+        assert len(asked) == 1
+        backend.encode_image(torch.rand(1, 3, 64, 64), torch.Generator())
+        backend.encode_text(rows, words)
+        assert len(asked) == 2
+
+
+def test_the_deviation_is_found_when_the_host_encodes_tiles(comfyui, trio, monkeypatch):
+    """Short of memory, the host encodes tiles; their moments cannot be joined here, so it is asked for both."""
+    posterior_of = pack_module("nodes.host.posterior", comfyui).posterior_of
+    vae, images = trio[2], torch.rand(1, 64, 64, 3, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        mean, std = posterior_of(vae, images)
+        monkeypatch.setattr(vae, "encode", lambda pixels: vae.encode_tiled(pixels, tile_x=512, tile_y=512, overlap=64))
+        tiled = posterior_of(vae, images)
+    assert type(vae.first_stage_model.regularization).__name__ == "DiagonalGaussianRegularizer"
+    # One tile takes in the whole picture; the host adds three differently turned passes and divides.
+    torch.testing.assert_close(tiled[0], mean, atol=1e-4, rtol=0)
+    torch.testing.assert_close(tiled[1], std, atol=1e-4, rtol=0)

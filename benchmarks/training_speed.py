@@ -1,0 +1,236 @@
+"""Training beside the published loop: steps per second, where the time goes, and peak memory, in one run.
+
+python benchmarks/training_speed.py [--size mini|sd15|sd21|sdxl] [--device cpu|cuda] [--resolution N] [--rounds N]
+                                    [--compare-host] [--out benchmarks/results/training_speed]
+
+Both loops have the same weights and take turns, so that noise of the machine meets both. The published one computes
+in float32 and prepares nothing ahead; ours draws from a pool of views and computes in bf16 where that is sooner. Full
+sizes have random weights. Memory is measured in a process of its own for each variant. `--compare-host` adds the
+ComfyUI adapter on the mini world (COMFYUI_PATH set, PYTHONPATH=.:tests).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from published_loop import PublishedLoop
+from speed_clock import Clock
+from speed_measures import flops_of_step, kept_bytes, memory_of_steps, peak_flops
+from speed_models import RESOLUTION, SpeedWorld, make_world
+from torch import nn
+
+from stableidentity_core.learn import make_projector
+from stableidentity_core.train import TrainConfig, TrainingRun, loop
+
+STEPS, POOL = 450, 32
+VARIANTS: dict[str, dict[str, Any]] = {
+    "published": {},
+    "ours": {"view_pool": POOL, "precision": "auto"},
+    "ours, low memory": {"view_pool": POOL, "precision": "auto", "low_memory": True},
+}
+# glibc otherwise keeps freed memory, which would then seem to be in use before the next step.
+ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": str(1 << 16), "MALLOC_TRIM_THRESHOLD_": "0"}
+
+
+def published(world: SpeedWorld, config: TrainConfig) -> PublishedLoop:
+    return PublishedLoop(world.backend(), world.encoder, world.face, _projector(world, config), config)
+
+
+def ours(world: SpeedWorld, config: TrainConfig) -> TrainingRun:
+    endless = replace(config, steps=10**6)
+    return TrainingRun(world.backend(), [world.face], _projector(world, endless), endless)
+
+
+def _projector(world: SpeedWorld, config: TrainConfig) -> Any:
+    return make_projector(world.backend(), [world.face], world.name_spaces, config)
+
+
+def config_of(world: SpeedWorld, variant: str, pool: int = POOL) -> TrainConfig:
+    settings = {**VARIANTS[variant], **({} if variant == "published" else {"view_pool": pool})}
+    return TrainConfig(resolution=world.resolution, **settings)
+
+
+def places_of_published(one: PublishedLoop) -> list[tuple[Any, str, str]]:
+    return [
+        (one, "read", "decoding the photo"),
+        (sys.modules["published_loop"], "augment", "drawing a view"),
+        (one, "encode", "face ViT"),
+        (sys.modules["published_loop"], "prompt_rows", "tokenising"),
+        *_common(one.backend, one.optimizer),
+    ]
+
+
+def places_of_ours(run: TrainingRun) -> list[tuple[Any, str, str]]:
+    return [(loop, "draw_batch", "drawing from the pool"), *_common(run.backend, run.optimizer)]
+
+
+def _common(backend: Any, optimizer: Any) -> list[tuple[Any, str, str]]:
+    return [
+        (backend, "encode_posterior", "VAE encoder"),
+        (backend, "encode_text", "text encoder, forward"),
+        (backend, "predict", "UNet, forward"),
+        (torch.Tensor, "backward", "UNet and text, backward"),
+        (nn.utils, "clip_grad_norm_", "clipping and AdamW"),
+        (optimizer, "step", "clipping and AdamW"),
+    ]
+
+
+def take(steps: Iterator[Any], count: int, device: torch.device) -> float:
+    """Seconds of a step."""
+    _wait(device)
+    started = time.perf_counter()
+    for _ in range(count):
+        next(steps)
+    _wait(device)
+    return (time.perf_counter() - started) / count
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def compare(world: SpeedWorld, rounds: int, block: int, pool: int) -> dict[str, Any]:
+    """Speed and profile of both, by turns."""
+    one, run = published(world, config_of(world, "published")), ours(world, config_of(world, "ours", pool))
+    device = run.backend.device
+    times: dict[str, list[float]] = {"published": [], "ours": []}
+    with run.computing():
+        _wait(device)
+        started = time.perf_counter()
+        assert run._pool is not None
+        _wait(device)
+        prepared = time.perf_counter() - started
+        both = {"published": iter(one), "ours": iter(run)}
+        for steps in both.values():
+            take(steps, 1 if block == 1 else 3, device)
+        for _ in range(rounds):
+            for name, steps in both.items():
+                times[name].append(take(steps, block, device))
+        profiles = {}
+        for name, places in (("published", places_of_published(one)), ("ours", places_of_ours(run))):
+            profiles[name] = profile(both[name], places, device, max(block * rounds // 2, 1))
+        flops = flops_of_step(both["ours"])
+    seconds = {name: statistics.median(values) for name, values in times.items()}
+    figures = {
+        "seconds_per_step": seconds,
+        "all_blocks": times,
+        "ratio": seconds["published"] / seconds["ours"],
+        "pool_seconds": prepared,
+        "ratio_of_450_steps_with_the_pool": STEPS * seconds["published"] / (STEPS * seconds["ours"] + prepared),
+        "profile_ms": profiles,
+        "tflop_per_step": flops / 1e12,
+    }
+    if device.type == "cuda":
+        peak = peak_flops(device)
+        figures |= {"peak_tflops": peak / 1e12, "share_of_the_limit": flops / seconds["ours"] / peak}
+    return figures
+
+
+def profile(
+    steps: Iterator[Any], places: list[tuple[Any, str, str]], device: torch.device, count: int
+) -> dict[str, float]:
+    clock = Clock(device)
+    with clock.watching(*places):
+        for _ in range(count):
+            with clock.part("all else"):
+                next(steps)
+    return clock.per_step(count)
+
+
+def memory(world: SpeedWorld, variant: str) -> dict[str, float]:
+    """Bytes of a few steps of one variant, beside what lies there when it starts."""
+    config = config_of(world, variant, pool=1)  # each view is encoded alone then, as when they are many
+    if variant == "published":
+        one = published(world, config)
+        return memory_of_steps(one.step, one.backend.device)
+    run = ours(world, config)
+    with run.computing():
+        assert run._pool is not None
+        steps = iter(run)
+        measured = memory_of_steps(lambda: next(steps), run.backend.device)
+        return {**measured, "kept_for_backward": kept_bytes(lambda: next(steps), *networks(run.backend))}
+
+
+def networks(backend: Any) -> list[nn.Module]:
+    """Whose weights lie there anyway."""
+    quick = [] if backend._quick_unet is None else [backend._quick_unet]
+    return [backend.unet, *quick, *(text.model for text in backend.texts.values())]
+
+
+def memory_by_process(options: argparse.Namespace) -> dict[str, Any]:
+    found = {}
+    for variant in VARIANTS:
+        command = [sys.executable, __file__, "--size", options.size, "--device", options.device, "--memory-of", variant]
+        command += ["--resolution", str(options.resolution)]
+        done = subprocess.run(command, env={**os.environ, **ENVIRONMENT}, capture_output=True, text=True)
+        line = done.stdout.strip().splitlines()[-1:] or done.stderr.strip().splitlines()[-1:]
+        found[variant] = json.loads(line[0]) if done.returncode == 0 else {"failed": "".join(line)}
+    return found
+
+
+def conditions(options: argparse.Namespace) -> dict[str, Any]:
+    import diffusers
+    import transformers
+
+    cuda = options.device == "cuda"
+    return {
+        "size": options.size,
+        "resolution": options.resolution,
+        "device": torch.cuda.get_device_name() if cuda else _processor(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "diffusers": diffusers.__version__,
+        "transformers": transformers.__version__,
+    }
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", choices=list(RESOLUTION), default="mini")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--resolution", type=int, help="default: what the size was made for")
+    parser.add_argument("--rounds", type=int, default=8, help="turns of each loop (default: %(default)s)")
+    parser.add_argument("--block", type=int, default=10, help="steps of a turn (default: %(default)s)")
+    parser.add_argument("--pool", type=int, default=POOL, help="views made ahead (default: %(default)s)")
+    parser.add_argument("--compare-host", action="store_true", help="the ComfyUI adapter too, on the mini world")
+    parser.add_argument("--memory-of", choices=list(VARIANTS), help="measure this variant's memory in this process")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "training_speed")
+    options = parser.parse_args()
+    options.resolution = options.resolution or RESOLUTION[options.size]
+    world = replace(make_world(options.size, options.device), resolution=options.resolution)
+    if options.memory_of:
+        print(json.dumps(memory(world, options.memory_of)))
+        return
+    from speed_tables import write
+
+    found = {**conditions(options), "pool": options.pool, **compare(world, options.rounds, options.block, options.pool)}
+    if options.compare_host:
+        from host_speed import compare_host
+
+        found["host"] = compare_host(world, options.rounds, options.block)
+    del world  # the processes below need the room
+    found["memory"] = memory_by_process(options)
+    write(options.out, found)
+
+
+if __name__ == "__main__":
+    main()

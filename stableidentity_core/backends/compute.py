@@ -1,0 +1,107 @@
+"""How a backend is to compute for a while: number format and memory, apart from what it computes."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, get_args
+
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from ..errors import StableIdentityError
+
+Precision = Literal["model", "auto", "bf16"]
+PRECISIONS = get_args(Precision)
+# Weights from which bf16 pays on a processor with matrix units: the mini world (10 million) gains nothing by it,
+# benchmarks/README.md has the figures.
+LARGE = 10**8
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compute:
+    """How to compute.
+
+    Attributes:
+        precision: `model` is the model's own type. `bf16` computes the diffusion model and the text encoders in it;
+            words, latents and loss stay float32. `auto` is bf16 where that is known to be sooner, else `model`.
+        low_memory: keep no activations inside the networks' blocks, computing them again in the backward pass,
+            and have the VAE on the device only while it encodes.
+    """
+
+    precision: Precision = "model"
+    low_memory: bool = False
+
+    def dtype(self, network: nn.Module, device: torch.device) -> torch.dtype | None:
+        """The type to compute this network in, or None for its own."""
+        if self.precision == "model" or (self.precision == "auto" and not bf16_pays(network, device)):
+            return None
+        return torch.bfloat16
+
+
+AS_LOADED = Compute()
+
+
+def bf16_pays(network: nn.Module, device: torch.device) -> bool:
+    """Whether bf16 is sooner than fp32, by what the device can do and not by its clock: one seed, one result."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    has_matrix_units = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    large = sum(parameter.numel() for parameter in network.parameters()) >= LARGE
+    return device.type == "cpu" and large and has_matrix_units()
+
+
+def check_precision(precision: str, device: torch.device) -> None:
+    """Raise unless the device computes in the type that is asked for by name."""
+    if precision == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        raise StableIdentityError(
+            f"The precision is bf16, which {torch.cuda.get_device_name(device)} does not compute in. Set precision to "
+            "auto or model."
+        )
+
+
+def cast_copy(network: Module, dtype: torch.dtype) -> Module:
+    """A frozen copy in another type; casting each weight anew in each step costs more than the room for it."""
+    weights = {id(value): nn.Parameter(value.detach().to(dtype), requires_grad=False) for value in network.parameters()}
+    buffers = {id(value): value.to(dtype) for value in network.buffers() if value.is_floating_point()}
+    return copy.deepcopy(network, {**weights, **buffers})  # in place of these values; none is copied twice
+
+
+def autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager[Any]:
+    """Matrix products in this type, where one is given; embeddings and norms stay as they are."""
+    return nullcontext() if dtype is None else torch.autocast(device.type, dtype)
+
+
+@contextmanager
+def recomputed(blocks: Iterable[nn.Module]) -> Iterator[None]:
+    """Let blocks keep no activations but their inputs, and compute the others again in the backward pass."""
+    before = {block: block.__dict__.get("forward") for block in blocks}
+    for block in before:
+        block.forward = _recomputing(block.forward)  # on the instance, above the class's
+    try:
+        yield
+    finally:
+        for block, forward in before.items():
+            del block.forward
+            if forward is not None:
+                block.forward = forward
+
+
+def _recomputing(forward: Callable[..., Any]) -> Callable[..., Any]:
+    def again(*args: Any, **kwargs: Any) -> Any:
+        if not torch.is_grad_enabled():
+            return forward(*args, **kwargs)
+        return checkpoint(_on_copies, forward, args, kwargs, use_reentrant=False, preserve_rng_state=False)
+
+    return again
+
+
+def _on_copies(forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Blocks that add to their input in place would otherwise find it changed the second time."""
+    first, *others = args
+    return forward(first.clone(), *others, **kwargs)

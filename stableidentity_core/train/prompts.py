@@ -1,0 +1,31 @@
+"""The training's prompts as tokens, each tokenised once for a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from weakref import WeakKeyDictionary
+
+import torch
+
+from ..backends.protocol import DiffusionBackend
+from ..words.place import PromptRows, prompt_rows
+
+_Rows = dict[tuple[str, str], PromptRows]
+_known: WeakKeyDictionary[DiffusionBackend, _Rows] = WeakKeyDictionary()  # for as long as the model is there
+
+
+def template_rows(backend: DiffusionBackend, templates: Sequence[str]) -> dict[str, PromptRows]:
+    """Templates with room for the words, {text space: B rows}; tokenising them anew costs 0.4 ms a step."""
+    known = _known.setdefault(backend, {})
+    rows = {}
+    for space in backend.text_spaces:
+        for template in templates:
+            if (space.name, template) not in known:
+                known[space.name, template] = prompt_rows(
+                    [template], space, lambda text, name=space.name: backend.tokenize(name, text)
+                )
+        found = [known[space.name, template] for template in templates]
+        rows[space.name] = PromptRows(
+            token_ids=torch.cat([row.token_ids for row in found]), positions=torch.cat([row.positions for row in found])
+        )
+    return rows

@@ -1,0 +1,42 @@
+"""What is told of a step, read from the device only when somebody looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StepReport:
+    """What happened in one step.
+
+    A GPU is some steps behind; each of the properties waits for it.
+    """
+
+    step: int  # counted from 1
+    steps: int
+    loss_on_device: Tensor  # []
+    grad_norm_on_device: Tensor  # []
+    timesteps_on_device: Tensor  # [B]
+    make_z0: Callable[[], Tensor]
+
+    @cached_property
+    def loss(self) -> float:
+        return self.loss_on_device.item()
+
+    @cached_property
+    def grad_norm(self) -> float:
+        """Before it was clipped."""
+        return self.grad_norm_on_device.item()
+
+    @cached_property
+    def timesteps(self) -> tuple[int, ...]:
+        return tuple(self.timesteps_on_device.tolist())
+
+    @cached_property
+    def z0(self) -> Tensor:
+        """The predicted picture [B, C, h, w], scaled latents, detached; on the device, without waiting."""
+        return self.make_z0()

@@ -1,0 +1,60 @@
+"""Watching that there is something to learn from, without waiting for the device at each step."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..errors import TrainingError
+
+STEPS_BEHIND = 8  # of a GPU: at most so many steps are taken in vain
+
+
+class Watch:
+    """Checks the loss and gradient of each step; on the CPU at once, elsewhere every few steps.
+
+    Args:
+        device: that computes.
+        every: steps that are checked at once; by default 1 on the CPU and 8 elsewhere.
+    """
+
+    def __init__(self, device: torch.device, every: int | None = None):
+        self.every = every or (1 if device.type == "cpu" else STEPS_BEHIND)
+        self.waiting: list[tuple[int, Tensor, Tensor]] = []
+
+    def add(self, step: int, loss: Tensor, grad_norm: Tensor) -> None:
+        """Take note of a step's loss [] and gradient norm [].
+
+        Raises:
+            TrainingError: as `check`.
+        """
+        self.waiting.append((step, loss, grad_norm))
+        if len(self.waiting) >= self.every:
+            self.check()
+
+    def check(self) -> None:
+        """Look at what was noted.
+
+        Raises:
+            TrainingError: a loss or gradient that is not finite, or zero; naming the first such step.
+        """
+        if not self.waiting:
+            return
+        noted, self.waiting = self.waiting, []
+        values = torch.stack([torch.stack([loss, norm]).double() for _step, loss, norm in noted]).tolist()
+        for (step, _loss, _norm), (loss, norm) in zip(noted, values, strict=True):
+            _check_learning(loss, norm, step)
+
+
+def _check_learning(loss: float, grad_norm: float, step: int) -> None:
+    for what, value in (("loss", loss), ("gradient", grad_norm)):
+        if value != value or abs(value) == float("inf"):
+            raise TrainingError(
+                f"Step {step}: the {what} is {value}. The model's precision may overflow: load it in bf16 or fp32 "
+                "(fp16 is the usual cause), and check that the VAE belongs to the model."
+            )
+        if value == 0:
+            raise TrainingError(
+                f"Step {step}: the {what} is exactly zero, so nothing would be learned. The words do not reach the "
+                "model: look for nodes that replace its attention or conditioning, or for fp16 underflow (use bf16)."
+            )
