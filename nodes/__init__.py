@@ -9,6 +9,7 @@ from .demo import DrawPerson, MiniWorld
 from .face import ClipVisionFaceEncoder, EncodeFace, FaceSimilarity, LoadFaceEncoder
 from .host.paths import register_folders
 from .identity import LoadIdentity, Project, SaveIdentity
+from .people import PickIdentity, SeveralPeople
 from .prepare import PrepareFace
 from .prompt import ApplyIdentity, EncodePrompt
 from .space_map import MapIdentities
@@ -38,6 +39,8 @@ NODES: list[type[io.ComfyNode]] = [
     EmptyVideoLatent,
     VideoContextWindows,
     ChannelOrder,
+    SeveralPeople,
+    PickIdentity,
 ]
 
 register_folders()

@@ -15,7 +15,8 @@ from .header import written
 from .identity.types import Identity
 from .store import TrainResult
 from .train.config import TrainConfig
-from .train.loop import StepReport, TrainingRun, held_out_loss
+from .train.held_out import held_out_losses
+from .train.loop import StepReport, TrainingRun, train_together
 from .train.photos import check_photos, mean_feature
 from .words.basis import CelebBasisProjector
 from .words.free import TextualInversionProjector, start_words
@@ -80,16 +81,36 @@ def learn_identity(
     `on_step` is called after each step. The loss on draws kept aside is measured before and after
     and noted in the header, as is the range of the words beside that of the names.
     """
-    before = held_out_loss(run.backend, run.faces, run.projector, run.config)
+    return learn_identities([run], name_spaces, [trigger], lambda reports: on_step(reports[0]))[0]
+
+
+def learn_identities(
+    runs: Sequence[TrainingRun],
+    name_spaces: list[NameSpace],
+    triggers: Sequence[str],
+    on_step: Callable[[tuple[StepReport, ...]], None] = lambda reports: None,
+) -> list[TrainResult]:
+    """The same for several people that are learned side by side, see `train_together`; one result for each run."""
+    before = held_out_losses(runs)
     losses = []
-    for report in run:
-        losses.append(report.loss)
-        on_step(report)
-    words = run.words()
-    run.projector.requires_grad_(False)
-    after = held_out_loss(run.backend, run.faces, run.projector, run.config)
-    header = describe(run, name_spaces, before, after)
-    identity = Identity(trigger=trigger, words=words, header=header)
+    for reports in train_together(runs):
+        losses.append([report.loss for report in reports])
+        on_step(reports)
+    for run in runs:
+        run.projector.eval().requires_grad_(False)
+    after = held_out_losses(runs)
+    curves = torch.tensor(losses).reshape(-1, len(runs)).T  # [P, steps]
+    return [
+        _result(run, name_spaces, trigger, own, curve.clone())
+        for run, trigger, own, curve in zip(runs, triggers, zip(before, after, strict=True), curves, strict=True)
+    ]
+
+
+def _result(
+    run: TrainingRun, name_spaces: list[NameSpace], trigger: str, held_out: tuple[float, float], losses: Tensor
+) -> TrainResult:
+    header = describe(run, name_spaces, *held_out)
+    identity = Identity(trigger=trigger, words=run.words(), header=header)
     projector = TrainedProjector(
         state={key: value.detach().cpu().clone() for key, value in run.projector.state_dict().items()},
         feature_width=run.projector.feature_width,
@@ -97,7 +118,7 @@ def learn_identity(
         encoder=header.get("face_encoder", "none"),
         method=run.projector.method,
     )
-    return TrainResult(identity=identity, projector=projector, losses=torch.tensor(losses))
+    return TrainResult(identity=identity, projector=projector, losses=losses)
 
 
 def project(

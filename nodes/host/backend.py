@@ -11,7 +11,8 @@ from comfy import model_management
 from comfy.ldm.modules.attention import attention_pytorch
 from torch import Tensor, nn
 
-from ...stableidentity_core.backends.protocol import Conditioning, Prediction
+from ...stableidentity_core.backends.noise import ImageNoise
+from ...stableidentity_core.backends.protocol import Conditioning, Generators, Prediction
 from ...stableidentity_core.words.place import PromptRows
 from . import weights
 from .checks import check_trio
@@ -48,7 +49,7 @@ class ComfyBackend:
     def embed_tokens(self, space: str, ids: Tensor) -> Tensor:
         return self.text.embed_tokens(space, ids)
 
-    def encode_image(self, images: Tensor, generator: torch.Generator) -> Tensor:
+    def encode_image(self, images: Tensor, generator: Generators) -> Tensor:
         with torch.no_grad(), _sampled_posterior(self.vae, generator):
             latents = self.vae.encode(images.movedim(1, -1))
         return self.latent_format.process_in(latents.clone().float()).to(self.device)
@@ -141,18 +142,18 @@ def comfy_backend(
 class _PosteriorSample(nn.Module):
     """Stands in for the VAE's regulariser: moments [B, 2C, h, w] -> a sample [B, C, h, w]."""
 
-    def __init__(self, generator: torch.Generator):
+    def __init__(self, generator: Generators):
         super().__init__()
-        self.generator = generator
+        self.noise = ImageNoise(generator)
 
     def forward(self, moments: Tensor) -> tuple[Tensor, None]:
         mean, log_variance = moments.chunk(2, dim=1)
         std = (0.5 * log_variance.clamp(-30, 20)).exp()
-        return mean + std * torch.randn(mean.shape, generator=self.generator).to(mean), None
+        return mean + std * self.noise(mean.shape).to(mean), None
 
 
 @contextmanager
-def _sampled_posterior(vae: Any, generator: torch.Generator) -> Iterator[None]:
+def _sampled_posterior(vae: Any, generator: Generators) -> Iterator[None]:
     """Let the host's VAE sample its posterior with our generator; it returns the mode otherwise."""
     stage = vae.first_stage_model
     original = getattr(stage, "regularization", None)

@@ -16,7 +16,8 @@ from ..errors import MissingFileError, StableIdentityError, WrongModelError
 from ..fingerprint import fingerprint_tensors
 from ..words.place import PromptRows
 from .clip_text import ClipText
-from .protocol import Conditioning, Prediction
+from .noise import ImageNoise
+from .protocol import Conditioning, Generators, Prediction
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
@@ -49,13 +50,13 @@ class DiffusersBackend:
     def embed_tokens(self, space: str, ids: Tensor) -> Tensor:
         return self.texts[space].embed_tokens(ids)
 
-    def encode_image(self, images: Tensor, generator: torch.Generator) -> Tensor:
+    def encode_image(self, images: Tensor, generator: Generators) -> Tensor:
         with torch.no_grad():
             encoded = self.vae.encode((images * 2 - 1).to(self.device, self.vae.dtype))
         if self.tiny_vae:
             return encoded.latents.float()
         posterior = encoded.latent_dist
-        noise = torch.randn(posterior.mean.shape, generator=generator).to(self.device)
+        noise = ImageNoise(generator)(posterior.mean.shape).to(self.device)
         return (posterior.mean.float() + posterior.std.float() * noise) * self.latent_scale
 
     def encode_text(self, rows: Mapping[str, PromptRows], words: Mapping[str, Tensor]) -> Conditioning:

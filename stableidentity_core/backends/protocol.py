@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from ..words.place import PromptRows, TextSpace
+
+Generators = torch.Generator | Sequence[torch.Generator]  # one for all pictures, or one for each
 
 
 class Prediction(Enum):
@@ -50,8 +52,8 @@ class DiffusionBackend(Protocol):
         """Ids [...] -> rows of the vocabulary matrix [..., D], float32, without gradient."""
         ...
 
-    def encode_image(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Images [B, 3, H, W] in 0..1 -> scaled latents [B, C, h, w], sampled from the posterior."""
+    def encode_image(self, images: Tensor, generator: Generators) -> Tensor:
+        """Images [B, 3, H, W] in 0..1 -> scaled latents [B, C, h, w], sampled from the posterior by `image_noise`."""
         ...
 
     def encode_text(self, rows: Mapping[str, PromptRows], words: Mapping[str, Tensor]) -> Conditioning:

@@ -1,4 +1,5 @@
 from .config import TrainConfig, defaults_of
-from .loop import StepReport, TrainingRun, held_out_loss
+from .held_out import held_out_loss
+from .loop import StepReport, TrainingRun, train_together
 
-__all__ = ["StepReport", "TrainConfig", "TrainingRun", "defaults_of", "held_out_loss"]
+__all__ = ["StepReport", "TrainConfig", "TrainingRun", "defaults_of", "held_out_loss", "train_together"]

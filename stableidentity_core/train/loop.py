@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import cycle, islice
 from pathlib import Path
@@ -11,18 +11,16 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..backends.protocol import Conditioning, DiffusionBackend
-from ..errors import StableIdentityError, TrainingError
+from ..backends.protocol import DiffusionBackend
+from ..errors import StableIdentityError, TrainingError, said_of
 from ..face.portrait import Face
 from ..words.method import Projector
-from ..words.place import prompt_rows
+from .batch import Source, draw_batches, predict_batches
 from .checkpoint import load_checkpoint, save_checkpoint, work_hash
 from .config import TrainConfig
-from .loss import Draw, two_phase_loss
 from .photos import check_photos, mean_feature, without_features
-from .schedule import add_noise, predicted_z0
-from .templates import TEMPLATES
-from .views import EncodedViews, draw_index, encode_views
+from .schedule import predicted_z0
+from .views import EncodedViews, encode_views
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,13 +35,6 @@ class StepReport:
     z0: Tensor  # [B, C, h, w] the predicted picture, scaled latents, detached
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Batch:
-    draw: Draw
-    features: Tensor  # [B, F]
-    templates: tuple[str, ...]
-
-
 class TrainingRun:
     """One person being learned: projector, optimiser, random state and step count.
 
@@ -54,17 +45,26 @@ class TrainingRun:
             counts: it decides which is drawn.
         projector: maps features [B, F] to words {text space: [B, 2, D]}; trained in place.
         config: settings; the projector's own settings are taken as they are.
+        name: of the person, which errors then say; for several people that are learned together.
 
     Raises:
         StableIdentityError: photos that do not go together, or a projector of another method than the settings'.
     """
 
-    def __init__(self, backend: DiffusionBackend, faces: list[Face], projector: Projector, config: TrainConfig):
+    def __init__(
+        self,
+        backend: DiffusionBackend,
+        faces: list[Face],
+        projector: Projector,
+        config: TrainConfig,
+        name: str = "",
+    ):
         if projector.method != config.method:
             raise StableIdentityError(
                 f"The projector is of {projector.method}, the settings are for {config.method}. Make it for them."
             )
         check_photos(faces, projector.needs_face)
+        self.name = name
         self.backend = backend
         self.faces = faces if projector.needs_face else without_features(faces)
         self.config = config
@@ -84,16 +84,15 @@ class TrainingRun:
         Raises:
             TrainingError: a loss or gradient that is not finite, or zero.
         """
-        while self.step < self.config.steps:
-            self.backend.check_cancelled()
-            yield self._train_step()
+        for (report,) in train_together([self]):
+            yield report
 
     def words(self) -> dict[str, Tensor]:
         """The person's words {text space: [2, D]} from the mean feature of the plain photos."""
         self.projector.eval()
         with torch.no_grad():
             words = self.projector(mean_feature(self.faces).to(self.backend.device))
-        return {space: value[0].float().cpu().clone() for space, value in words.items()}
+            return {space: value[0].float().cpu().clone() for space, value in words.items()}
 
     @cached_property
     def work(self) -> str:
@@ -117,110 +116,79 @@ class TrainingRun:
         turns = islice(cycle(self.faces), max(self.config.view_pool, len(self.faces)))  # every photo has its share
         return encode_views(self.backend, list(turns), self.config, generator)
 
-    def _train_step(self) -> StepReport:
-        batch = draw_batch(self.backend, self.faces, self.config, self.generator, pool=self._pool)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss, output = _loss(self.backend, self.projector, batch, self.config)
-        loss = loss.mean()
-        loss.backward()
-        grad_norm = nn.utils.clip_grad_norm_(self.projector.parameters(), self.config.max_grad_norm)
-        loss_value, norm_value = loss.item(), grad_norm.item()
-        _check_learning(loss_value, norm_value, self.step + 1)
-        self.optimizer.step()
-        self.step += 1
-        draw = batch.draw
-        z0 = predicted_z0(
-            self.backend.prediction, output.detach(), draw.z_t, self.backend.alphas_cumprod, draw.timesteps
-        )
-        return StepReport(
-            step=self.step,
-            steps=self.config.steps,
-            loss=loss_value,
-            grad_norm=norm_value,
-            timesteps=tuple(draw.timesteps.tolist()),
-            z0=z0,
-        )
+    @property
+    def source(self) -> Source:
+        """What this person's draws come from."""
+        with said_of(self.name):
+            return Source(faces=self.faces, generator=self.generator, pool=self._pool, name=self.name)
 
 
-def held_out_loss(
-    backend: DiffusionBackend,
-    faces: list[Face],
-    projector: nn.Module,
-    config: TrainConfig,
-    *,
-    draws: int = 16,
-    seed: int = 0x5EED,
-) -> float:
-    """Mean loss on draws of noise, timestep, view and prompt that training does not see.
+def train_together(runs: Sequence[TrainingRun]) -> Iterator[tuple[StepReport, ...]]:
+    """Train people side by side up to `config.steps`, yielding one report for each person after each step.
 
-    The same seed gives the same draws, so that values before and after training compare;
-    timesteps are spread evenly over the schedule.
+    The frozen model takes everybody's batch in one pass. All else is each person's own: projector, draws, gradient
+    norm, optimiser. So each learns what they would learn alone, but for the rounding of larger matrix products.
+
+    Raises:
+        StableIdentityError: nobody, or runs of different models, settings (but for the seed) or step counts.
+        TrainingError: a loss or gradient that is not finite, or zero; nobody's projector has taken that step then.
     """
-    generator = torch.Generator().manual_seed(seed)
-    count = len(backend.alphas_cumprod)
-    total = 0.0
-    with torch.no_grad():
-        for i in range(draws):
-            backend.check_cancelled()
-            timesteps = torch.full((config.batch_size,), int((i + 0.5) * count / draws))
-            batch = draw_batch(backend, faces, config, generator, timesteps)
-            loss, _ = _loss(backend, projector, batch, config)
-            total += loss.mean().item()
-    return total / draws
+    check_together(runs)
+    return _steps(runs)
 
 
-def draw_batch(
-    backend: DiffusionBackend,
-    faces: list[Face],
-    config: TrainConfig,
-    generator: torch.Generator,
-    timesteps: Tensor | None = None,  # [B] int64; drawn evenly when None
-    pool: EncodedViews | None = None,
-) -> _Batch:
-    """Draw views, templates, timesteps and noise; all randomness is the generator's, on the CPU."""
-    count = config.batch_size
-    if pool is None:
-        photos = [faces[draw_index(len(faces), generator)] for _ in range(count)]
-        views = encode_views(backend, photos, config, generator)
-    else:
-        views = pool[torch.randint(len(pool), (count,), generator=generator)]
-    templates = tuple(TEMPLATES[draw_index(len(TEMPLATES), generator)] for _ in range(count))
-    z0 = views.z0
-    if timesteps is None:
-        timesteps = torch.randint(len(backend.alphas_cumprod), (count,), generator=generator)
-    noise = torch.randn(z0.shape, generator=generator).to(z0)
-    timesteps = timesteps.to(z0.device)
-    draw = Draw(
-        z0=z0,
-        z_t=add_noise(z0, noise, backend.alphas_cumprod, timesteps),
-        noise=noise,
-        timesteps=timesteps,
-        face_mask=views.face_mask,
-        hair_mask=views.hair_mask,
+def _steps(runs: Sequence[TrainingRun]) -> Iterator[tuple[StepReport, ...]]:
+    first = runs[0]
+    while first.step < first.config.steps:
+        first.backend.check_cancelled()
+        yield _step(runs)
+
+
+def _step(runs: Sequence[TrainingRun]) -> tuple[StepReport, ...]:
+    backend, config = runs[0].backend, runs[0].config
+    batches = draw_batches(backend, [run.source for run in runs], config)
+    for run in runs:
+        run.optimizer.zero_grad(set_to_none=True)
+    losses, outputs = predict_batches(backend, [run.projector for run in runs], batches, config)
+    means = [loss.mean() for loss in losses]
+    torch.autograd.backward(means)
+    norms = [nn.utils.clip_grad_norm_(run.projector.parameters(), config.max_grad_norm) for run in runs]
+    figures = torch.stack([torch.stack(means), torch.stack(norms)], dim=1).tolist()  # one wait for the device
+    for run, (loss, norm) in zip(runs, figures, strict=True):
+        with said_of(run.name):
+            _check_learning(loss, norm, run.step + 1)
+    for run in runs:
+        run.optimizer.step()
+        run.step += 1
+    return tuple(
+        StepReport(
+            step=run.step,
+            steps=config.steps,
+            loss=loss,
+            grad_norm=norm,
+            timesteps=tuple(batch.draw.timesteps.tolist()),
+            z0=predicted_z0(
+                backend.prediction, output.detach(), batch.draw.z_t, backend.alphas_cumprod, batch.draw.timesteps
+            ),
+        )
+        for run, batch, output, (loss, norm) in zip(runs, batches, outputs, figures, strict=True)
     )
-    return _Batch(draw=draw, features=views.features, templates=templates)
 
 
-def _loss(backend: DiffusionBackend, projector: nn.Module, batch: _Batch, config: TrainConfig) -> tuple[Tensor, Tensor]:
-    """Loss per sample [B] and the model's output [B, C, h, w]."""
-    output = backend.predict(batch.draw.z_t, batch.draw.timesteps, _condition(backend, projector, batch))
-    loss = two_phase_loss(
-        batch.draw,
-        output,
-        prediction=backend.prediction,
-        alphas_cumprod=backend.alphas_cumprod,
-        latent_scale=backend.latent_scale,
-        config=config,
-    )
-    return loss, output
-
-
-def _condition(backend: DiffusionBackend, projector: nn.Module, batch: _Batch) -> Conditioning:
-    rows = {
-        space.name: prompt_rows(batch.templates, space, lambda text, name=space.name: backend.tokenize(name, text))
-        for space in backend.text_spaces
-    }
-    return backend.encode_text(rows, projector(batch.features))
+def check_together(runs: Sequence[TrainingRun]) -> None:
+    """Raise unless one step can serve them all, as `train_together` says."""
+    if not runs:
+        raise StableIdentityError("There is nobody to learn; needed at least one person.")
+    for what, values in {
+        "models": [run.backend for run in runs],
+        "settings": [replace(run.config, seed=0) for run in runs],
+        "steps done": [run.step for run in runs],
+    }.items():
+        if any(value != values[0] for value in values[1:]):
+            raise StableIdentityError(
+                f"The {len(runs)} people to be learned together have different {what}; needed the same for all, but "
+                "for the seed. Train those that differ by themselves."
+            )
 
 
 def _check_learning(loss: float, grad_norm: float, step: int) -> None:

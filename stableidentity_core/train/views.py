@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..backends.protocol import DiffusionBackend
+from ..errors import said_of
 from ..face.portrait import Face
 from .augment import View, augment, plain_view
 from .config import TrainConfig
@@ -43,13 +44,55 @@ def encode_views(
     backend: DiffusionBackend, photos: Sequence[Face], config: TrainConfig, generator: torch.Generator
 ) -> EncodedViews:
     """Draw one view of each photo and encode it; a photo may be there several times."""
-    views = [draw_view(face, config, backend.latent_factor, generator) for face in photos]
-    z0 = []
-    for start in range(0, len(views), CHUNK):
-        if start:
+    return encode_views_of(backend, [photos], config, [generator])[0]
+
+
+def encode_views_of(
+    backend: DiffusionBackend,
+    photos: Sequence[Sequence[Face]],
+    config: TrainConfig,
+    generators: Sequence[torch.Generator],
+    names: Sequence[str] = (),
+) -> list[EncodedViews]:
+    """The same for several people, each with photos and a generator of their own; the VAE takes them together.
+
+    Errors about a photo begin with the person's name, where there are names.
+    """
+    views = []
+    for own, generator, name in zip(photos, generators, names or [""] * len(photos), strict=True):
+        with said_of(name):
+            views.append([draw_view(face, config, backend.latent_factor, generator) for face in own])
+    latents = _latents(backend, views, generators)
+    return [_encoded(own, drawn, z0) for own, drawn, z0 in zip(photos, views, latents, strict=True)]
+
+
+def _latents(
+    backend: DiffusionBackend, views: Sequence[Sequence[View]], generators: Sequence[torch.Generator]
+) -> list[Tensor]:
+    """z0 [V, C, h, w] of each person's views, CHUNK at a time.
+
+    A person's own chunks are those they would have alone: the size of a draw decides its numbers.
+    """
+    pieces = [
+        (list(own[start : start + CHUNK]), generator)
+        for own, generator in zip(views, generators, strict=True)
+        for start in range(0, len(own), CHUNK)
+    ]
+    z0: list[Tensor] = []
+    while pieces:
+        if z0:
             backend.check_cancelled()
-        z0.append(backend.encode_image(torch.stack([view.image for view in views[start : start + CHUNK]]), generator))
-    z0 = torch.cat(z0)
+        taken = 1
+        while sum(len(own) for own, _ in pieces[: taken + 1]) <= CHUNK and taken < len(pieces):
+            taken += 1
+        now, pieces = pieces[:taken], pieces[taken:]
+        images = torch.stack([view.image for own, _ in now for view in own])
+        each = [generator for own, generator in now for _ in own]
+        z0.append(backend.encode_image(images, each[0] if taken == 1 else each))
+    return list(torch.cat(z0).split([len(own) for own in views])) if z0 else []
+
+
+def _encoded(photos: Sequence[Face], views: Sequence[View], z0: Tensor) -> EncodedViews:
     features = [feature_of(face, view.mirrored) for face, view in zip(photos, views, strict=True)]
     return EncodedViews(
         z0=z0,

@@ -20,7 +20,7 @@ from stableidentity_core.face import Face
 from stableidentity_core.identity import load_identity
 from stableidentity_core.learn import learn_identity, make_projector, project
 from stableidentity_core.train import TrainConfig
-from stableidentity_core.train.loop import draw_batch
+from stableidentity_core.train.batch import draw_batch
 from stableidentity_core.train.photos import check_photos, mean_feature
 from stableidentity_core.train.views import draw_index, encode_views
 

@@ -14,7 +14,7 @@ from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.face import Face
 from stableidentity_core.train import held_out_loss
 from stableidentity_core.train.augment import augment
-from stableidentity_core.train.loop import draw_batch
+from stableidentity_core.train.batch import draw_batch
 
 
 def test_one_seed_gives_equal_bytes_and_another_does_not(backend, names):

@@ -28,6 +28,8 @@ NODES = (
     "StableIdentityEmptyVideoLatent",
     "StableIdentityVideoWindows",
     "StableIdentityChannelOrder",
+    "StableIdentityPeople",
+    "StableIdentityPick",
 )
 
 
