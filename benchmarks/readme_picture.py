@@ -24,7 +24,8 @@ from stableidentity_core.demo.sample import sample_pictures
 from stableidentity_core.demo.sheet import prompt_label
 from stableidentity_core.demo.weights import load_weights
 from stableidentity_core.encode import encode_face
-from stableidentity_core.learn import learn_identity, make_projector
+from stableidentity_core.learn import learn_identity
+from stableidentity_core.start import make_projector
 from stableidentity_core.train import TrainingRun
 
 NUMBERS = (1, 2, 3, 4)

@@ -31,7 +31,7 @@ from speed_measures import flops_of_step, kept_bytes, memory_of_steps, peak_flop
 from speed_models import RESOLUTION, SpeedWorld, make_world
 from torch import nn
 
-from stableidentity_core.learn import make_projector
+from stableidentity_core.start import make_projector
 from stableidentity_core.train import TrainConfig, TrainingRun, loop
 
 STEPS, POOL = 450, 32

@@ -10,6 +10,7 @@ from .face import ClipVisionFaceEncoder, EncodeFace, FaceSimilarity, LoadFaceEnc
 from .folder import PrepareFolder
 from .host.paths import register_folders
 from .identity import LoadIdentity, Project, SaveIdentity
+from .people import PickIdentity, SeveralPeople
 from .prepare import PrepareFace
 from .projector import LoadProjector, SaveProjector, TrainProjector
 from .prompt import ApplyIdentity, EncodePrompt
@@ -46,6 +47,8 @@ NODES: list[type[io.ComfyNode]] = [
     LoadProjector,
     PrepareFolder,
     TemporalScore,
+    SeveralPeople,
+    PickIdentity,
 ]
 
 register_folders()

@@ -16,7 +16,9 @@ from ..stableidentity_core.train import TrainConfig
 from ..stableidentity_core.train.known import KnownPeople
 from .host import paths
 from .host.projector_training import train_projector_in_host
-from .types import CATEGORY, FaceEncoderType, FaceType, NameSpaceType, ProjectorType, fits
+from .types import CATEGORY, FaceEncoderType, FaceType, NameSpaceType, ProjectorType, fits, only
+
+NODE = "Train Projector"
 
 
 class TrainProjector(io.ComfyNode):
@@ -60,18 +62,18 @@ class TrainProjector(io.ComfyNode):
 
     @classmethod
     def execute(cls, face, face_encoder=None, name_space=None, name=None, **inputs) -> io.NodeOutput:
-        single = {name: _only(name, values) for name, values in inputs.items()}
+        single = {name: only(name, values, NODE) for name, values in inputs.items()}
         preview_every, known_people = single.pop("preview_every"), single.pop("known_people")
         model, clip, vae = (single.pop(name) for name in ("model", "clip", "vae"))
         faces = [photo for photos in face for photo in photos]
-        encoder = _only("face_encoder", face_encoder or [None])
+        encoder = only("face_encoder", face_encoder or [None], NODE)
         return io.NodeOutput(
             *train_projector_in_host(
                 model,
                 clip,
                 vae,
                 photos=_titled(_encoded(faces, encoder), name),
-                name_space=_only("name_space", name_space or [None]),
+                name_space=only("name_space", name_space or [None], NODE),
                 config=TrainConfig(rate_schedule=MANY_PEOPLE.rate_schedule, **single),
                 known_people=known_people,
                 preview_every=preview_every,
@@ -136,14 +138,6 @@ class LoadProjector(io.ComfyNode):
     @classmethod
     def execute(cls, name: str) -> io.NodeOutput:
         return io.NodeOutput(load_projector(paths.projector_path(name)))
-
-
-def _only(name: str, values: list[Any]) -> Any:
-    """The one value of an input that is no list to the node."""
-    first, *others = values
-    if any(other is not first and other != first for other in others):
-        raise StableIdentityError(f"Train Projector takes one {name}, a list of {len(values)} is connected.")
-    return first
 
 
 def _encoded(faces: list[Face], encoder: Any) -> list[Face]:

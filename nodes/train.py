@@ -8,15 +8,15 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..stableidentity_core.encode import encode_face
-from ..stableidentity_core.errors import StableIdentityError
+from ..stableidentity_core.errors import StableIdentityError, said_of
 from ..stableidentity_core.face import Face
-from ..stableidentity_core.identity import normalize_trigger
+from ..stableidentity_core.identity.triggers import split_triggers, triggers_of
 from ..stableidentity_core.train import TrainConfig
 from ..stableidentity_core.train.photos import without_features
 from ..stableidentity_core.words import Method, needs_face
 from ..stableidentity_core.words.names import parse_names
-from .host.training import host_name_spaces, train_in_host
-from .train_settings import train_settings
+from .host.training import Person, host_name_spaces, train_in_host
+from .train_settings import PEOPLE_AT_ONCE, train_settings
 from .types import (
     CATEGORY,
     TRIGGER_TOOLTIP,
@@ -26,7 +26,10 @@ from .types import (
     NameSpaceType,
     ProjectorType,
     fits,
+    only,
 )
+
+NODE = "StableIdentity Train"
 
 
 class CelebrityNameSpace(io.ComfyNode):
@@ -62,58 +65,68 @@ class Train(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return io.Schema(
             node_id="StableIdentityTrain",
-            display_name="StableIdentity Train",
+            display_name=NODE,
             category=CATEGORY,
             description="Learns a person from one photo as two words of the text encoder, by StableIdentity "
-            "(arXiv 2401.15975), Celeb-Basis or Textual Inversion. The model is not changed. The same work queued "
-            "again is not repeated.",
+            "(arXiv 2401.15975), Celeb-Basis or Textual Inversion; or several people at once. The model is not "
+            "changed. The same work queued again is not repeated.",
             inputs=[*_sources(), *train_settings()],
             outputs=[
                 IdentityType.Output(
-                    display_name="identity", tooltip="The person's words, for Save and Apply Identity."
+                    display_name="identity",
+                    is_output_list=True,
+                    tooltip="The person's words, for Save and Apply Identity; of several people all in their order.",
                 ),
-                ProjectorType.Output(display_name="projector", tooltip="What was trained, for Project to Name Space."),
-                io.Image.Output(display_name="loss", tooltip="The loss over the steps."),
+                ProjectorType.Output(
+                    display_name="projector",
+                    is_output_list=True,
+                    tooltip="What was trained, for Project to Name Space; one for each person.",
+                ),
+                io.Image.Output(
+                    display_name="loss", is_output_list=True, tooltip="The loss over the steps, of each person."
+                ),
             ],
+            is_input_list=True,
         )
 
     @classmethod
-    def validate_inputs(cls, trigger: str | None = None) -> bool | str:
-        return fits(normalize_trigger, trigger)
+    def validate_inputs(cls, trigger=None) -> bool | str:
+        answers = (fits(split_triggers, text) for text in trigger or [])
+        return next((answer for answer in answers if answer is not True), True)
 
     @classmethod
-    def fingerprint_inputs(cls, force_retrain=False, **_others) -> int:
-        return time.time_ns() if force_retrain else 0  # or the host would take its cached result
+    def fingerprint_inputs(cls, force_retrain=(), **_others) -> int:
+        return time.time_ns() if any(force_retrain) else 0  # or the host would take its cached result
 
     @classmethod
-    def execute(
-        cls,
-        model,
-        clip,
-        vae,
-        face,
-        trigger,
-        force_retrain,
-        preview_every,
-        face_encoder=None,
-        name_space=None,
-        projector=None,
-        **settings,
-    ) -> io.NodeOutput:
-        config = TrainConfig(**settings)
-        identity, projector, curve = train_in_host(
+    def execute(cls, face, trigger, **given) -> io.NodeOutput:
+        one = {name: only(name, values, NODE) for name, values in given.items()}
+        model, clip, vae = (one.pop(name) for name in ("model", "clip", "vae"))
+        encoder, name_space = one.pop("face_encoder", None), one.pop("name_space", None)
+        start = one.pop("projector", None)
+        force, preview_every = one.pop("force_retrain"), one.pop("preview_every")
+        at_once = one.pop("people_at_once", PEOPLE_AT_ONCE)
+        config = TrainConfig(**one)
+        if not face:
+            raise StableIdentityError(f"{NODE} got no face; needed at least one, from Prepare Face or Encode Face.")
+        triggers = triggers_of(trigger, len(face))
+        people = []
+        for name, photos in zip(triggers, face, strict=True):
+            with said_of(name if len(face) > 1 else ""):
+                people.append(Person(trigger=name, faces=_encoded(photos, encoder, config.method)))
+        learned = train_in_host(
             model,
             clip,
             vae,
-            faces=_encoded(face, face_encoder, config.method),
+            people=people,
             name_space=name_space,
-            trigger=trigger,
             config=config,
-            force=force_retrain,
+            force=force,
             preview_every=preview_every,
-            start=projector,
+            start=start,
+            at_once=at_once,
         )
-        return io.NodeOutput(identity, projector, curve)
+        return io.NodeOutput(*map(list, zip(*learned, strict=True)))
 
 
 def _encoded(photos: tuple[Face, ...], encoder: Any, method: Method) -> list[Face]:
@@ -135,7 +148,9 @@ def _sources() -> list[io.Input]:
         io.Model.Input("model", tooltip="The diffusion model: SD1.5, SD2.x (the paper's is 2.1-base) or SDXL."),
         io.Clip.Input("clip", tooltip="Its text encoder; with SDXL its two."),
         io.Vae.Input("vae", tooltip="Its VAE."),
-        FaceType.Input("face", tooltip="The photo, from Prepare Face or Encode Face."),
+        FaceType.Input(
+            "face", tooltip="The photo, from Prepare Face or Encode Face; or several people, from Several People."
+        ),
         FaceEncoderType.Input(
             "face_encoder",
             optional=True,
@@ -152,5 +167,9 @@ def _sources() -> list[io.Input]:
             tooltip="Where to start from, instead of afresh: a projector that was learned over many people and with "
             "which some 25 steps may do.",
         ),
-        io.String.Input("trigger", default="person-1", tooltip=TRIGGER_TOOLTIP),
+        io.String.Input(
+            "trigger",
+            default="person-1",
+            tooltip=TRIGGER_TOOLTIP + " Of several people one each, with commas: anna, ben.",
+        ),
     ]

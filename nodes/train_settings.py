@@ -14,11 +14,12 @@ from ..stableidentity_core.words.projector import Normalization
 from .types import advanced
 
 PAPER = TrainConfig()
+PEOPLE_AT_ONCE = 8
 
 
 def train_settings() -> list[io.Input]:
     """All of them; new ones go to the end."""
-    return [*_main_settings(), *_further_settings(), _method(), *_computing()]
+    return [*_main_settings(), *_further_settings(), _method(), *_computing(), _people_at_once()]
 
 
 def _main_settings() -> list[io.Input]:
@@ -157,6 +158,19 @@ def _computing() -> list[io.Input]:
         ),
     ]
     return [advanced(setting) for setting in settings]
+
+
+def _people_at_once() -> io.Input:
+    widget = io.Int.Input(
+        "people_at_once",
+        default=PEOPLE_AT_ONCE,
+        min=1,
+        max=64,
+        optional=True,
+        tooltip="Of several people so many are learned side by side; the others follow. More is faster for each and "
+        "takes memory as so many times the batch size. One person is not affected.",
+    )
+    return advanced(widget)
 
 
 def _told(settings: dict[str, float]) -> str:

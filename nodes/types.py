@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from comfy_api.latest import io
 
@@ -42,3 +43,22 @@ def advanced(widget: io.Input) -> io.Input:
     """Fold a widget away under 'advanced' in frontends that know it; older ones show it."""
     widget.extra_dict["advanced"] = True
     return widget
+
+
+def only(name: str, values: Sequence[Any], node: str) -> Any:
+    """The one value of an input of a node that takes lists.
+
+    Raises:
+        StableIdentityError: none, or different ones.
+    """
+    same = all(value is values[0] or _equal(value, values[0]) for value in values[1:])
+    if not values or not same:
+        raise StableIdentityError(
+            f"{node} got {len(values)} {'different ' if values else ''}values of {name}, needed one for all people. "
+            "Connect one, or take a node for each."
+        )
+    return values[0]
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return isinstance(one, str | int | float) and type(one) is type(other) and one == other

@@ -1,5 +1,10 @@
 """Errors a user can act on: what was found, what was needed, what to do."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class StableIdentityError(ValueError):
     """Input or environment the method cannot work with; the message says how to mend it."""
@@ -43,3 +48,14 @@ class MissingPackageError(StableIdentityError, ImportError):
 
 class DownloadError(StableIdentityError):
     """A file of weights that could not be fetched or put in place."""
+
+
+@contextmanager
+def said_of(who: str) -> Iterator[None]:
+    """Errors inside say whom they are about; without a name they stay as they are."""
+    try:
+        yield
+    except StableIdentityError as error:
+        if not who:
+            raise
+        raise type(error)(f"{who}: {error}") from error

@@ -13,93 +13,19 @@ from .errors import StableIdentityError
 from .face.portrait import Face
 from .header import written
 from .identity.types import Identity
+from .start import check_encoder
 from .store import TrainResult
 from .train.config import TrainConfig
 from .train.held_out import HeldOut
-from .train.loop import TrainingRun
-from .train.photos import check_photos, mean_feature
+from .train.loop import TrainingRun, check_together, train_together
+from .train.photos import mean_feature
 from .train.report import StepReport
-from .words.basis import CelebBasisProjector
-from .words.free import TextualInversionProjector, start_words
 from .words.method import Projector
 from .words.names import NameSpace
-from .words.projector import StableIdentityProjector
 from .words.trained import TrainedProjector, needs_face
 
 # What is true of every identity made by a projector, whoever it was trained with.
 _PROJECTOR_FACTS = ("base_fingerprint", "prediction", "face_encoder_licence")
-
-
-def make_projector(
-    backend: DiffusionBackend,
-    faces: Sequence[Face],
-    name_spaces: Sequence[NameSpace],
-    config: TrainConfig,
-    start: TrainedProjector | None = None,
-) -> Projector:
-    """The projector that a training begins with: a fresh one by the seed, or a copy of `start`.
-
-    It is of the settings' method, sized for the faces and name spaces; Textual Inversion starts from words of the
-    backend's text encoder.
-    """
-    if start is not None:
-        return _from_start(start, faces, name_spaces, config)
-    if not needs_face(config.method):
-        check_photos(faces, needs_face=False)
-        return TextualInversionProjector(_start(backend))
-    widths = {face.feature.plain.shape[0] for face in faces if face.feature is not None}
-    if len(widths) != 1:
-        raise StableIdentityError(
-            f"The faces have features of widths {sorted(widths)}, needed one width: encode all with one face encoder."
-        )
-    check_photos(faces)
-    generator = torch.Generator().manual_seed(config.seed)
-    if config.method == "celeb_basis":
-        return CelebBasisProjector(widths.pop(), name_spaces, generator)
-    return StableIdentityProjector(widths.pop(), name_spaces, config.normalization, generator)
-
-
-def _from_start(
-    start: TrainedProjector, faces: Sequence[Face], name_spaces: Sequence[NameSpace], config: TrainConfig
-) -> Projector:
-    """Raise unless the projector is of the settings' method and norm, and knows the faces' encoder."""
-    if not needs_face(start.method):
-        raise StableIdentityError(
-            f"The projector is of {start.method}, which does not look at faces. A training can start from "
-            "stableidentity or celeb_basis; disconnect this one."
-        )
-    for what, found, needed in (
-        ("method", start.method, config.method),
-        ("normalization", start.normalization, config.normalization),
-    ):
-        if found != needed and (what == "method" or config.method == "stableidentity"):
-            raise StableIdentityError(
-                f"The projector to start from has {what} {found}, the training {needed}. Set {what} to {found}, or "
-                "disconnect the projector."
-            )
-    check_photos(faces)
-    for face in faces:
-        _check_encoder(face, start, "The face")
-    return start.build(name_spaces)
-
-
-def _check_encoder(face: Face, projector: TrainedProjector, what: str) -> None:
-    if face.feature is not None and face.feature.encoder != projector.encoder:
-        raise StableIdentityError(
-            f"{what} was encoded by {face.feature.encoder}, the projector was trained with {projector.encoder}. "
-            "Encode the face with the same encoder."
-        )
-
-
-def _start(backend: DiffusionBackend) -> dict[str, Tensor]:  # {text space: [2, D]}
-    return {
-        space.name: start_words(
-            space.name,
-            lambda text, name=space.name: backend.tokenize(name, text),
-            lambda ids, name=space.name: backend.embed_tokens(name, ids),
-        )
-        for space in backend.text_spaces
-    }
 
 
 def check_spaces(backend: DiffusionBackend, name_spaces: list[NameSpace]) -> None:
@@ -124,23 +50,43 @@ def learn_identity(
     `on_step` is called after each step. The loss on draws kept aside is measured before and after
     and noted in the header, as is the range of the words beside that of the names.
     """
+    return learn_identities([run], name_spaces, [trigger], lambda reports: on_step(reports[0]))[0]
+
+
+def learn_identities(
+    runs: Sequence[TrainingRun],
+    name_spaces: list[NameSpace],
+    triggers: Sequence[str],
+    on_step: Callable[[tuple[StepReport, ...]], None] = lambda reports: None,
+) -> list[TrainResult]:
+    """The same for several people that are learned side by side, see `train_together`; one result for each run."""
+    check_together(runs)
+    projectors = [run.projector for run in runs]
     losses = []
-    with run.computing():
-        held_out = HeldOut(run.backend, run.faces, run.config)
-        before = held_out.loss(run.projector)
-        for report in run:
-            losses.append(report.loss_on_device)
-            on_step(report)
-        words = run.words()
-        run.projector.requires_grad_(False)
-        after = held_out.loss(run.projector)
-    header = describe(run, name_spaces, before, after)
-    identity = Identity(trigger=trigger, words=words, header=header)
+    with runs[0].computing():
+        held_out = HeldOut.of(runs)
+        before = held_out.losses(projectors)
+        for reports in train_together(runs):
+            losses.append(torch.stack([report.loss_on_device for report in reports]))
+            on_step(reports)
+        for projector in projectors:
+            projector.eval().requires_grad_(False)
+        after = held_out.losses(projectors)
+    curves = torch.stack(losses).float().cpu() if losses else torch.zeros(0, len(runs))  # [steps, P]
+    return [
+        _result(run, name_spaces, trigger, own, curve.clone())
+        for run, trigger, own, curve in zip(runs, triggers, zip(before, after, strict=True), curves.T, strict=True)
+    ]
+
+
+def _result(
+    run: TrainingRun, name_spaces: list[NameSpace], trigger: str, held_out: tuple[float, float], losses: Tensor
+) -> TrainResult:
+    header = describe(run, name_spaces, *held_out)
+    identity = Identity(trigger=trigger, words=run.words(), header=header)
     facts = {key: header[key] for key in _PROJECTOR_FACTS if key in header}
     projector = trained(run.projector, run.config, header.get("face_encoder", "none"), facts)
-    return TrainResult(
-        identity=identity, projector=projector, losses=torch.stack(losses).float().cpu() if losses else torch.zeros(0)
-    )
+    return TrainResult(identity=identity, projector=projector, losses=losses)
 
 
 def trained(
@@ -180,7 +126,7 @@ def project(
         what = "The face" if len(photos) == 1 else f"Face {number} of {len(photos)}"
         if face.feature is None:
             raise StableIdentityError(f"{what} has no feature yet; put Encode Face before Project to Name Space.")
-        _check_encoder(face, projector, what)
+        check_encoder(face, projector, what)
     with torch.no_grad():
         built, feature = projector.build(name_spaces), mean_feature(photos)
         words = built(feature)

@@ -50,14 +50,14 @@ def learn_projector(
     known = 0 if known_people == "no" else len(known_places(run.people.titles, name_spaces))
     losses: list[Tensor] = []
     with run.computing():
-        before = run.held_out and run.held_out.loss(run.projector)
+        before = run.held_out_loss()
         if known_people != "no" and run.step == 0:
             run.start_known(name_spaces)
         for report in () if known_people == "only" else run:
             losses.append(report.loss_on_device)
             on_step(report)
         run.projector.eval().requires_grad_(False)
-        after = run.held_out and run.held_out.loss(run.projector)
+        after = run.held_out_loss()
     feature = run.people.first.feature
     assert feature is not None  # encode_people has looked
     facts = {

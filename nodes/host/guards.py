@@ -11,9 +11,7 @@ from comfy import model_management
 from torch import Tensor
 
 from ...stableidentity_core.errors import StableIdentityError
-from ...stableidentity_core.face import Face
 from ...stableidentity_core.train.check import check_directions, check_gradient, gradient_direction
-from ...stableidentity_core.words import NameSpace
 from .backend import ComfyBackend
 
 T = TypeVar("T")
@@ -43,9 +41,7 @@ def check_host_gradient(backend: ComfyBackend) -> None:
             check_directions(rough, gradient_direction(backend))
 
 
-def outside_inference_mode(
-    faces: Sequence[Face], name_spaces: Sequence[NameSpace]
-) -> tuple[list[Face], list[NameSpace]]:
+def outside_inference_mode(values: Sequence[T]) -> list[T]:
     """Copies without inference tensors, which could not be saved for a backward pass."""
 
     def copied(value: Any) -> Any:
@@ -55,7 +51,7 @@ def outside_inference_mode(
             return replace(value, **{field.name: copied(getattr(value, field.name)) for field in fields(value)})
         return value
 
-    return [copied(face) for face in faces], [copied(space) for space in name_spaces]
+    return [copied(value) for value in values]
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -2,40 +2,50 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import comfy.utils
 import latent_preview
+import torch
 from comfy import model_management
+from einops import rearrange
 from PIL import Image
+from torch import Tensor
 
 from ...stableidentity_core.train import StepReport
 
 PREVIEW_SIDE = 256
 PREVIEW_SECONDS = 0.5
 
+OnStep = Callable[[tuple[StepReport, ...]], None]
 
-def progress(model: Any, steps: int, preview_every: int) -> Callable[[StepReport], None]:
-    """A consumer of step reports that moves the host's progress bar and shows the predicted picture.
+
+def progress(model: Any, steps: int, preview_every: int, rounds: int = 1) -> OnStep:
+    """A consumer of step reports that moves the host's progress bar and shows the predicted pictures.
 
     Args:
+        steps: of one training.
         preview_every: steps between previews, 0 for none. Previews come at most twice a second.
+        rounds: how often `steps` are done, one group of people after the other.
     """
-    bar = comfy.utils.ProgressBar(steps)
+    bar = comfy.utils.ProgressBar(steps * rounds)
     previewer = _previewer(model) if preview_every else None
-    last = 0.0
+    last, done = 0.0, 0
 
-    def on_step(report: StepReport) -> None:
-        nonlocal last
-        picture = None
-        due = preview_every and (report.step % preview_every == 0 or report.step in (1, report.steps))
+    def on_step(reports: tuple[StepReport, ...]) -> None:
+        nonlocal last, done
+        picture, step = None, reports[0].step
+        due = preview_every and (step % preview_every == 0 or step in (1, steps))
         if previewer is not None and due and time.monotonic() - last >= PREVIEW_SECONDS:
             last = time.monotonic()
-            image = previewer.decode_latent_to_preview(report.z0[:1].float().cpu())
+            tiles = tiled([report.z0[0].float().cpu() for report in reports])
+            image = previewer.decode_latent_to_preview(tiles[None])
             picture = ("JPEG", image.resize((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.BICUBIC), PREVIEW_SIDE)
-        bar.update_absolute(report.step, report.steps, picture)
+        done += 1
+        bar.update_absolute(done, steps * rounds, picture)
 
     return on_step
 
@@ -49,6 +59,13 @@ def counting(total: int) -> Callable[[int], None]:
         bar.update_absolute(count, total)
 
     return on_done
+
+
+def tiled(pictures: Sequence[Tensor]) -> Tensor:
+    """Pictures [C, h, w] row by row in the smallest square that holds them, [C, n h, n w]; one stays as it is."""
+    side = math.ceil(len(pictures) ** 0.5)
+    empty = [torch.zeros_like(pictures[0])] * (side * side - len(pictures))
+    return rearrange(torch.stack([*pictures, *empty]), "(r c) d h w -> d (r h) (c w)", r=side)
 
 
 def _previewer(model: Any) -> Any:

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from ...stableidentity_core.errors import StableIdentityError
 from ...stableidentity_core.face import Face
-from ...stableidentity_core.learn import check_spaces, make_projector
+from ...stableidentity_core.learn import check_spaces
 from ...stableidentity_core.learn_projector import ProjectorResult, learn_projector, load_result, save_result
 from ...stableidentity_core.plots import loss_curve, require_matplotlib
+from ...stableidentity_core.start import make_projector
 from ...stableidentity_core.store import work_key
 from ...stableidentity_core.train import StepReport, TrainConfig
 from ...stableidentity_core.train.config import compute_of
@@ -75,12 +76,12 @@ def train_projector_in_host(
         ) as backend:
             check_spaces(backend, name_spaces)
             check_host_gradient(backend)
-            people, names = outside_inference_mode(faces, name_spaces)
+            people, names = outside_inference_mode(faces), outside_inference_mode(name_spaces)
             projector = make_projector(backend, people[:1], names, config)
             encoded = encode_people(backend, zip(titles, people, strict=True), config)
             run = SharedRun(backend, encoded, projector, config)
-            show = progress(model, config.steps, preview_every)
-            return _learned(run, names, checkpoint, show, known_people)
+            on_step = progress(model, config.steps, preview_every)
+            return _learned(run, names, checkpoint, lambda report: on_step((report,)), known_people)
 
     result = telling_of_memory(
         learned,

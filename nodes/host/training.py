@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from torch import Tensor
 
-from ...stableidentity_core.errors import StableIdentityError
+from ...stableidentity_core.errors import StableIdentityError, said_of
 from ...stableidentity_core.face import Face
-from ...stableidentity_core.identity import Identity, normalize_trigger
-from ...stableidentity_core.learn import check_spaces, learn_identity, make_projector
+from ...stableidentity_core.identity import Identity
+from ...stableidentity_core.learn import check_spaces, learn_identities
 from ...stableidentity_core.plots import loss_curve, require_matplotlib
+from ...stableidentity_core.start import make_projector
 from ...stableidentity_core.store import ResultStore, TrainResult, work_key
 from ...stableidentity_core.train import TrainConfig, TrainingRun
 from ...stableidentity_core.train.config import compute_of, departures
 from ...stableidentity_core.words import NameSpace, TrainedProjector, build_name_space
 from . import paths
-from .backend import comfy_backend
+from .backend import ComfyBackend, comfy_backend
 from .checks import check_resolution, check_trio
 from .fingerprint import model_fingerprint, vae_fingerprint
 from .guards import check_host_gradient, outside_inference_mode, telling_of_memory
-from .progress import progress
+from .progress import OnStep, progress
 from .text import HostText
 from .weights import GB
 
@@ -40,25 +42,36 @@ def host_name_spaces(clip: Any, names: Iterable[str] | None = None) -> tuple[Nam
     )
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Person:
+    """Somebody to be learned."""
+
+    trigger: str  # "<anna>"
+    faces: list[Face]  # their photos, with what the method looks at
+
+
 def train_in_host(
     model: Any,
     clip: Any,
     vae: Any,
     *,
-    faces: list[Face],
+    people: Sequence[Person],
     name_space: Sequence[NameSpace] | None,
-    trigger: str,
     config: TrainConfig,
     force: bool,
     preview_every: int,
+    at_once: int,
     start: TrainedProjector | None = None,
-) -> tuple[Identity, TrainedProjector, Tensor]:
-    """Train, or find the same training in the store; with a projector as the start, or afresh.
+) -> list[tuple[Identity, TrainedProjector, Tensor]]:
+    """Train, or find the same training in the store; of several people only those that are not there are trained.
+
+    Args:
+        start: a projector to start from, instead of afresh.
+        at_once: people that are learned side by side; more are learned after them.
 
     Returns:
-        The identity, the projector and the loss curve [1, H, W, 3].
+        For each person the identity, the projector and the loss curve [1, H, W, 3].
     """
-    trigger = normalize_trigger(trigger)
     require_matplotlib()
     check_trio(model, HostText(clip), vae)
     check_resolution(model, config.resolution)
@@ -67,15 +80,34 @@ def train_in_host(
         log.info("StableIdentity: %s is trained with %s", config.method, departing)
     store = ResultStore(paths.results_folder())
     fingerprint = model_fingerprint(model, clip)
-    key = work_key(faces, name_spaces, f"{fingerprint} {vae_fingerprint(vae)}", config.as_dict(), start)
-    result = None if force else store.get(key)
-    origin = "stored"
-    if result is None:
-        result = _train(model, clip, vae, faces, name_spaces, trigger, config, preview_every, fingerprint, start)
-        origin = "trained" if _kept(store, key, result) else "trained, not kept: see the log"
-    else:
+    # The key of a person alone: side by side they learn the same words but for rounding (1e-5 of their size in fp32).
+    weights = f"{fingerprint} {vae_fingerprint(vae)}"
+    keys = [work_key(person.faces, name_spaces, weights, config.as_dict(), start) for person in people]
+    done = {} if force else {key: (result, "stored") for key in set(keys) if (result := store.get(key)) is not None}
+    for key in done:
         log.info("StableIdentity: this training was done before; its result is taken from %s", store.path(key))
-    identity = result.identity.renamed(trigger)
+    missing = {key: person for key, person in zip(keys, people, strict=True) if key not in done}
+
+    def keep(learned: Mapping[str, TrainResult]) -> None:
+        for key, result in learned.items():
+            done[key] = result, "trained" if _kept(store, key, result) else "trained, not kept: see the log"
+
+    if missing:
+        work = Work(
+            name_spaces=name_spaces,
+            config=config,
+            at_once=min(at_once, len(missing)),
+            preview_every=preview_every,
+            fingerprint=fingerprint,
+            start=start,
+            named=len(people) > 1,
+        )
+        _train(model, clip, vae, missing, work, keep)
+    return [_output(person, *done[key]) for person, key in zip(people, keys, strict=True)]
+
+
+def _output(person: Person, result: TrainResult, origin: str) -> tuple[Identity, TrainedProjector, Tensor]:
+    identity = result.identity.renamed(person.trigger)
     return identity, result.projector, loss_curve(result.losses, _title(identity, origin))[None]
 
 
@@ -89,46 +121,75 @@ def _kept(store: ResultStore, key: str, result: TrainResult) -> bool:
     return True
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Work:
+    """What is the same for all people of a training."""
+
+    name_spaces: list[NameSpace]
+    config: TrainConfig
+    at_once: int
+    preview_every: int
+    fingerprint: str  # of MODEL and CLIP
+    start: TrainedProjector | None
+    named: bool  # whether errors must say whom they are about
+
+
 def _train(
     model: Any,
     clip: Any,
     vae: Any,
-    faces: list[Face],
-    name_spaces: list[NameSpace],
-    trigger: str,
-    config: TrainConfig,
-    preview_every: int,
-    fingerprint: str,
-    start: TrainedProjector | None,
-) -> TrainResult:
-    needed = 0
+    people: Mapping[str, Person],
+    work: Work,
+    keep: Callable[[Mapping[str, TrainResult]], None],
+) -> None:
+    """Train people by their keys, so many at once; each such group is handed on when it is done."""
+    config, needed = work.config, 0
 
-    def learned() -> TrainResult:
+    def learned() -> None:
         nonlocal needed
         with comfy_backend(
             model,
             clip,
             vae,
             resolution=config.resolution,
-            batch_size=config.batch_size,
+            batch_size=config.batch_size * work.at_once,
             compute=compute_of(config),
-            fingerprint=fingerprint,
+            fingerprint=work.fingerprint,
         ) as backend:
             needed = backend.memory
-            check_spaces(backend, name_spaces)
+            check_spaces(backend, work.name_spaces)
             check_host_gradient(backend)
-            photos, names = outside_inference_mode(faces, name_spaces)
-            run = TrainingRun(backend, photos, make_projector(backend, photos, names, config, start), config)
-            return learn_identity(run, names, trigger, progress(model, config.steps, preview_every))
+            keys = list(people)
+            groups = [keys[start : start + work.at_once] for start in range(0, len(keys), work.at_once)]
+            on_step = progress(model, config.steps, work.preview_every, rounds=len(groups))
+            for group in groups:
+                keep(_learned(backend, {key: people[key] for key in group}, work, on_step))
 
-    return telling_of_memory(
+    each = f" for each of {work.at_once} people" if work.at_once > 1 else ""
+    lower = "people_at_once, resolution or batch size" if work.at_once > 1 else "resolution or batch size"
+    telling_of_memory(
         learned,
         lambda said: (
             f"The device ran out of memory during training at {config.resolution}x{config.resolution}, batch "
-            f"{config.batch_size}, which takes about {needed / GB:.1f} GB beside the model ({said}). Close other "
-            "programs on the device, free its models in ComfyUI, set low_memory, or lower resolution or batch size."
+            f"{config.batch_size}{each}, which takes about {needed / GB:.1f} GB beside the model ({said}). Close other "
+            f"programs on the device, free its models in ComfyUI, set low_memory, or lower {lower}."
         ),
     )
+
+
+def _learned(
+    backend: ComfyBackend, people: Mapping[str, Person], work: Work, on_step: OnStep
+) -> dict[str, TrainResult]:
+    spaces = outside_inference_mode(work.name_spaces)
+    runs = []
+    for person in people.values():
+        name = person.trigger if work.named else ""
+        with said_of(name):
+            faces = outside_inference_mode(person.faces)
+            projector = make_projector(backend, faces, spaces, work.config, work.start)
+            runs.append(TrainingRun(backend, faces, projector, work.config, name))
+    results = learn_identities(runs, spaces, [person.trigger for person in people.values()], on_step)
+    return dict(zip(people, results, strict=True))
 
 
 def _title(identity: Identity, origin: str) -> str:

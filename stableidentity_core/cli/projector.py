@@ -17,9 +17,10 @@ from ..errors import StableIdentityError
 from ..face import Face
 from ..face.folder import faces_of, pictures_in
 from ..identity import normalize_trigger, save_identity
-from ..learn import make_projector, project
+from ..learn import project
 from ..learn_projector import MANY_PEOPLE, learn_projector
 from ..projector_file import load_projector, save_projector
+from ..start import make_projector
 from ..train import StepReport, TrainConfig
 from ..train.check import check_gradient
 from ..train.known import KnownPeople

@@ -14,8 +14,9 @@ from ..encode import KINDS, encode_face, load_face_encoder
 from ..encode.protocol import FaceEncoder
 from ..errors import StableIdentityError
 from ..identity import normalize_trigger, save_identity
-from ..learn import learn_identity, make_projector
+from ..learn import learn_identity
 from ..projector_file import load_projector
+from ..start import make_projector
 from ..train import StepReport, TrainConfig, TrainingRun, defaults_of
 from ..train.check import check_gradient
 from ..train.config import Augmentation, LossArea, ReconstructionLatents

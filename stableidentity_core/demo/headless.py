@@ -9,7 +9,8 @@ from torch import Tensor
 
 from ..backends.diffusers_sd import DiffusersBackend
 from ..encode import encode_face
-from ..learn import learn_identity, make_projector
+from ..learn import learn_identity
+from ..start import make_projector
 from ..train import TrainingRun
 from ..train.check import check_gradient
 from ..words import build_name_space

@@ -1,6 +1,6 @@
 from .config import TrainConfig, defaults_of
 from .held_out import HeldOut, held_out_loss
-from .loop import TrainingRun
+from .loop import TrainingRun, train_together
 from .report import StepReport
 
-__all__ = ["HeldOut", "StepReport", "TrainConfig", "TrainingRun", "defaults_of", "held_out_loss"]
+__all__ = ["HeldOut", "StepReport", "TrainConfig", "TrainingRun", "defaults_of", "held_out_loss", "train_together"]

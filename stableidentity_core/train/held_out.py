@@ -2,73 +2,61 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Sequence
 
 import torch
 from torch import nn
 
 from ..backends.protocol import DiffusionBackend
 from ..face.portrait import Face
+from .batch import Source, draw_batches, joined_batches, predict_batches
 from .config import TrainConfig
-from .loop import Batch, batch_loss, draw_batch
-from .loss import Draw
-from .views import EncodedViews, encode_views
+from .loop import TrainingRun, check_together
+from .views import encode_views
 
+DRAWS, SEED = 16, 0x5EED
 CHUNK = 4  # samples that go through the model at once, without gradients, where a step takes fewer
 
 
 class HeldOut:
-    """Draws of noise, view and prompt from a seed of their own; timesteps are spread evenly over the schedule.
+    """Draws of noise, view and prompt from seeds of their own; timesteps are spread evenly over the schedule.
 
     The views are drawn and encoded here, so that measuring before and after training costs the encoder once.
 
     Args:
-        faces: photos of one person, as the training has them.
-        draws: of `batch_size` samples each.
-        pool: views to draw from in place of the faces'.
+        sources: of each person, with generators that training does not use.
+        draws: of `batch_size` samples each, for each person.
     """
 
-    def __init__(
-        self,
-        backend: DiffusionBackend,
-        faces: list[Face],
-        config: TrainConfig,
-        *,
-        draws: int = 16,
-        seed: int = 0x5EED,
-        pool: EncodedViews | None = None,
-    ):
-        generator = torch.Generator().manual_seed(seed)
+    def __init__(self, backend: DiffusionBackend, sources: Sequence[Source], config: TrainConfig, draws: int = DRAWS):
         count = len(backend.alphas_cumprod)
-        once = config.augmentation == "none" and pool is None
-        plain = encode_views(backend, faces, config, generator) if once else None
         self.backend = backend
         self.config = config
-        self.batches = []
+        self.batches = []  # of each draw, each person's
         for i in range(draws):
             backend.check_cancelled()
             timesteps = torch.full((config.batch_size,), int((i + 0.5) * count / draws))
-            self.batches.append(draw_batch(backend, faces, config, generator, timesteps, pool, plain))
+            self.batches.append(draw_batches(backend, sources, config, timesteps))
 
-    def loss(self, projector: nn.Module) -> float:
-        """Mean loss of the projector's words."""
-        total = torch.zeros((), device=self.backend.device)
-        together = 1 if self.config.low_memory else max(CHUNK // self.config.batch_size, 1)
+    @classmethod
+    def of(cls, runs: Sequence[TrainingRun]) -> HeldOut:
+        """Of people that are learned together, the draws that each would have alone."""
+        check_together(runs)
+        sources = [run.held_out_source(torch.Generator().manual_seed(SEED)) for run in runs]
+        return cls(runs[0].backend, sources, runs[0].config)
+
+    def losses(self, projectors: Sequence[nn.Module]) -> list[float]:
+        """Mean loss of each person's words."""
+        totals = torch.zeros(len(projectors), device=self.backend.device)
+        samples = len(projectors) * self.config.batch_size
+        together = 1 if self.config.low_memory else max(CHUNK // samples, 1)
         with torch.no_grad():
             for start in range(0, len(self.batches), together):
                 self.backend.check_cancelled()
-                batch = _joined(self.batches[start : start + together])
-                total += batch_loss(self.backend, projector, batch, self.config)[0].sum()
-        return total.item() / (len(self.batches) * self.config.batch_size)
-
-
-def _joined(batches: list[Batch]) -> Batch:
-    names = [field.name for field in fields(Draw)]
-    return Batch(
-        draw=Draw(**{name: torch.cat([getattr(batch.draw, name) for batch in batches]) for name in names}),
-        features=torch.cat([batch.features for batch in batches]),
-        templates=tuple(template for batch in batches for template in batch.templates),
-    )
+                batches = [joined_batches(own) for own in zip(*self.batches[start : start + together], strict=True)]
+                losses, _outputs = predict_batches(self.backend, projectors, batches, self.config)
+                totals += torch.stack([loss.sum() for loss in losses])
+        return [total / (len(self.batches) * self.config.batch_size) for total in totals.tolist()]
 
 
 def held_out_loss(
@@ -77,8 +65,11 @@ def held_out_loss(
     projector: nn.Module,
     config: TrainConfig,
     *,
-    draws: int = 16,
-    seed: int = 0x5EED,
+    draws: int = DRAWS,
+    seed: int = SEED,
 ) -> float:
     """Mean loss on draws that training does not see; the same seed gives the same draws."""
-    return HeldOut(backend, faces, config, draws=draws, seed=seed).loss(projector)
+    generator = torch.Generator().manual_seed(seed)
+    plain = encode_views(backend, faces, config, torch.Generator()) if config.augmentation == "none" else None
+    source = Source(faces=faces, generator=generator, plain=plain)
+    return HeldOut(backend, [source], config, draws).losses([projector])[0]

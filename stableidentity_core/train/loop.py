@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cached_property, partial
 from itertools import cycle, islice
 from pathlib import Path
@@ -13,31 +13,36 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from ..backends.protocol import Conditioning, DiffusionBackend
-from ..devices import moved
-from ..errors import StableIdentityError
+from ..backends.protocol import DiffusionBackend
+from ..errors import StableIdentityError, said_of
 from ..face.portrait import Face
 from ..words.method import Projector
+from .batch import Batch, Source, draw_batches, predict_batches
 from .checkpoint import load_checkpoint, save_checkpoint, work_hash
 from .config import TrainConfig, compute_of
-from .loss import Draw, two_phase_loss
 from .photos import check_photos, mean_feature, without_features
-from .prompts import template_rows
 from .rate import set_rate
 from .report import StepReport
-from .schedule import add_noise, predicted_z0
-from .templates import TEMPLATES
-from .views import EncodedViews, draw_index, encode_views
+from .schedule import predicted_z0
+from .views import EncodedViews, encode_views
 from .watch import Watch
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Batch:
-    """What one step compares, and on whose features and prompts."""
+class Run(Protocol):
+    """What a step needs of a run."""
 
-    draw: Draw
-    features: Tensor  # [B, F]
-    templates: tuple[str, ...]
+    name: str  # said in errors
+    backend: DiffusionBackend
+    config: TrainConfig
+    projector: Projector
+    optimizer: torch.optim.AdamW
+    step: int
+    watch: Watch
+
+    @property
+    def source(self) -> Source:
+        """What its draws come from."""
+        ...
 
 
 class TrainingRun:
@@ -50,17 +55,26 @@ class TrainingRun:
             counts: it decides which is drawn.
         projector: maps features [B, F] to words {text space: [B, 2, D]}; trained in place.
         config: settings; the projector's own settings are taken as they are.
+        name: of the person, which errors then say; for several people that are learned together.
 
     Raises:
         StableIdentityError: photos that do not go together, or a projector of another method than the settings'.
     """
 
-    def __init__(self, backend: DiffusionBackend, faces: list[Face], projector: Projector, config: TrainConfig):
+    def __init__(
+        self,
+        backend: DiffusionBackend,
+        faces: list[Face],
+        projector: Projector,
+        config: TrainConfig,
+        name: str = "",
+    ):
         if projector.method != config.method:
             raise StableIdentityError(
                 f"The projector is of {projector.method}, the settings are for {config.method}. Make it for them."
             )
         check_photos(faces, projector.needs_face)
+        self.name = name
         self.backend = backend
         self.faces = faces if projector.needs_face else without_features(faces)
         self.config = config
@@ -74,13 +88,10 @@ class TrainingRun:
         """Train up to `config.steps`, yielding after each step.
 
         Raises:
-            TrainingError: a loss or gradient that is not finite, or zero. On the CPU nothing is learned of it; on
-                other devices a few steps may have been taken until it is seen, and what was learned is lost.
+            TrainingError: a loss or gradient that is not finite, or zero; on a GPU it is seen some steps later.
         """
-        while self.step < self.config.steps:
-            self.backend.check_cancelled()
-            yield train_step(self, self.faces, self._pool)
-        self.watch.check()
+        for (report,) in train_together([self]):
+            yield report
 
     def computing(self) -> AbstractContextManager[None]:
         """Inside, the model computes as the settings ask; outside it does as it was loaded."""
@@ -91,7 +102,7 @@ class TrainingRun:
         self.projector.eval()
         with torch.no_grad():
             words = self.projector(mean_feature(self.faces).to(self.backend.device))
-        return {space: value[0].float().cpu().clone() for space, value in words.items()}
+            return {space: value[0].float().cpu().clone() for space, value in words.items()}
 
     @cached_property
     def work(self) -> str:
@@ -107,6 +118,17 @@ class TrainingRun:
         """Go on from a checkpoint of the same photos, model, names and settings (a larger `steps` is allowed)."""
         load_checkpoint(self, path)
 
+    @property
+    def source(self) -> Source:
+        """What this person's draws come from."""
+        with said_of(self.name):
+            return Source(faces=self.faces, generator=self.generator, pool=self._pool, name=self.name)
+
+    def held_out_source(self, generator: torch.Generator) -> Source:
+        """The same photos for draws that training does not see: never from the pool."""
+        with said_of(self.name):
+            return Source(faces=self.faces, generator=generator, plain=self._plain, name=self.name)
+
     @cached_property
     def _pool(self) -> EncodedViews | None:
         """Views made ahead, if that is asked for; from the seed alone, so that a resumed run has the same."""
@@ -116,17 +138,11 @@ class TrainingRun:
         turns = islice(cycle(self.faces), max(self.config.view_pool, len(self.faces)))  # every photo has its share
         return encode_views(self.backend, list(turns), self.config, generator)
 
-
-class Run(Protocol):
-    """What a step needs of a run."""
-
-    backend: DiffusionBackend
-    config: TrainConfig
-    projector: Projector
-    optimizer: torch.optim.AdamW
-    generator: torch.Generator
-    step: int
-    watch: Watch
+    @cached_property
+    def _plain(self) -> EncodedViews | None:
+        if self.config.augmentation != "none":
+            return None
+        return encode_views(self.backend, self.faces, self.config, torch.Generator())  # nothing is drawn
 
 
 def new_optimizer(projector: Projector, config: TrainConfig) -> torch.optim.AdamW:
@@ -138,87 +154,76 @@ def new_optimizer(projector: Projector, config: TrainConfig) -> torch.optim.Adam
     )
 
 
-def train_step(run: Run, faces: list[Face], pool: EncodedViews | None) -> StepReport:
-    """One optimiser step on views of the faces, or of the pool; the run's watch sees loss and gradient."""
-    batch = draw_batch(run.backend, faces, run.config, run.generator, pool=pool)
-    run.optimizer.zero_grad(set_to_none=True)
-    loss, output = batch_loss(run.backend, run.projector, batch, run.config)
-    loss = loss.mean()
-    loss.backward()
-    grad_norm = nn.utils.clip_grad_norm_(run.projector.parameters(), run.config.max_grad_norm)
-    run.watch.add(run.step + 1, loss.detach(), grad_norm)
-    set_rate(run.optimizer, run.config, run.step)
-    run.optimizer.step()
-    run.step += 1
-    return StepReport(
-        step=run.step,
-        steps=run.config.steps,
-        loss_on_device=loss.detach(),
-        grad_norm_on_device=grad_norm,
-        timesteps_on_device=batch.draw.timesteps,
-        make_z0=partial(_picture, run.backend, batch.draw, output.detach()),
+def train_together(runs: Sequence[Run]) -> Iterator[tuple[StepReport, ...]]:
+    """Train people side by side up to `config.steps`, yielding one report for each person after each step.
+
+    The frozen model takes everybody's batch in one pass. All else is each person's own: projector, draws, gradient
+    norm, optimiser. So each learns what they would learn alone, but for the rounding of larger matrix products.
+
+    Raises:
+        StableIdentityError: nobody, or runs of different models, settings (but for the seed) or step counts.
+        TrainingError: a loss or gradient that is not finite, or zero; on the CPU nobody's projector has taken that step
+            then, on a GPU it is seen some steps later.
+    """
+    check_together(runs)
+    return _steps(runs)
+
+
+def _steps(runs: Sequence[Run]) -> Iterator[tuple[StepReport, ...]]:
+    first = runs[0]
+    while first.step < first.config.steps:
+        first.backend.check_cancelled()
+        yield _step(runs)
+    for run in runs:
+        with said_of(run.name):
+            run.watch.check()
+
+
+def _step(runs: Sequence[Run]) -> tuple[StepReport, ...]:
+    backend, config = runs[0].backend, runs[0].config
+    batches = draw_batches(backend, [run.source for run in runs], config)
+    for run in runs:
+        run.optimizer.zero_grad(set_to_none=True)
+    losses, outputs = predict_batches(backend, [run.projector for run in runs], batches, config)
+    means = [loss.mean() for loss in losses]
+    torch.autograd.backward(means)
+    norms = [nn.utils.clip_grad_norm_(run.projector.parameters(), config.max_grad_norm) for run in runs]
+    for run, loss, norm in zip(runs, means, norms, strict=True):
+        with said_of(run.name):
+            run.watch.add(run.step + 1, loss.detach(), norm)
+    for run in runs:
+        set_rate(run.optimizer, config, run.step)
+        run.optimizer.step()
+        run.step += 1
+    return tuple(
+        StepReport(
+            step=run.step,
+            steps=config.steps,
+            loss_on_device=loss.detach(),
+            grad_norm_on_device=norm,
+            timesteps_on_device=batch.draw.timesteps,
+            make_z0=partial(_picture, backend, batch, output.detach()),
+        )
+        for run, batch, output, loss, norm in zip(runs, batches, outputs, means, norms, strict=True)
     )
 
 
-def _picture(backend: DiffusionBackend, draw: Draw, output: Tensor) -> Tensor:  # [B, C, h, w]
+def _picture(backend: DiffusionBackend, batch: Batch, output: Tensor) -> Tensor:  # [B, C, h, w]
+    draw = batch.draw
     return predicted_z0(backend.prediction, output, draw.z_t, backend.alphas_cumprod, draw.timesteps)
 
 
-def draw_batch(
-    backend: DiffusionBackend,
-    faces: list[Face],
-    config: TrainConfig,
-    generator: torch.Generator,
-    timesteps: Tensor | None = None,  # [B] int64; drawn evenly when None
-    pool: EncodedViews | None = None,
-    plain: EncodedViews | None = None,
-) -> Batch:
-    """Draw views, templates, timesteps and noise; all randomness is the generator's, on the CPU.
-
-    Args:
-        pool: views to draw from instead of drawing new ones.
-        plain: the photos as they are, in their order, where `augmentation` is none; they need no encoding then.
-    """
-    count = config.batch_size
-    if pool is None:
-        chosen = [draw_index(len(faces), generator) for _ in range(count)]
-        photos = [faces[number] for number in chosen]
-        views = encode_views(backend, photos, config, generator) if plain is None else plain[torch.tensor(chosen)]
-    else:
-        views = pool[torch.randint(len(pool), (count,), generator=generator)]
-    z0 = views.posterior.sample(generator)
-    templates = tuple(TEMPLATES[draw_index(len(TEMPLATES), generator)] for _ in range(count))
-    if timesteps is None:
-        timesteps = torch.randint(len(backend.alphas_cumprod), (count,), generator=generator)
-    noise = moved(torch.randn(z0.shape, generator=generator), z0.device)
-    timesteps = moved(timesteps, z0.device)
-    draw = Draw(
-        z0=z0,
-        z_t=add_noise(z0, noise, backend.alphas_cumprod, timesteps),
-        noise=noise,
-        timesteps=timesteps,
-        face_mask=views.face_mask,
-        hair_mask=views.hair_mask,
-    )
-    return Batch(draw=draw, features=views.features, templates=templates)
-
-
-def batch_loss(
-    backend: DiffusionBackend, projector: nn.Module, batch: Batch, config: TrainConfig
-) -> tuple[Tensor, Tensor]:
-    """Loss per sample [B] and the model's output [B, C, h, w]."""
-    output = backend.predict(batch.draw.z_t, batch.draw.timesteps, _condition(backend, projector, batch))
-    loss = two_phase_loss(
-        batch.draw,
-        output,
-        prediction=backend.prediction,
-        alphas_cumprod=backend.alphas_cumprod,
-        latent_scale=backend.latent_scale,
-        config=config,
-    )
-    return loss, output
-
-
-def _condition(backend: DiffusionBackend, projector: nn.Module, batch: Batch) -> Conditioning:
-    rows = template_rows(backend, batch.templates)
-    return backend.encode_text(rows, projector(batch.features))
+def check_together(runs: Sequence[Run]) -> None:
+    """Raise unless one step can serve them all, as `train_together` says."""
+    if not runs:
+        raise StableIdentityError("There is nobody to learn; needed at least one person.")
+    for what, values in {
+        "models": [run.backend for run in runs],
+        "settings": [replace(run.config, seed=0) for run in runs],
+        "steps done": [run.step for run in runs],
+    }.items():
+        if any(value != values[0] for value in values[1:]):
+            raise StableIdentityError(
+                f"The {len(runs)} people to be learned together have different {what}; needed the same for all, but "
+                "for the seed. Train those that differ by themselves."
+            )

@@ -18,11 +18,12 @@ from ..face.portrait import Face
 from ..fingerprint import WHOLE, fingerprint_tensors
 from ..words.method import Projector
 from ..words.names import NameSpace
+from .batch import Source
 from .checkpoint import load_checkpoint, save_checkpoint
 from .config import TrainConfig, compute_of
-from .held_out import HeldOut
+from .held_out import SEED, HeldOut
 from .known import fit_known, known_places
-from .loop import new_optimizer, train_step
+from .loop import new_optimizer, train_together
 from .photos import check_photos, feature_of
 from .report import StepReport
 from .views import EncodedViews, encode_views, joined_views
@@ -110,6 +111,7 @@ class SharedRun:
                 f"{projector.method} does not look at faces, so it has nothing to learn over many people. Choose "
                 "stableidentity or celeb_basis."
             )
+        self.name = ""
         self.backend = backend
         self.people = people
         self.config = config
@@ -121,10 +123,13 @@ class SharedRun:
 
     def __iter__(self) -> Iterator[StepReport]:
         """Train up to `config.steps`, yielding after each step; raises as TrainingRun does."""
-        while self.step < self.config.steps:
-            self.backend.check_cancelled()
-            yield train_step(self, [], self.people.learned)
-        self.watch.check()
+        for (report,) in train_together([self]):
+            yield report
+
+    @property
+    def source(self) -> Source:
+        """What the draws come from: everybody's views."""
+        return Source(faces=[], generator=self.generator, pool=self.people.learned)
 
     def computing(self) -> AbstractContextManager[None]:
         """Inside, the model computes as the settings ask; outside it does as it was loaded."""
@@ -145,7 +150,12 @@ class SharedRun:
         """Draws of the people kept aside, the same for all measurements; None where there is nobody."""
         if self.people.held_out is None:
             return None
-        return HeldOut(self.backend, [], self.config, pool=self.people.held_out)
+        source = Source(faces=[], generator=torch.Generator().manual_seed(SEED), pool=self.people.held_out)
+        return HeldOut(self.backend, [source], self.config)
+
+    def held_out_loss(self) -> float | None:
+        """Mean loss on the people kept aside."""
+        return self.held_out and self.held_out.losses([self.projector])[0]
 
     @cached_property
     def work(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..backends.protocol import DiffusionBackend, Posterior
 from ..devices import moved
+from ..errors import said_of
 from ..face.portrait import Face
 from .augment import View, augment, plain_view
 from .config import TrainConfig
@@ -44,30 +45,57 @@ class EncodedViews:
 def encode_views(
     backend: DiffusionBackend, photos: Sequence[Face], config: TrainConfig, generator: torch.Generator
 ) -> EncodedViews:
-    """Draw one view of each photo and encode it; a photo may be there several times.
+    """Draw one view of each photo and encode it; a photo may be there several times."""
+    return encode_views_of(backend, [photos], config, [generator])[0]
 
-    A view that comes up again, as the photo as it is does, is encoded once.
+
+def encode_views_of(
+    backend: DiffusionBackend,
+    photos: Sequence[Sequence[Face]],
+    config: TrainConfig,
+    generators: Sequence[torch.Generator],
+    names: Sequence[str] = (),
+) -> list[EncodedViews]:
+    """The same for several people, each with photos and a generator of their own; the VAE takes them together.
+
+    A view that comes up again, as the photo as it is does, is encoded once. Errors about a photo begin with the
+    person's name, where there are names.
     """
+    views: list[list[View]] = []
+    for own, generator, name in zip(photos, generators, names or [""] * len(photos), strict=True):
+        with said_of(name):
+            views.append(_drawn(backend, own, config, generator))
+    return [
+        _encoded(own, drawn, posterior)
+        for own, drawn, posterior in zip(photos, views, _posteriors(backend, views), strict=True)
+    ]
+
+
+def _drawn(
+    backend: DiffusionBackend, photos: Sequence[Face], config: TrainConfig, generator: torch.Generator
+) -> list[View]:
     if config.augmentation == "none":
-        distinct = list({id(face): face for face in photos}.values())
-        places = {id(face): place for place, face in enumerate(distinct)}
-        each = joined_views([_encoded(backend, part, config, generator) for part in _parts(backend, distinct)])
-        return each[torch.tensor([places[id(face)] for face in photos])]
-    return joined_views([_encoded(backend, part, config, generator) for part in _parts(backend, photos)])
+        plain = {id(face): draw_view(face, config, backend.latent_factor, generator) for face in photos}
+        return [plain[id(face)] for face in photos]
+    return [draw_view(face, config, backend.latent_factor, generator) for face in photos]
 
 
-def _parts(backend: DiffusionBackend, photos: Sequence[Face]) -> Iterator[Sequence[Face]]:
-    for start in range(0, len(photos), CHUNK):
+def _posteriors(backend: DiffusionBackend, views: Sequence[Sequence[View]]) -> list[Posterior]:
+    """Of each person's views, CHUNK at a time."""
+    distinct = list({id(view): view for own in views for view in own}.values())
+    places = {id(view): place for place, view in enumerate(distinct)}
+    parts = []
+    for start in range(0, len(distinct), CHUNK):
         if start:
             backend.check_cancelled()
-        yield photos[start : start + CHUNK]
+        parts.append(backend.encode_posterior(torch.stack([view.image for view in distinct[start : start + CHUNK]])))
+    if not parts:
+        return []
+    everything = joined_posteriors(parts)
+    return [everything[torch.tensor([places[id(view)] for view in own])] for own in views]
 
 
-def _encoded(
-    backend: DiffusionBackend, photos: Sequence[Face], config: TrainConfig, generator: torch.Generator
-) -> EncodedViews:
-    views = [draw_view(face, config, backend.latent_factor, generator) for face in photos]
-    posterior = backend.encode_posterior(torch.stack([view.image for view in views]))
+def _encoded(photos: Sequence[Face], views: Sequence[View], posterior: Posterior) -> EncodedViews:
     masks = torch.stack([torch.stack([view.face_mask, view.hair_mask]) for view in views])
     face_mask, hair_mask = moved(masks, posterior.mean.device).unbind(1)
     features = torch.stack([feature_of(face, view.mirrored) for face, view in zip(photos, views, strict=True)])
@@ -79,13 +107,16 @@ def _encoded(
     )
 
 
+def joined_posteriors(parts: Sequence[Posterior]) -> Posterior:
+    """The posteriors of all parts, in their order."""
+    deviations = [part.std for part in parts if part.std is not None]
+    return Posterior(mean=torch.cat([part.mean for part in parts]), std=torch.cat(deviations) if deviations else None)
+
+
 def joined_views(parts: Sequence[EncodedViews]) -> EncodedViews:
     """The views of all parts, in their order."""
-    deviations = [part.posterior.std for part in parts if part.posterior.std is not None]
     return EncodedViews(
-        posterior=Posterior(
-            mean=torch.cat([part.posterior.mean for part in parts]), std=torch.cat(deviations) if deviations else None
-        ),
+        posterior=joined_posteriors([part.posterior for part in parts]),
         face_mask=torch.cat([part.face_mask for part in parts]),
         hair_mask=torch.cat([part.hair_mask for part in parts]),
         features=torch.cat([part.features for part in parts]),

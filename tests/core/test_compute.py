@@ -13,8 +13,8 @@ from core.training import finish, new_run, small, words
 from stableidentity_core.backends import Compute
 from stableidentity_core.backends.compute import bf16_pays, recomputed
 from stableidentity_core.errors import StableIdentityError
+from stableidentity_core.train.batch import draw_batch
 from stableidentity_core.train.check import gradient_direction
-from stableidentity_core.train.loop import draw_batch
 from stableidentity_core.train.loss import two_phase_loss
 from stableidentity_core.words import prompt_rows
 
@@ -23,7 +23,7 @@ def test_one_step_has_the_gradient_that_autograd_gives_for_the_same_draws(backen
     """From the pool, without a report being read, against the plain computation of one sample."""
     run = new_run(backend, names, small(view_pool=3, max_grad_norm=1e9))
     twin = new_run(backend, names, run.config)
-    batch = draw_batch(backend, twin.faces, twin.config, twin.generator, pool=twin._pool)
+    batch = draw_batch(backend, twin.source, twin.config)
     next(iter(run))
     (space,) = backend.text_spaces
     rows = prompt_rows(batch.templates, space, lambda text: backend.tokenize(space.name, text))
@@ -55,7 +55,7 @@ def test_words_latents_and_loss_stay_float32_in_bf16(own_backend, names):
     run = new_run(own_backend, names, small(precision="bf16"))
     with run.computing():
         reports = list(run)
-        batch = draw_batch(own_backend, run.faces, run.config, rng())
+        batch = draw_batch(own_backend, run.held_out_source(rng()), run.config)
     assert all(report.loss_on_device.dtype == report.z0.dtype == torch.float32 for report in reports)
     assert batch.draw.z_t.dtype == torch.float32
     assert {parameter.dtype for parameter in run.projector.parameters()} == {torch.float32}

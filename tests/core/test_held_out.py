@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from core.make import rng
 from core.training import new_run, small
-from stableidentity_core.train import HeldOut
-from stableidentity_core.train.loop import batch_loss
+from stableidentity_core.train import HeldOut, TrainConfig, TrainingRun
+from stableidentity_core.train.batch import predict_batches
 
 
 @pytest.fixture
@@ -21,34 +22,49 @@ def encoded(own_backend, monkeypatch) -> list[int]:
     return counts
 
 
+def held_out_of(run: TrainingRun, draws: int, config: TrainConfig | None = None) -> HeldOut:
+    return HeldOut(run.backend, [run.held_out_source(rng(5))], config or run.config, draws)
+
+
 def test_measuring_twice_encodes_once(own_backend, names, encoded):
     run = new_run(own_backend, names)
-    held_out = HeldOut(own_backend, run.faces, run.config, draws=5)
+    held_out = held_out_of(run, 5)
     assert encoded == 5 * [1]
-    assert held_out.loss(run.projector) == held_out.loss(run.projector) and encoded == 5 * [1]
+    assert held_out.losses([run.projector]) == held_out.losses([run.projector]) and encoded == 5 * [1]
 
 
 def test_the_photo_as_it_is_is_encoded_once_and_sampled_for_each_draw(own_backend, names, encoded):
     run = new_run(own_backend, names, small(augmentation="none"))
-    batches = HeldOut(own_backend, run.faces, run.config, draws=6).batches
+    batches = held_out_of(run, 6).batches
     assert encoded == [1]
-    assert len({tuple(batch.draw.z0.flatten().tolist()) for batch in batches}) == 6
+    assert len({tuple(batch.draw.z0.flatten().tolist()) for (batch,) in batches}) == 6
 
 
 def test_the_mean_is_that_of_single_samples(backend, names):
     """Whatever goes through the model at once."""
     run = new_run(backend, names, small(batch_size=3))
-    held_out = HeldOut(backend, run.faces, run.config, draws=5)
+    held_out = held_out_of(run, 5)
     with torch.no_grad():
-        each = [batch_loss(backend, run.projector, batch, run.config)[0] for batch in held_out.batches]
+        each = [predict_batches(backend, [run.projector], own, run.config)[0][0] for own in held_out.batches]
     whole = torch.cat(each)
     assert whole.shape == (15,)
-    little = HeldOut(backend, run.faces, replace(run.config, low_memory=True), draws=5)
+    little = held_out_of(run, 5, replace(run.config, low_memory=True))
     for one in (held_out, little):
-        assert one.loss(run.projector) == pytest.approx(whole.mean().item(), rel=1e-5)  # fp32 sums in another order
+        assert one.losses([run.projector])[0] == pytest.approx(
+            whole.mean().item(), rel=1e-5
+        )  # fp32 sums in another order
 
 
 def test_timesteps_are_spread_over_the_schedule(backend, names):
     run = new_run(backend, names, small(batch_size=2))
-    batches = HeldOut(backend, run.faces, run.config, draws=4).batches
-    assert torch.cat([batch.draw.timesteps for batch in batches]).tolist() == [125, 125, 375, 375, 625, 625, 875, 875]
+    batches = held_out_of(run, 4).batches
+    assert torch.cat([batch.draw.timesteps for (batch,) in batches]).tolist() == [
+        125,
+        125,
+        375,
+        375,
+        625,
+        625,
+        875,
+        875,
+    ]

@@ -10,8 +10,8 @@ import torch
 from core.make import randn, rng, some_face, some_names
 from core.training import FEATURES, small
 from stableidentity_core.errors import StableIdentityError
-from stableidentity_core.learn import make_projector
 from stableidentity_core.learn_projector import learn_projector
+from stableidentity_core.start import make_projector
 from stableidentity_core.train.known import fit_known, known_places
 from stableidentity_core.train.shared import SharedRun, encode_people
 from stableidentity_core.words import StableIdentityProjector

@@ -14,7 +14,8 @@ from core.make import some_face, some_names
 from core.training import FEATURES, finish, new_run, small, words
 from stableidentity_core.backends.diffusers_sd import DiffusersBackend, load_diffusers
 from stableidentity_core.errors import StableIdentityError
-from stableidentity_core.learn import learn_identity, make_projector, project
+from stableidentity_core.learn import learn_identity, project
+from stableidentity_core.start import make_projector
 from stableidentity_core.store import ResultStore, work_key
 from stableidentity_core.train import TrainConfig, TrainingRun, defaults_of
 from stableidentity_core.train.config import departures

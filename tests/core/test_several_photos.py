@@ -18,9 +18,10 @@ from stableidentity_core.cli.photos import read_faces
 from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.face import Face
 from stableidentity_core.identity import load_identity
-from stableidentity_core.learn import learn_identity, make_projector, project
+from stableidentity_core.learn import learn_identity, project
+from stableidentity_core.start import make_projector
 from stableidentity_core.train import TrainConfig
-from stableidentity_core.train.loop import draw_batch
+from stableidentity_core.train.batch import Source, draw_batch
 from stableidentity_core.train.photos import check_photos, mean_feature
 from stableidentity_core.train.views import draw_index, encode_views
 
@@ -97,7 +98,10 @@ def test_the_mean_feature_of_several_is_that_of_a_slow_sum():
 
 def test_each_step_takes_one_photo_and_all_have_their_turn(backend):
     photos = some_photos()
-    seen = [drawn(draw_batch(backend, photos, small(), rng(seed)).features, photos) for seed in range(40)]
+    seen = [
+        drawn(draw_batch(backend, Source(faces=photos, generator=rng(seed)), small()).features, photos)
+        for seed in range(40)
+    ]
     assert all(len(one) == 1 for one in seen)
     counts = [sum(one == [number] for one in seen) for number in range(3)]
     # Binomial of 40 draws with probability 1/3: outside 4..24 once in a thousand for any of the three.

@@ -15,9 +15,10 @@ from core.make import some_face, some_names
 from core.training import FEATURES, finish, new_run, small
 from stableidentity_core.errors import DamagedFileError, MissingFileError, StableIdentityError
 from stableidentity_core.face import FaceFeature
-from stableidentity_core.learn import make_projector, project
+from stableidentity_core.learn import project
 from stableidentity_core.learn_projector import learn_projector, load_result, save_result
 from stableidentity_core.projector_file import load_projector, save_projector
+from stableidentity_core.start import make_projector
 from stableidentity_core.train import TrainConfig
 from stableidentity_core.train.rate import rate_at
 from stableidentity_core.train.shared import SharedRun, encode_people

@@ -14,7 +14,7 @@ from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.face import Face
 from stableidentity_core.train import held_out_loss
 from stableidentity_core.train.augment import augment
-from stableidentity_core.train.loop import draw_batch
+from stableidentity_core.train.batch import Source, draw_batch
 
 
 def test_one_seed_gives_equal_bytes_and_another_does_not(backend, names):
@@ -114,7 +114,7 @@ def test_features_follow_the_mirroring_of_the_view(backend):
     seen = set()
     for seed in range(12):
         mirrored = augment(face, 64, 8, rng(seed)).mirrored  # the first draw from an equal generator
-        batch = draw_batch(backend, [face], small(), rng(seed))
+        batch = draw_batch(backend, Source(faces=[face], generator=rng(seed)), small())
         expected = face.feature.mirrored if mirrored else face.feature.plain
         assert torch.equal(batch.features[0], expected)
         seen.add(mirrored)
@@ -122,7 +122,9 @@ def test_features_follow_the_mirroring_of_the_view(backend):
 
 
 def test_timesteps_come_from_the_whole_schedule_and_templates_from_the_whole_list(backend):
-    batches = [draw_batch(backend, [some_face()], small(batch_size=32), rng(seed)) for seed in range(8)]
+    batches = [
+        draw_batch(backend, Source(faces=[some_face()], generator=rng(seed)), small(batch_size=32)) for seed in range(8)
+    ]
     t = torch.cat([batch.draw.timesteps for batch in batches]).double()
     # 256 uniform draws: the outer 4 % stay empty with probability 3e-5; mean within four standard errors.
     assert t.min() < 40 and t.max() > 959 and abs(t.mean() - 499.5) < 4 * 1000 / 12**0.5 / 16
@@ -135,7 +137,9 @@ def test_all_photos_are_used_and_the_words_come_from_their_mean(backend, names):
     mean = (faces[0].feature.plain + faces[1].feature.plain) / 2
     with torch.no_grad():
         assert torch.equal(words(run), run.projector(mean[None])["clip_h"][0])
-    drawn = torch.cat([draw_batch(backend, faces, small(), rng(seed)).features for seed in range(16)])
+    drawn = torch.cat(
+        [draw_batch(backend, Source(faces=faces, generator=rng(seed)), small()).features for seed in range(16)]
+    )
     for face in faces:
         own = torch.stack([face.feature.plain, face.feature.mirrored])
         assert any(torch.equal(row, feature) for row in drawn for feature in own)

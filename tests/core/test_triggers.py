@@ -7,6 +7,7 @@ import pytest
 from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.identity import find_triggers, normalize_trigger
 from stableidentity_core.identity.prompt import check_triggers, replace_triggers
+from stableidentity_core.identity.triggers import triggers_of
 
 
 @pytest.mark.parametrize(
@@ -94,3 +95,37 @@ def test_replacing_sets_words_apart_and_leaves_the_rest(text, expected):
 
 def test_what_is_not_replaced_keeps_its_white_space():
     assert replace_triggers("a  <carl>\n b", {"<anna>": "W1"}) == "a  <carl>\n b"
+
+
+@pytest.mark.parametrize(
+    ("given", "people", "triggers"),
+    [
+        (["anna"], 1, ["<anna>"]),
+        (["anna, ben"], 2, ["<anna>", "<ben>"]),
+        (["<anna>,<ben>,carl"], 3, ["<anna>", "<ben>", "<carl>"]),
+        (["anna", "ben"], 2, ["<anna>", "<ben>"]),
+    ],
+)
+def test_triggers_of_several_people(given, people, triggers):
+    assert triggers_of(given, people) == triggers
+
+
+@pytest.mark.parametrize(
+    ("given", "people", "message"),
+    [
+        (
+            ["anna"],
+            2,
+            r"are 2 faces and 1 trigger \(<anna>\), .*: such as person-1, person-2\.",
+        ),
+        (["anna, ben"], 1, r"is 1 face and 2 triggers \(<anna>, <ben>\)"),
+        (["anna", "ben"], 40, r"are 40 faces and 2 triggers .*person-3, \.\.\."),
+        (["anna, ben, anna"], 3, r"Of 3 people several have the trigger <anna>"),
+        (["anna", "<anna>"], 2, "several have the trigger <anna>"),
+        (["anna, "], 2, "trigger ' ' must be"),
+        (["anna, b n"], 2, "trigger ' b n' must be"),
+    ],
+)
+def test_triggers_that_do_not_fit_the_people_are_refused(given, people, message):
+    with pytest.raises(StableIdentityError, match=message):
+        triggers_of(given, people)

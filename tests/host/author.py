@@ -110,6 +110,20 @@ at once. With SD2.1 take masks of the picture's size, `default` in place of `mas
 without a mask that says what both do: `two people playing chess`. Or try one prompt alone first:
 `<anna> and <ben> playing chess`."""
 
+SEVERAL = """## Several people learned at once
+
+1. Queue. **Several People** gathers two faces and their triggers; **StableIdentity Train** learns both side by side, in
+   less time than one after the other. Connect up to eight, or lists of faces.
+2. Its outputs are **lists**: every node behind it runs once for each person. So **Save Identity** saves `anna` and
+   `ben`, and one prompt paints each of them: **Apply Identity** calls each in turn `<somebody>`.
+3. **Pick Identity** takes one out of the list. With two of them both stand in one picture, each with a place of their
+   own as in *two_people*.
+
+Who was learned before is taken from the store, and the others alone are trained. Each learns the same words as alone,
+but for rounding.
+
+`people_at_once` (advanced) says how many are learned side by side; lower it if the memory is too small."""
+
 MIX = """## People made of people
 
 1. Queue. **Interpolate Identities** goes from anna to ben in five steps: every node behind it runs once a step.
@@ -178,6 +192,7 @@ NOTES = {
     "train_projector": [PROJECTOR, FILES],
     "compare_methods": [METHODS],
     "two_people": [TWO_PEOPLE],
+    "several_people": [SEVERAL],
     "mix_identities": [MIX],
 }
 

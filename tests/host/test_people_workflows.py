@@ -90,3 +90,22 @@ def test_somebody_new_the_mean_and_the_map_are_shown(mixed):
     (drawn,) = mixed["Map of identities"]
     assert drawn.shape[1:] == (1344, 3) and drawn.mean() > 200
     assert len(mixed["The photos of anna and ben"]) == 2
+
+
+def test_several_people_are_learned_at_once_and_painted_each_and_both(server):
+    prompt = shipped("several_people")
+    (people,) = (entry["inputs"] for entry in prompt.values() if entry["class_type"] == "StableIdentityPeople")
+    people.update(trigger="several-1", trigger_2="several-2")
+    for entry in prompt.values():
+        if entry["class_type"] == "CLIPTextEncode":
+            text = entry["inputs"]["text"]
+            entry["inputs"]["text"] = text.replace("<anna>", "<several-1>").replace("<ben>", "<several-2>")
+    shown = pictures(server, prompt)
+    first, second = shown["Each by themselves"]
+    assert first.shape == second.shape == (128, 128, 3) and min(first.std(), second.std()) > 20
+    assert np.abs(first - second).mean() > 1
+    (both,) = shown["Anna and Ben in one picture"]
+    assert both.shape == (128, 224, 3) and both.std() > 20
+    assert len(shown["Loss of each"]) == len(shown["The photos of anna and ben"]) == 2
+    folder = server.models / "embeddings"
+    assert {f"several-{n}.safetensors" for n in (1, 2)} <= {path.name for path in folder.iterdir()}

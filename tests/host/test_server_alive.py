@@ -29,6 +29,8 @@ NODES = (
     "StableIdentityVideoWindows",
     "StableIdentityChannelOrder",
     "StableIdentityTemporalScore",
+    "StableIdentityPeople",
+    "StableIdentityPick",
 )
 
 

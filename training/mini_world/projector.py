@@ -25,9 +25,9 @@ from stableidentity_core.demo.weights import load_weights
 from stableidentity_core.encode import encode_face
 from stableidentity_core.encode.protocol import FaceEncoder
 from stableidentity_core.face.portrait import Face, portrait
-from stableidentity_core.learn import make_projector
 from stableidentity_core.learn_projector import MANY_PEOPLE, learn_projector
 from stableidentity_core.projector_file import save_projector
+from stableidentity_core.start import make_projector
 from stableidentity_core.train.known import KnownPeople
 from stableidentity_core.train.shared import SharedRun, encode_people
 from stableidentity_core.words.names import build_name_space

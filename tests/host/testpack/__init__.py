@@ -202,6 +202,23 @@ class WrongVae(io.ComfyNode):
         return io.NodeOutput(wrong_vae(kind))
 
 
+class TwoModels(io.ComfyNode):
+    """A list of two models."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="SITestTwoModels",
+            category="test",
+            inputs=[io.Model.Input("first"), io.Model.Input("second")],
+            outputs=[io.Model.Output(is_output_list=True)],
+        )
+
+    @classmethod
+    def execute(cls, first, second) -> io.NodeOutput:
+        return io.NodeOutput([first, second])
+
+
 class TestExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [
@@ -215,6 +232,7 @@ class TestExtension(ComfyExtension):
             WrongModel,
             WrongClip,
             WrongVae,
+            TwoModels,
         ]
 
 

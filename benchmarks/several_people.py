@@ -1,0 +1,190 @@
+"""Time and memory of learning 1, 2, 4 and 8 people in one run, as a table.
+
+PYTHONPATH=. python benchmarks/several_people.py [--people 1 2 4 8] [--steps 60] [--rounds 3] [--size sd21]
+
+Times are the least of some rounds in one process, in which the numbers of people take turns; on a processor they are
+its own seconds for this process, which other programs on the machine change little. Making projectors and the pool of
+views is left out, as it is done once. Memory is the most that a process of its own holds while it trains, less what it
+held before. `--size sd21` takes networks of Stable Diffusion 2.1's sizes with random weights at 512 pixels: hours on a
+processor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from tables import weights_hash
+from torch import Tensor
+from video_memory import resident
+
+from full_size import full_size_backend
+from stableidentity_core.backends.protocol import DiffusionBackend
+from stableidentity_core.demo.painter import paint
+from stableidentity_core.demo.person import unseen_person
+from stableidentity_core.demo.pipeline import mini_world_backend, mini_world_encoder
+from stableidentity_core.demo.preset import TRAIN
+from stableidentity_core.demo.weights import load_weights
+from stableidentity_core.encode import encode_face
+from stableidentity_core.face.portrait import Face, portrait
+from stableidentity_core.start import make_projector
+from stableidentity_core.train import TrainConfig, TrainingRun, train_together
+from stableidentity_core.words.names import NameSpace, build_name_space
+
+FIRST_PERSON = 1001
+MB = 1 << 20
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Work:
+    """The frozen model, the names and how to learn."""
+
+    backend: DiffusionBackend
+    names: list[NameSpace]
+    faces: list[Face]
+    config: TrainConfig
+
+    def runs(self, people: int) -> list[TrainingRun]:
+        """The first so many people, each with the same seed as alone; their views are made."""
+        runs = []
+        for face in self.faces[:people]:
+            projector = make_projector(self.backend, [face], self.names, self.config)
+            runs.append(TrainingRun(self.backend, [face], projector, self.config))
+        for run in runs:
+            _ = run.source
+        return runs
+
+
+def mini_world(people: int, steps: int) -> Work:
+    """The demo's preset, in fp32."""
+    return _work(mini_world_backend(load_weights()), people, replace(TRAIN, steps=steps))
+
+
+def sd21(people: int, steps: int) -> Work:
+    """Networks of SD2.1's sizes."""
+    return _work(full_size_backend(), people, replace(TRAIN, steps=steps, resolution=512))
+
+
+SIZES: dict[str, Callable[[int, int], Work]] = {"mini": mini_world, "sd21": sd21}
+
+
+def _work(backend: DiffusionBackend, people: int, config: TrainConfig) -> Work:
+    (space,) = backend.text_spaces
+    names = build_name_space(
+        space.name,
+        lambda text: backend.tokenize(space.name, text),
+        lambda ids: backend.embed_tokens(space.name, ids),
+    )
+    encoder = mini_world_encoder(load_weights())
+    return Work(backend, [names], [encode_face(encoder, _photo(number)) for number in range(people)], config)
+
+
+def _photo(number: int) -> Face:
+    drawn = paint(unseen_person(FIRST_PERSON + number))
+    image = torch.from_numpy(drawn.image.copy()).movedim(-1, 0).float() / 255
+    return portrait(image, torch.from_numpy(drawn.face_mask), torch.from_numpy(drawn.hair_mask))
+
+
+def seconds(work: Work, people: int) -> tuple[float, Tensor]:
+    """How long all steps take, and the first person's words."""
+    runs = work.runs(people)
+    clock = time.process_time if work.backend.device.type == "cpu" else time.perf_counter
+    started = clock()
+    for _ in train_together(runs):
+        pass
+    taken = clock() - started
+    (words,) = runs[0].words().values()
+    return taken, words
+
+
+def peak(work: Work, people: int) -> int:
+    """Bytes that some steps take beyond what was there before them."""
+    if work.backend.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        seconds(work, people)
+        return torch.cuda.max_memory_allocated() - before
+    Path("/proc/self/clear_refs").write_text("5")
+    before = resident("VmRSS")
+    seconds(work, people)
+    return resident("VmHWM") - before
+
+
+def measured(options: argparse.Namespace) -> list[Row]:
+    work = SIZES[options.size](max(options.people), options.steps)
+    seconds(replace(work, config=replace(work.config, steps=2)), 1)  # the first steps of a process are slower
+    best: dict[int, float] = {}
+    words: dict[int, Tensor] = {}
+    for _ in range(options.rounds):
+        for people in options.people:
+            taken, words[people] = seconds(work, people)
+            best[people] = min(best.get(people, taken), taken)
+    alone = min(options.people)
+    return [
+        {
+            "people": people,
+            "seconds": best[people],
+            "seconds_per_person": best[people] / people,
+            "of_single_runs": best[people] / people / (best[alone] / alone),
+            "peak_bytes": _peak_elsewhere(options, people),
+            "words_off": ((words[people] - words[alone]).norm() / words[alone].norm()).item(),
+        }
+        for people in options.people
+    ]
+
+
+def _peak_elsewhere(options: argparse.Namespace, people: int) -> int:
+    command = [sys.executable, __file__, "--one", str(people), "--size", options.size]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{people} people: {done.stderr.strip().splitlines()[-1]}")
+    return int(done.stdout.split()[-1])
+
+
+def markdown(rows: list[Row]) -> str:
+    heads = ["people in one run", "time", "for each person", "of single runs", "memory", "words off those alone"]
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    lines += [
+        f"| {row['people']} | {row['seconds']:.1f} s | {row['seconds_per_person']:.2f} s | {row['of_single_runs']:.2f} "
+        f"| {row['peak_bytes'] / MB:.0f} MiB | {row['words_off']:.0e} |"
+        for row in rows
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--people", type=int, nargs="+", default=[1, 2, 4, 8])
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--size", choices=list(SIZES), default="mini")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "several_people")
+    parser.add_argument("--one", type=int, help="print the memory of so many people in this very process")
+    options = parser.parse_args()
+    if options.one:
+        print(peak(SIZES[options.size](options.one, 4), options.one))
+        return
+    rows = measured(options)
+    options.out.mkdir(parents=True, exist_ok=True)
+    about = {
+        "size": options.size,
+        "steps": options.steps,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
+    content = json.dumps({**about, "weights": weights_hash(), "rows": rows}, indent=1)
+    (options.out / f"{options.size}.json").write_text(content + "\n", "utf-8")
+    print(markdown(rows), end="")
+
+
+if __name__ == "__main__":
+    main()
