@@ -73,7 +73,7 @@ def places_of_published(one: PublishedLoop) -> list[tuple[Any, str, str]]:
 
 
 def places_of_ours(run: TrainingRun) -> list[tuple[Any, str, str]]:
-    return [(loop, "draw_batch", "drawing from the pool"), *_common(run.backend, run.optimizer)]
+    return [(loop, "draw_batches", "drawing from the pool"), *_common(run.backend, run.optimizer)]
 
 
 def _common(backend: Any, optimizer: Any) -> list[tuple[Any, str, str]]:
