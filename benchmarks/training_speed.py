@@ -81,7 +81,7 @@ def _common(backend: Any, optimizer: Any) -> list[tuple[Any, str, str]]:
         (backend, "encode_posterior", "VAE encoder"),
         (backend, "encode_text", "text encoder, forward"),
         (backend, "predict", "UNet, forward"),
-        (torch.Tensor, "backward", "UNet and text, backward"),
+        (torch.autograd, "backward", "UNet and text, backward"),
         (nn.utils, "clip_grad_norm_", "clipping and AdamW"),
         (optimizer, "step", "clipping and AdamW"),
     ]
