@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Any
 
@@ -13,10 +14,11 @@ from ..stableidentity_core.face import Face
 from ..stableidentity_core.identity.triggers import split_triggers, triggers_of
 from ..stableidentity_core.train import TrainConfig
 from ..stableidentity_core.train.photos import without_features
+from ..stableidentity_core.train.presets import told, with_preset
 from ..stableidentity_core.words import Method, needs_face
 from ..stableidentity_core.words.names import parse_names
 from .host.training import Person, host_name_spaces, train_in_host
-from .train_settings import PEOPLE_AT_ONCE, train_settings
+from .train_settings import AS_SET, PEOPLE_AT_ONCE, train_settings
 from .types import (
     CATEGORY,
     TRIGGER_TOOLTIP,
@@ -30,6 +32,7 @@ from .types import (
 )
 
 NODE = "StableIdentity Train"
+log = logging.getLogger(__name__)
 
 
 class CelebrityNameSpace(io.ComfyNode):
@@ -106,7 +109,11 @@ class Train(io.ComfyNode):
         start = one.pop("projector", None)
         force, preview_every = one.pop("force_retrain"), one.pop("preview_every")
         at_once = one.pop("people_at_once", PEOPLE_AT_ONCE)
+        preset = one.pop("preset", AS_SET)
         config = TrainConfig(**one)
+        if preset != AS_SET:
+            config = with_preset(config, preset)
+            log.info("StableIdentity: preset %s: %s", preset, told(preset))
         if not face:
             raise StableIdentityError(f"{NODE} got no face; needed at least one, from Prepare Face or Encode Face.")
         triggers = triggers_of(trigger, len(face))

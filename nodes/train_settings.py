@@ -9,17 +9,19 @@ from comfy_api.latest import io
 from ..stableidentity_core.backends.compute import PRECISIONS
 from ..stableidentity_core.train import TrainConfig, defaults_of
 from ..stableidentity_core.train.config import OWN_SETTINGS, Augmentation, LossArea, ReconstructionLatents
+from ..stableidentity_core.train.presets import PRESETS, told
 from ..stableidentity_core.words import METHODS
 from ..stableidentity_core.words.projector import Normalization
 from .types import advanced
 
 PAPER = TrainConfig()
 PEOPLE_AT_ONCE = 8
+AS_SET = "as set"
 
 
 def train_settings() -> list[io.Input]:
     """All of them; new ones go to the end."""
-    return [*_main_settings(), *_further_settings(), _method(), *_computing(), _people_at_once()]
+    return [*_main_settings(), *_further_settings(), _method(), *_computing(), _people_at_once(), _preset()]
 
 
 def _main_settings() -> list[io.Input]:
@@ -171,6 +173,17 @@ def _people_at_once() -> io.Input:
         "takes memory as so many times the batch size. One person is not affected.",
     )
     return advanced(widget)
+
+
+def _preset() -> io.Input:
+    return io.Combo.Input(
+        "preset",
+        options=[AS_SET, *PRESETS],
+        default=AS_SET,
+        optional=True,
+        tooltip=f"{AS_SET}: the widgets above. paper: the paper's settings, whatever the widgets say. fast: "
+        f"{told('fast')}, whatever the widgets say; in the mini world as like as the paper's 450 steps or liker.",
+    )
 
 
 def _told(settings: dict[str, float]) -> str:

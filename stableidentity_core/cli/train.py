@@ -20,6 +20,7 @@ from ..start import make_projector
 from ..train import StepReport, TrainConfig, TrainingRun, defaults_of
 from ..train.check import check_gradient
 from ..train.config import Augmentation, LossArea, ReconstructionLatents
+from ..train.presets import PRESETS, told, with_preset
 from ..words import METHODS, Method, needs_face
 from ..words.projector import Normalization
 from .models import add_model_options, check_out, load_model, name_spaces_of, read_names
@@ -57,6 +58,7 @@ def add_command(commands: Any) -> None:
         "--checkpoint-every", type=int, default=50, metavar="N", help="steps between checkpoints (default: %(default)s)"
     )
     add("--method", choices=METHODS, default=METHODS[0], help="how the words are learned (default: %(default)s)")
+    add("--preset", choices=PRESETS, help="settings to begin with, which those below change; fast: " + told("fast"))
     _add_settings(command.add_argument_group("settings (defaults: those of the method's paper)"))
 
 
@@ -101,6 +103,8 @@ def _defaults(name: str) -> str:
 def _config(options: argparse.Namespace) -> TrainConfig:
     """The method's own settings, and what the user gave."""
     own = OWN[options.method]
+    if options.preset:
+        own = with_preset(own, options.preset)
     given = {name: getattr(options, name, None) for name in own.as_dict()}
     return replace(own, **{name: value for name, value in given.items() if value is not None})
 

@@ -1,0 +1,43 @@
+"""Named settings of StableIdentity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any, Literal
+
+from ..errors import StableIdentityError
+from .config import TrainConfig
+
+Preset = Literal["paper", "fast"]
+_FREE = ("method", "seed", "resolution", "precision", "low_memory")  # which no preset decides
+
+# Measured in the mini world (benchmarks/README.md): a fifth of the paper's steps, and likelier people.
+_FAST: Mapping[str, Any] = {"steps": 100, "learning_rate": 2e-4, "augmentation": "none", "view_pool": 1}
+PRESETS: Mapping[Preset, Mapping[str, Any]] = {
+    "paper": {field.name: field.default for field in fields(TrainConfig) if field.name not in _FREE},
+    "fast": _FAST,
+}
+
+
+def with_preset(config: TrainConfig, preset: Preset) -> TrainConfig:
+    """The settings with those that a preset decides; the others stay.
+
+    `paper` decides all but seed, size and way of computing. `fast` takes the photo as it is and fewer, larger steps.
+
+    Raises:
+        StableIdentityError: settings of another method, or no such preset.
+    """
+    if preset not in PRESETS:
+        raise StableIdentityError(f"preset is {preset!r}, needed one of {', '.join(PRESETS)}.")
+    if config.method != "stableidentity":
+        raise StableIdentityError(
+            f"The preset {preset} is of stableidentity, the method is {config.method}, which has its own settings. "
+            "Choose no preset, or the method stableidentity."
+        )
+    return replace(config, **PRESETS[preset])
+
+
+def told(preset: Preset) -> str:
+    """What a preset decides, in words."""
+    return ", ".join(f"{name} {value}" for name, value in PRESETS[preset].items())
