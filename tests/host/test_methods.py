@@ -16,6 +16,7 @@ from host.world import World
 from stableidentity_core.identity import load_identity
 from stableidentity_core.train import TrainConfig, defaults_of
 from stableidentity_core.train.config import OWN_SETTINGS
+from stableidentity_core.train.presets import PRESETS
 from stableidentity_core.words import METHODS, Method, read_coefficients
 
 WORKFLOW = ROOT / "workflows/api/compare_methods.json"
@@ -50,6 +51,21 @@ def test_each_method_ends_in_a_file_that_says_so(world, method):
     other = node("CLIPTextEncode", clip=["trio", 1], text="a photo of somebody smiling")
     shown = world.server.run(compare(world.eps, stock, other))
     assert shown.outputs["compare"]["difference"][0] > 1e-3, "the stock prompt did not take the file"
+
+
+def test_a_preset_goes_before_the_widgets(world):
+    prompt = learn(world.eps, name="fast", preset="fast", learning_rate=1e-6, seed=5)
+    result = world.server.run(prompt)
+    assert result.status == "success", result.error
+    settings = json.loads(load_identity(world.embedding("fast")).header["settings"])
+    assert PRESETS["fast"].items() <= settings.items() and settings["seed"] == 5
+
+
+def test_a_preset_is_of_one_method(world):
+    result = world.server.run(by(world, "celeb_basis", "odd", preset="fast"))
+    assert result.status == "error"
+    (event,) = result.of("execution_error")
+    assert "The preset fast is of stableidentity" in event.data["exception_message"]
 
 
 def test_coefficients_come_back_from_the_hosts_file(world):
