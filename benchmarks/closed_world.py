@@ -33,6 +33,7 @@ from stableidentity_core.demo.weights import load_weights
 from stableidentity_core.encode import encode_face
 from stableidentity_core.face.portrait import Face, portrait
 from stableidentity_core.train.config import Augmentation, TrainConfig
+from stableidentity_core.train.presets import PRESETS
 from stableidentity_core.words.names import NameSpace, build_name_space
 
 FIRST_PERSON, RESOLUTION = 1001, 128
@@ -102,7 +103,8 @@ SETTINGS: dict[str, Setting] = {
     "plain": Setting("photo as it is (no augmentation)", {"augmentation": "none"}),
     "pool_32": Setting("paper's settings, pool of 32 views", {"view_pool": 32}),
     "pool_450": Setting("paper's settings, as many views as steps", {"view_pool": 450}),
-    "demo": Setting("demo's preset: as it is, hair 1.0", {"augmentation": "none", "hair_weight": 1.0}),
+    "demo": Setting("photo as it is, hair weight 1.0", {"augmentation": "none", "hair_weight": 1.0}),
+    "fast": Setting("demo's preset: fast, hair weight 1.0", {**PRESETS["fast"], "hair_weight": 1.0}),
 }
 
 TABLE = [name for name in SETTINGS if not name.startswith("pool")]  # pools belong to training_speed.py

@@ -53,7 +53,8 @@ class SeveralPeople(io.ComfyNode):
         trigger_8=None,
     ) -> bool | str:
         given = (trigger, trigger_2, trigger_3, trigger_4, trigger_5, trigger_6, trigger_7, trigger_8)
-        answers = (fits(split_triggers, text) for texts in given for text in texts or [])
+        # Those of later people count only where a face is connected; an empty one is looked at when it runs.
+        answers = (fits(split_triggers, text, needed=not at) for at, texts in enumerate(given) for text in texts or [])
         return next((answer for answer in answers if answer is not True), True)
 
     @classmethod

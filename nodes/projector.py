@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, get_args
 
 from comfy_api.latest import io
@@ -12,7 +13,6 @@ from ..stableidentity_core.face import Face
 from ..stableidentity_core.files import safe_file_name
 from ..stableidentity_core.learn_projector import MANY_PEOPLE
 from ..stableidentity_core.projector_file import SUFFIX, load_projector, save_projector
-from ..stableidentity_core.train import TrainConfig
 from ..stableidentity_core.train.known import KnownPeople
 from .host import paths
 from .host.projector_training import train_projector_in_host
@@ -74,7 +74,7 @@ class TrainProjector(io.ComfyNode):
                 vae,
                 photos=_titled(_encoded(faces, encoder), name),
                 name_space=only("name_space", name_space or [None], NODE),
-                config=TrainConfig(rate_schedule=MANY_PEOPLE.rate_schedule, **single),
+                config=replace(MANY_PEOPLE, **single),
                 known_people=known_people,
                 preview_every=preview_every,
             )

@@ -84,7 +84,7 @@ def _result(
 ) -> TrainResult:
     header = describe(run, name_spaces, *held_out)
     identity = Identity(trigger=trigger, words=run.words(), header=header)
-    facts = {key: header[key] for key in _PROJECTOR_FACTS if key in header}
+    facts = run.projector.origin | {key: header[key] for key in _PROJECTOR_FACTS if key in header}
     projector = trained(run.projector, run.config, header.get("face_encoder", "none"), facts)
     return TrainResult(identity=identity, projector=projector, losses=losses)
 
@@ -153,6 +153,7 @@ def describe(run: TrainingRun, name_spaces: list[NameSpace], before: float, afte
         for ns in name_spaces
     }
     return {
+        **run.projector.origin,
         "method": run.projector.method,
         "base_fingerprint": run.backend.fingerprint(),
         "prediction": run.backend.prediction.value,

@@ -10,11 +10,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from .errors import DamagedFileError
 from .files import read_tensors, save_tensors
 from .header import written
 from .learn import trained
 from .train.config import TrainConfig
-from .train.known import KnownPeople, known_places
 from .train.report import StepReport
 from .train.shared import SharedRun
 from .words.names import NameSpace
@@ -38,22 +38,15 @@ def learn_projector(
     run: SharedRun,
     name_spaces: Sequence[NameSpace],
     on_step: Callable[[StepReport], None] = lambda report: None,
-    known_people: KnownPeople = "no",
 ) -> ProjectorResult:
-    """Train to the end.
-
-    Args:
-        on_step: called after each step.
-        known_people: `first` begins among the people whose photos are titled by a name that the text encoder knows;
-            `only` ends there, without any step of the diffusion model.
-    """
-    known = 0 if known_people == "no" else len(known_places(run.people.titles, name_spaces))
+    """Train to the end; `on_step` is called after each step."""
+    fresh = run.step == 0
     losses: list[Tensor] = []
     with run.computing():
-        before = run.held_out_loss()
-        if known_people != "no" and run.step == 0:
+        before = run.held_out_loss() if fresh else None  # what it was before a break is not known any more
+        if fresh and run.known_people != "no":
             run.start_known(name_spaces)
-        for report in () if known_people == "only" else run:
+        for report in () if run.known_people == "only" else run:
             losses.append(report.loss_on_device)
             on_step(report)
         run.projector.eval().requires_grad_(False)
@@ -67,12 +60,13 @@ def learn_projector(
         "projector_people": str(run.people.people),
         "projector_steps": str(run.step),
         "projector_settings": json.dumps(run.config.as_dict(), sort_keys=True),
-        "projector_known_people": str(known),
+        "projector_known_people": str(run.known(name_spaces)),
         "projector_names": str(len(name_spaces[0].names)),
         "projector_date": written()["date"],
     }
-    if before is not None and after is not None:
-        facts |= {"projector_held_out_loss_before": f"{before:.6g}", "projector_held_out_loss_after": f"{after:.6g}"}
+    for when, loss in (("before", before), ("after", after)):
+        if loss is not None:
+            facts[f"projector_held_out_loss_{when}"] = f"{loss:.6g}"
     return ProjectorResult(
         projector=trained(run.projector, run.config, feature.encoder, facts),
         losses=torch.stack(losses).float().cpu() if losses else torch.zeros(0),
@@ -92,6 +86,8 @@ def load_result(path: Path) -> ProjectorResult:
         DamagedFileError: it is cut short.
     """
     tensors, header = read_tensors(path)
+    if "losses" not in tensors:
+        raise DamagedFileError(f"{path} lacks parts of a training of a projector. Remove it.")
     losses = tensors.pop("losses")
     state = {name.removeprefix("projector."): value for name, value in tensors.items()}
     return ProjectorResult(projector=TrainedProjector.read(state, header), losses=losses)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from .errors import StableIdentityError
+
+if TYPE_CHECKING:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 WIDTH, HEIGHT, DPI = 768, 384, 96
 
@@ -20,7 +25,7 @@ def require_matplotlib() -> None:
 
 
 def loss_curve(losses: Tensor, title: str = "") -> Tensor:
-    """Losses [N] of N steps -> picture [H, W, 3] in 0..1, with each step and the running median.
+    """Losses [N] of N steps, also of none -> picture [H, W, 3] in 0..1, with each step and the running median.
 
     Single losses jump over three orders of magnitude with the drawn timestep, hence the logarithmic
     axis and the median.
@@ -34,6 +39,10 @@ def loss_curve(losses: Tensor, title: str = "") -> Tensor:
     axes = figure.add_subplot()
     steps = np.arange(1, len(losses) + 1)
     values = losses.detach().cpu().double().numpy()
+    if not len(values):
+        axes.text(0.5, 0.5, "no steps", ha="center", va="center", transform=axes.transAxes)
+        axes.set(title=title, xticks=[], yticks=[])
+        return _drawn(canvas)
     axes.scatter(steps, values, s=6, alpha=0.35, color="tab:blue", label="one step", linewidths=0)
     window = max(1, len(values) // 10)
     axes.plot(steps, _running_median(values, window), color="tab:orange", label=f"median of {window}")
@@ -41,6 +50,10 @@ def loss_curve(losses: Tensor, title: str = "") -> Tensor:
     axes.set_xlim(0, len(values) + 1)
     axes.grid(alpha=0.3)
     axes.legend(loc="upper right")
+    return _drawn(canvas)
+
+
+def _drawn(canvas: FigureCanvasAgg) -> Tensor:
     canvas.draw()
     return torch.from_numpy(np.asarray(canvas.buffer_rgba())[..., :3].astype(np.float32) / 255)
 

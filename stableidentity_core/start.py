@@ -10,6 +10,7 @@ from torch import Tensor
 from .backends.protocol import DiffusionBackend
 from .errors import StableIdentityError
 from .face.portrait import Face
+from .fingerprint import WHOLE, fingerprint_tensors
 from .train.config import TrainConfig
 from .train.photos import check_photos
 from .words.basis import CelebBasisProjector
@@ -70,7 +71,9 @@ def _from_start(
     check_photos(faces)
     for face in faces:
         check_encoder(face, start, "The face")
-    return start.build(name_spaces)
+    projector = start.build(name_spaces)
+    projector.origin = {**start.facts, "start": fingerprint_tensors(start.state.items(), samples=WHOLE)}
+    return projector
 
 
 def _start(backend: DiffusionBackend) -> dict[str, Tensor]:  # {text space: [2, D]}

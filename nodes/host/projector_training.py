@@ -55,14 +55,14 @@ def train_projector_in_host(
     check_resolution(model, config.resolution)
     name_spaces = list(name_space or host_name_spaces(clip))
     fingerprint = model_fingerprint(model, clip)
-    titles, faces = zip(*photos, strict=True)
-    settings = {**config.as_dict(), "titles": (known_people, titles), "many_people": True}
+    titles, faces = [title for title, _face in photos], [face for _title, face in photos]
+    known = [] if known_people == "no" else [known_people, *titles]
+    settings = {**config.as_dict(), "known": known, "many_people": True}
     key = work_key(faces, name_spaces, f"{fingerprint} {vae_fingerprint(vae)}", settings)
     done, checkpoint = (paths.results_folder() / f"{key}.{what}.safetensors" for what in ("projector", "checkpoint"))
-    if done.is_file():
+    if (stored := _stored(done)) is not None:
         log.info("StableIdentity: this projector was trained before; it is taken from %s", done)
-        result = load_result(done)
-        return result.projector, _curve(result, "stored")
+        return stored.projector, _curve(stored, "stored")
 
     def learned() -> ProjectorResult:
         with comfy_backend(
@@ -76,12 +76,13 @@ def train_projector_in_host(
         ) as backend:
             check_spaces(backend, name_spaces)
             check_host_gradient(backend)
-            people, names = outside_inference_mode(faces), outside_inference_mode(name_spaces)
-            projector = make_projector(backend, people[:1], names, config)
-            encoded = encode_people(backend, zip(titles, people, strict=True), config)
-            run = SharedRun(backend, encoded, projector, config)
+            names = outside_inference_mode(name_spaces)
+            people = ((title, outside_inference_mode([face])[0]) for title, face in photos)  # one copy at a time
+            encoded = encode_people(backend, people, config)
+            projector = make_projector(backend, [encoded.first], names, config)
+            run = SharedRun(backend, encoded, projector, config, known_people)
             on_step = progress(model, config.steps, preview_every)
-            return _learned(run, names, checkpoint, lambda report: on_step((report,)), known_people)
+            return _learned(run, names, checkpoint, lambda report: on_step((report,)))
 
     result = telling_of_memory(
         learned,
@@ -90,14 +91,33 @@ def train_projector_in_host(
             f"{config.batch_size} ({said}). Lower batch_size and raise steps as much, or free models in ComfyUI."
         ),
     )
-    save_result(result, done)
-    checkpoint.unlink(missing_ok=True)
+    if _kept(result, done):
+        checkpoint.unlink(missing_ok=True)
     return result.projector, _curve(result, "trained")
 
 
-def _learned(
-    run: SharedRun, name_spaces: list[NameSpace], checkpoint: Path, show: Any, known_people: KnownPeople
-) -> ProjectorResult:
+def _stored(path: Path) -> ProjectorResult | None:
+    """What was trained before, or None; a damaged file is reported, and counts as none."""
+    if not path.is_file():
+        return None
+    try:
+        return load_result(path)
+    except (KeyError, ValueError) as error:  # ValueError: DamagedFileError among others
+        log.warning("StableIdentity: the stored projector %s is damaged (%s); training anew.", path, error)
+        return None
+
+
+def _kept(result: ProjectorResult, path: Path) -> bool:
+    """A full disk must not cost the training, whose result can still be saved elsewhere."""
+    try:
+        save_result(result, path)
+    except StableIdentityError as error:
+        log.warning("StableIdentity: this projector is trained, but was not kept for the next time. %s", error)
+        return False
+    return True
+
+
+def _learned(run: SharedRun, name_spaces: list[NameSpace], checkpoint: Path, show: Any) -> ProjectorResult:
     """Go on from the checkpoint if there is one, and leave one when broken off."""
     if checkpoint.is_file():
         run.load(checkpoint)
@@ -109,9 +129,9 @@ def _learned(
             _save(run, checkpoint)
 
     try:
-        return learn_projector(run, name_spaces, on_step, known_people)
+        return learn_projector(run, name_spaces, on_step)
     except BaseException:  # also the host's interruption
-        if run.step:
+        if run.step and run.watch.fault is None:
             _save(run, checkpoint)
         raise
 

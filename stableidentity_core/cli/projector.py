@@ -21,12 +21,13 @@ from ..learn import project
 from ..learn_projector import MANY_PEOPLE, learn_projector
 from ..projector_file import load_projector, save_projector
 from ..start import make_projector
-from ..train import StepReport, TrainConfig
+from ..train import TrainConfig
 from ..train.check import check_gradient
 from ..train.known import KnownPeople
 from ..train.shared import SharedRun, encode_people
 from .models import add_model_options, check_out, load_model, name_spaces_of, read_names
 from .photos import Tools, add_options, read_faces, tools_of
+from .progress import after_each_step
 
 SETTINGS = ("steps", "batch_size", "learning_rate", "seed", "resolution", "hair_weight")
 
@@ -81,11 +82,11 @@ def run(options: argparse.Namespace) -> None:
     people = encode_people(backend, _faces(photos, tools, encoder), config)
     print(f"{people.people} of {len(photos)} photos can be learned from.")
     projector = make_projector(backend, [people.first], name_spaces, config)
-    training = SharedRun(backend, people, projector, config)
+    training = SharedRun(backend, people, projector, config, options.known_people)
     if options.checkpoint and options.checkpoint.is_file():
         training.load(options.checkpoint)
     with tqdm(total=config.steps, initial=training.step, unit="step") as bar:
-        result = learn_projector(training, name_spaces, _consumer(training, options, bar), options.known_people)
+        result = learn_projector(training, name_spaces, after_each_step(training, options, bar))
     save_projector(result.projector, options.out)
     kept = result.projector.facts
     before, after = (kept.get(f"projector_held_out_loss_{when}", "not measured") for when in ("before", "after"))
@@ -112,13 +113,3 @@ def _faces(photos: list[Path], tools: Tools, encoder: FaceEncoder) -> Iterator[t
 
     for path, face in faces_of(tqdm(photos, desc="photos", unit="photo"), refused, **vars(tools)):
         yield path.stem, encode_face(encoder, face)
-
-
-def _consumer(training: SharedRun, options: argparse.Namespace, bar: tqdm) -> Any:
-    def on_step(report: StepReport) -> None:
-        bar.set_postfix(loss=f"{report.loss:.4g}", refresh=False)
-        bar.update()
-        if options.checkpoint and report.step % options.checkpoint_every == 0:
-            training.save(options.checkpoint)
-
-    return on_step

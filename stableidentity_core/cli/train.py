@@ -17,7 +17,7 @@ from ..identity import normalize_trigger, save_identity
 from ..learn import learn_identity
 from ..projector_file import load_projector
 from ..start import make_projector
-from ..train import StepReport, TrainConfig, TrainingRun, defaults_of
+from ..train import TrainConfig, TrainingRun, defaults_of
 from ..train.check import check_gradient
 from ..train.config import Augmentation, LossArea, ReconstructionLatents
 from ..train.presets import PRESETS, told, with_preset
@@ -25,8 +25,8 @@ from ..words import METHODS, Method, needs_face
 from ..words.projector import Normalization
 from .models import add_model_options, check_out, load_model, name_spaces_of, read_names
 from .photos import add_options, read_faces, tools_of
+from .progress import after_each_step
 
-SHOWN_EVERY = 10  # steps
 OWN = {method: defaults_of(method) for method in METHODS}
 
 
@@ -126,7 +126,7 @@ def run(options: argparse.Namespace) -> None:
     if options.checkpoint and options.checkpoint.is_file():
         training.load(options.checkpoint)
     with tqdm(total=config.steps, initial=training.step, unit="step") as bar:
-        result = learn_identity(training, name_spaces, trigger, _consumer(training, options, bar))
+        result = learn_identity(training, name_spaces, trigger, after_each_step(training, options, bar))
     save_identity(result.identity, options.out)
     header = result.identity.header
     losses = f"{header['held_out_loss_before']} -> {header['held_out_loss_after']}"
@@ -142,14 +142,3 @@ def _encoder(path: Path | None, method: Method) -> FaceEncoder | None:
             "textual_inversion, which does without."
         )
     return load_face_encoder(path)
-
-
-def _consumer(training: TrainingRun, options: argparse.Namespace, bar: tqdm) -> Any:
-    def on_step(report: StepReport) -> None:
-        if report.step % SHOWN_EVERY == 0 or report.step == report.steps:  # reading the loss waits for a GPU
-            bar.set_postfix(loss=f"{report.loss:.4g}", refresh=False)
-        bar.update()
-        if options.checkpoint and report.step % options.checkpoint_every == 0:
-            training.save(options.checkpoint)
-
-    return on_step

@@ -75,9 +75,10 @@ def _check(run: TrainingRun | SharedRun, metadata: dict[str, str], path: Path) -
 
 
 def work_hash(run: TrainingRun) -> str:
-    """Hash of what is learned from: photos, model, and the projector's fixed values (which tell the names)."""
+    """Hash of what is learned from: photos, model, the projector's start, its fixed values (which tell the names)."""
     parts = [face.fingerprint for face in run.faces]
     parts += [run.backend.fingerprint(), fingerprint_tensors(run.projector.fixed().items(), samples=WHOLE)]
+    parts += [run.projector.origin.get("start", "")]
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:32]
 
 

@@ -22,7 +22,7 @@ from .batch import Source
 from .checkpoint import load_checkpoint, save_checkpoint
 from .config import TrainConfig, compute_of
 from .held_out import SEED, HeldOut
-from .known import fit_known, known_places
+from .known import KnownPeople, fit_known, known_places
 from .loop import new_optimizer, train_together
 from .photos import check_photos, feature_of
 from .report import StepReport
@@ -103,9 +103,18 @@ class SharedRun:
         people: from `encode_people`, by the same settings.
         projector: of a method that looks at faces; trained in place.
         config: settings; `batch_size` people, drawn anew, make a step.
+        known_people: `first` begins among the people whose title is a name that the text encoder knows; `only` ends
+            there, without any step of the diffusion model.
     """
 
-    def __init__(self, backend: DiffusionBackend, people: EncodedPeople, projector: Projector, config: TrainConfig):
+    def __init__(
+        self,
+        backend: DiffusionBackend,
+        people: EncodedPeople,
+        projector: Projector,
+        config: TrainConfig,
+        known_people: KnownPeople = "no",
+    ):
         if not projector.needs_face:
             raise StableIdentityError(
                 f"{projector.method} does not look at faces, so it has nothing to learn over many people. Choose "
@@ -115,6 +124,7 @@ class SharedRun:
         self.backend = backend
         self.people = people
         self.config = config
+        self.known_people: KnownPeople = known_people
         self.projector = projector.to(backend.device).requires_grad_(True).train()
         self.optimizer = new_optimizer(self.projector, config)
         self.generator = torch.Generator().manual_seed(config.seed)
@@ -134,6 +144,10 @@ class SharedRun:
     def computing(self) -> AbstractContextManager[None]:
         """Inside, the model computes as the settings ask; outside it does as it was loaded."""
         return self.backend.computing(compute_of(self.config))
+
+    def known(self, name_spaces: Sequence[NameSpace]) -> int:
+        """How many of the people are known, where that counts."""
+        return 0 if self.known_people == "no" else len(known_places(self.people.titles, name_spaces))
 
     def start_known(self, name_spaces: Sequence[NameSpace]) -> None:
         """Begin among the people whose titles are names that the text encoder knows.
@@ -161,7 +175,9 @@ class SharedRun:
     def work(self) -> str:
         """Hash of what this run learns from; a checkpoint belongs to it."""
         parts = [self.people.fingerprint, self.backend.fingerprint()]
-        parts += [fingerprint_tensors(self.projector.fixed().items(), samples=WHOLE)]
+        parts += [fingerprint_tensors(self.projector.fixed().items(), samples=WHOLE), self.known_people]
+        if self.known_people != "no":
+            parts += self.people.titles
         return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:32]
 
     def save(self, path: Path) -> None:

@@ -67,7 +67,7 @@ def encode_views_of(
             views.append(_drawn(backend, own, config, generator))
     return [
         _encoded(own, drawn, posterior)
-        for own, drawn, posterior in zip(photos, views, _posteriors(backend, views), strict=True)
+        for own, drawn, posterior in zip(photos, views, _posteriors(backend, views, config), strict=True)
     ]
 
 
@@ -80,15 +80,16 @@ def _drawn(
     return [draw_view(face, config, backend.latent_factor, generator) for face in photos]
 
 
-def _posteriors(backend: DiffusionBackend, views: Sequence[Sequence[View]]) -> list[Posterior]:
-    """Of each person's views, CHUNK at a time."""
+def _posteriors(backend: DiffusionBackend, views: Sequence[Sequence[View]], config: TrainConfig) -> list[Posterior]:
+    """Of each person's views, some at a time."""
+    chunk = 1 if config.low_memory else CHUNK
     distinct = list({id(view): view for own in views for view in own}.values())
     places = {id(view): place for place, view in enumerate(distinct)}
     parts = []
-    for start in range(0, len(distinct), CHUNK):
+    for start in range(0, len(distinct), chunk):
         if start:
             backend.check_cancelled()
-        parts.append(backend.encode_posterior(torch.stack([view.image for view in distinct[start : start + CHUNK]])))
+        parts.append(backend.encode_posterior(torch.stack([view.image for view in distinct[start : start + chunk]])))
     if not parts:
         return []
     everything = joined_posteriors(parts)

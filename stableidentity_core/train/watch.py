@@ -21,6 +21,7 @@ class Watch:
     def __init__(self, device: torch.device, every: int | None = None):
         self.every = every or (1 if device.type == "cpu" else STEPS_BEHIND)
         self.waiting: list[tuple[int, Tensor, Tensor]] = []
+        self.fault: TrainingError | None = None
 
     def add(self, step: int, loss: Tensor, grad_norm: Tensor) -> None:
         """Take note of a step's loss [] and gradient norm [].
@@ -36,25 +37,31 @@ class Watch:
         """Look at what was noted.
 
         Raises:
-            TrainingError: a loss or gradient that is not finite, or zero; naming the first such step.
+            TrainingError: a loss or gradient that is not finite, or zero; naming the first such step. Once there was
+                one, always, so that what was learned since is never saved.
         """
+        if self.fault is not None:
+            raise self.fault
         if not self.waiting:
             return
         noted, self.waiting = self.waiting, []
-        values = torch.stack([torch.stack([loss, norm]).double() for _step, loss, norm in noted]).tolist()
+        values = torch.stack([torch.stack([loss, norm]).float() for _step, loss, norm in noted]).tolist()
         for (step, _loss, _norm), (loss, norm) in zip(noted, values, strict=True):
-            _check_learning(loss, norm, step)
+            self.fault = _fault(loss, norm, step)
+            if self.fault is not None:
+                raise self.fault
 
 
-def _check_learning(loss: float, grad_norm: float, step: int) -> None:
+def _fault(loss: float, grad_norm: float, step: int) -> TrainingError | None:
     for what, value in (("loss", loss), ("gradient", grad_norm)):
         if value != value or abs(value) == float("inf"):
-            raise TrainingError(
+            return TrainingError(
                 f"Step {step}: the {what} is {value}. The model's precision may overflow: load it in bf16 or fp32 "
                 "(fp16 is the usual cause), and check that the VAE belongs to the model."
             )
         if value == 0:
-            raise TrainingError(
+            return TrainingError(
                 f"Step {step}: the {what} is exactly zero, so nothing would be learned. The words do not reach the "
                 "model: look for nodes that replace its attention or conditioning, or for fp16 underflow (use bf16)."
             )
+    return None

@@ -30,6 +30,7 @@ class Projector(nn.Module):
     def __init__(self, feature_width: int, spaces: Mapping[str, nn.Module]):
         super().__init__()
         self.feature_width = feature_width
+        self.origin: dict[str, str] = {}  # of what it was made, where it did not begin afresh
         self.spaces = nn.ModuleDict(spaces)
 
     def forward(self, features: Tensor) -> dict[str, Tensor]:

@@ -68,8 +68,8 @@ def test_a_run_that_begins_with_known_people_says_so(backend, names, photos):
     words = {}
     for known in ("no", "first", "only"):
         people = encode_people(backend, photos, config)
-        run = SharedRun(backend, people, make_projector(backend, [people.first], [names], config), config)
-        learned = learn_projector(run, [names], known_people=known).projector
+        run = SharedRun(backend, people, make_projector(backend, [people.first], [names], config), config, known)
+        learned = learn_projector(run, [names]).projector
         words[known] = learned.build([names])(people.features[:50])["clip_h"]
         assert learned.facts["projector_known_people"] == ("0" if known == "no" else "57")  # three are kept aside
     targets = names.embeddings[[place for place in range(52) if (place + 1) % 20]][:50]
@@ -80,6 +80,6 @@ def test_a_run_that_begins_with_known_people_says_so(backend, names, photos):
 def test_a_run_without_known_people_refuses_to_begin_with_them(backend, names):
     config = small(augmentation="none", steps=1)
     people = encode_people(backend, [("", some_face(features=FEATURES, seed=seed)) for seed in range(3)], config)
-    run = SharedRun(backend, people, make_projector(backend, [people.first], [names], config), config)
+    run = SharedRun(backend, people, make_projector(backend, [people.first], [names], config), config, "first")
     with pytest.raises(StableIdentityError, match="Only 0 of the photos"):
-        learn_projector(run, [names], known_people="first")
+        learn_projector(run, [names])

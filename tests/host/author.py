@@ -160,7 +160,7 @@ INSTANT = """## A person at once
 - **with 25 steps** from there: the input `projector` of StableIdentity Train, the lower row.
 
 1. Queue. Change `person` and queue again: every number is somebody whom nothing here has ever seen.
-2. Compare the rows with *mini_world*, which takes 450 steps from nothing.
+2. Compare the rows with *mini_world*, which takes 100 steps from nothing.
 
 For SD1.5, SD2.1 and SDXL a projector is made by *train_projector*, from a folder of photos. Drawn people only; about
 real photos this says nothing."""

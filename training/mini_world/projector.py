@@ -68,7 +68,8 @@ def main() -> None:
     started = time.monotonic()
     celebrities = [name for name in names.names if len(name.split()) == 2]
     people = encode_people(backend, photos(celebrities, options.people, mini_world_encoder(weights)), config)
-    run = SharedRun(backend, people, make_projector(backend, [people.first], [names], config), config)
+    projector = make_projector(backend, [people.first], [names], config)
+    run = SharedRun(backend, people, projector, config, options.known_people)
     checkpoint = options.out.with_suffix(".checkpoint")
     if checkpoint.is_file():
         run.load(checkpoint)
@@ -79,7 +80,7 @@ def main() -> None:
             if report.step % 250 == 0:
                 run.save(checkpoint)
 
-        result = learn_projector(run, [names], on_step, known_people=options.known_people)
+        result = learn_projector(run, [names], on_step)
     state = {key: value.half() for key, value in result.projector.state.items()}
     save_projector(replace(result.projector, state=state), options.out)
     facts = result.projector.facts

@@ -1,0 +1,28 @@
+"""What the commands that train do after each step."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+from tqdm import tqdm
+
+from ..train import StepReport, TrainingRun
+from ..train.shared import SharedRun
+
+SHOWN_EVERY = 10  # steps
+
+
+def after_each_step(
+    training: TrainingRun | SharedRun, options: argparse.Namespace, bar: tqdm
+) -> Callable[[StepReport], None]:
+    """Moves the bar and writes the checkpoint that the options ask for."""
+
+    def on_step(report: StepReport) -> None:
+        if report.step % SHOWN_EVERY == 0 or report.step == report.steps:  # reading the loss waits for a GPU
+            bar.set_postfix(loss=f"{report.loss:.4g}", refresh=False)
+        bar.update()
+        if options.checkpoint and report.step % options.checkpoint_every == 0:
+            training.save(options.checkpoint)
+
+    return on_step
