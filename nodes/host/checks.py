@@ -47,7 +47,7 @@ def check_resolution(model: Any, resolution: int) -> None:
     if isinstance(model.model, comfy.model_base.SDXL) and resolution < SDXL_SIDE:
         log.warning(
             "StableIdentity: the resolution is %d; SDXL was made for pictures of about %dx%d and knows smaller ones "
-            "badly. Set resolution to %d in the training node; in StableIdentity Train it is among the advanced settings.",
+            "badly. Set resolution to %d; in StableIdentity Train it is among the advanced settings.",
             resolution,
             *[SDXL_SIDE] * 3,
         )
@@ -56,8 +56,7 @@ def check_resolution(model: Any, resolution: int) -> None:
     if side is not None and resolution != side:
         raise StableIdentityError(
             f"The resolution is {resolution}; MODEL (the mini world) was made for pictures of {side}x{side} and can do "
-            f"no other. Set resolution to {side} in the training node; in StableIdentity Train it is among the advanced "
-            "settings."
+            f"no other. Set resolution to {side}; in StableIdentity Train it is among the advanced settings."
         )
 
 
