@@ -13,7 +13,7 @@ from pathlib import Path
 from mini_world import ROOT, pack_with_world
 from stableidentity_core.comfyui import Json
 
-QUICK = {r"SAMPLING_STEPS = \d+": "SAMPLING_STEPS = 2", r"view_pool=\d+": "view_pool=4"}
+QUICK = {r"SAMPLING_STEPS = \d+": "SAMPLING_STEPS = 2"}
 KEYS = {
     "person",
     "host",
