@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from speed_models import random_pipeline
 from tables import weights_hash
 from torch import Tensor
 from video_memory import resident
 
-from full_size import full_size_backend
+from stableidentity_core.backends.diffusers_sd import DiffusersBackend
 from stableidentity_core.backends.protocol import DiffusionBackend
 from stableidentity_core.demo.painter import paint
 from stableidentity_core.demo.person import unseen_person
@@ -70,8 +71,11 @@ def mini_world(people: int, steps: int) -> Work:
 
 
 def sd21(people: int, steps: int) -> Work:
-    """Networks of SD2.1's sizes."""
-    return _work(full_size_backend(), people, replace(TRAIN, steps=steps, resolution=512))
+    """Networks of SD2.1's sizes, on the GPU where there is one."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return _work(
+        DiffusersBackend(random_pipeline("sd21").to(device)), people, replace(TRAIN, steps=steps, resolution=512)
+    )
 
 
 SIZES: dict[str, Callable[[int, int], Work]] = {"mini": mini_world, "sd21": sd21}

@@ -66,7 +66,7 @@ class SpeedWorld:
 def make_world(size: str, device: str) -> SpeedWorld:
     """`mini` (its own weights), `sd15`, `sd21` or `sdxl`, in float32 on a device."""
     weights = load_weights()
-    pipeline = mini_world_pipeline(weights) if size == "mini" else _pipeline(size)
+    pipeline = mini_world_pipeline(weights) if size == "mini" else random_pipeline(size)
     encoder = mini_world_encoder(weights) if size == "mini" else _face_vit()
     pipeline.to(device)
     face = encode_face(encoder, photo_of(PERSON))
@@ -83,7 +83,8 @@ def make_world(size: str, device: str) -> SpeedWorld:
     return SpeedWorld(pipeline=pipeline, encoder=encoder, face=face, name_spaces=names, resolution=RESOLUTION[size])
 
 
-def _pipeline(size: str) -> Any:
+def random_pipeline(size: str) -> Any:
+    """`sd15`, `sd21` or `sdxl` in float32."""
     from diffusers import (
         AutoencoderKL,
         DDIMScheduler,

@@ -14,6 +14,7 @@ from ..stableidentity_core.files import safe_file_name
 from ..stableidentity_core.learn_projector import MANY_PEOPLE
 from ..stableidentity_core.projector_file import SUFFIX, load_projector, save_projector
 from ..stableidentity_core.train.known import KnownPeople
+from . import widgets
 from .host import paths
 from .host.projector_training import train_projector_in_host
 from .types import CATEGORY, FaceEncoderType, FaceType, NameSpaceType, ProjectorType, fits, only
@@ -174,42 +175,11 @@ def _settings() -> list[io.Input]:
             max=256,
             tooltip="People a step. If memory runs out, halve it and double the steps.",
         ),
-        io.Float.Input(
-            "learning_rate",
-            default=default.learning_rate,
-            min=1e-7,
-            max=1.0,
-            step=1e-6,
-            round=1e-8,
-            tooltip="Step size of AdamW at the start; it falls to 0 over the steps.",
-        ),
-        io.Int.Input(
-            "seed",
-            default=0,
-            min=0,
-            max=0xFFFFFFFFFFFFFFFF,
-            control_after_generate=False,
-            tooltip="Decides the start and every draw.",
-        ),
-        io.Int.Input(
-            "resolution",
-            default=default.resolution,
-            min=64,
-            max=2048,
-            step=8,
-            tooltip="Side of the training pictures: what the model was made for.",
-        ),
-        io.Float.Input(
-            "hair_weight",
-            default=default.hair_weight,
-            min=0.0,
-            max=10.0,
-            step=0.05,
-            tooltip="Weight of the hair beside the face.",
-        ),
-        io.Int.Input(
-            "preview_every", default=50, min=0, max=1000, tooltip="Steps between preview pictures; 0 for none."
-        ),
+        widgets.learning_rate(default.learning_rate, "Step size of AdamW at the start; it falls to 0 over the steps."),
+        widgets.seed("Decides the start and every draw."),
+        widgets.resolution(default.resolution),
+        widgets.hair_weight(default.hair_weight, "Weight of the hair beside the face."),
+        widgets.preview_every(50),
         io.Combo.Input(
             "known_people",
             options=list(get_args(KnownPeople)),

@@ -12,6 +12,7 @@ from ..stableidentity_core.train.config import OWN_SETTINGS, Augmentation, LossA
 from ..stableidentity_core.train.presets import PRESETS, told
 from ..stableidentity_core.words import METHODS
 from ..stableidentity_core.words.projector import Normalization
+from . import widgets
 from .types import advanced
 
 PAPER = TrainConfig()
@@ -27,35 +28,14 @@ def train_settings() -> list[io.Input]:
 def _main_settings() -> list[io.Input]:
     return [
         io.Int.Input("steps", default=PAPER.steps, min=1, max=100_000, tooltip="Training steps (paper: 450)."),
-        io.Float.Input(
-            "learning_rate",
-            default=PAPER.learning_rate,
-            min=1e-7,
-            max=1.0,
-            step=1e-6,
-            round=1e-8,
-            tooltip="Step size of AdamW (paper: 0.00005).",
+        widgets.learning_rate(PAPER.learning_rate, "Step size of AdamW (paper: 0.00005)."),
+        widgets.seed("Decides the start and every draw: the same seed gives the same words."),
+        widgets.hair_weight(
+            PAPER.hair_weight,
+            "Weight of the hair beside the face (paper: 0.1). Higher keeps the haircut more; without a hair mask it "
+            "does nothing.",
         ),
-        io.Int.Input(
-            "seed",
-            default=0,
-            min=0,
-            max=0xFFFFFFFFFFFFFFFF,
-            control_after_generate=False,  # a new seed at each queueing would train each time
-            tooltip="Decides the start and every draw: the same seed gives the same words.",
-        ),
-        io.Float.Input(
-            "hair_weight",
-            default=PAPER.hair_weight,
-            min=0.0,
-            max=10.0,
-            step=0.05,
-            tooltip="Weight of the hair beside the face (paper: 0.1). Higher keeps the haircut more; without a hair "
-            "mask it does nothing.",
-        ),
-        io.Int.Input(
-            "preview_every", default=10, min=0, max=1000, tooltip="Steps between preview pictures; 0 for none."
-        ),
+        widgets.preview_every(10),
         io.Boolean.Input(
             "force_retrain", default=False, tooltip="Train at every queueing, even when the same work was done before."
         ),
@@ -65,15 +45,7 @@ def _main_settings() -> list[io.Input]:
 def _further_settings() -> list[io.Input]:
     settings = [
         io.Int.Input("batch_size", default=PAPER.batch_size, min=1, max=64, tooltip="Views a step (paper: 1)."),
-        io.Int.Input(
-            "resolution",
-            default=PAPER.resolution,
-            min=64,
-            max=2048,
-            step=8,
-            tooltip="Side of the training picture: what the model was made for. SD1.5 and SD2.1-base: 512. SD2.1: 768. "
-            "SDXL: 1024.",
-        ),
+        widgets.resolution(PAPER.resolution),
         io.Float.Input(
             "alpha",
             default=PAPER.alpha,

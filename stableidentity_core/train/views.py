@@ -75,7 +75,8 @@ def _drawn(
     backend: DiffusionBackend, photos: Sequence[Face], config: TrainConfig, generator: torch.Generator
 ) -> list[View]:
     if config.augmentation == "none":
-        plain = {id(face): draw_view(face, config, backend.latent_factor, generator) for face in photos}
+        distinct = {id(face): face for face in photos}
+        plain = {key: draw_view(face, config, backend.latent_factor, generator) for key, face in distinct.items()}
         return [plain[id(face)] for face in photos]
     return [draw_view(face, config, backend.latent_factor, generator) for face in photos]
 

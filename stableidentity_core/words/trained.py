@@ -22,7 +22,9 @@ PROJECTORS: dict[Method, type[Projector]] = {
 
 
 def needs_face(method: Method) -> bool:
-    """Whether a method looks at the face encoder's feature."""
+    """Whether a method looks at the face encoder's feature; raises StableIdentityError for an unknown one."""
+    if method not in PROJECTORS:
+        raise StableIdentityError(f"The method is {method!r}, needed one of {METHODS}. Train it again.")
     return PROJECTORS[method].needs_face
 
 
@@ -53,7 +55,7 @@ class TrainedProjector:
         return cls(
             state=state,
             feature_width=int(header["feature_width"]),
-            normalization=header["normalization"],  # type: ignore[arg-type]  # checked when it is built
+            normalization=header["normalization"],  # type: ignore[arg-type]  # checked when it is used
             encoder=header["encoder"],
             method=header.get("method", "stableidentity"),  # type: ignore[arg-type]  # as above; older ones lack it
             facts=json.loads(header.get("facts", "{}")),

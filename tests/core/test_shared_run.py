@@ -225,6 +225,14 @@ def test_a_start_that_knows_another_encoder_is_refused(learned, backend, names):
         make_projector(backend, [face], [names], small(), learned.projector)
 
 
+def test_a_file_of_an_unknown_method_is_told(learned, tmp_path):
+    odd = replace(learned.projector, method="lora")
+    save_projector(odd, tmp_path / "odd.safetensors")
+    there = load_projector(tmp_path / "odd.safetensors")
+    with pytest.raises(StableIdentityError, match="The method is 'lora'"):
+        project(some_face(features=FEATURES), there, [some_names()], "anna")
+
+
 def test_a_projector_without_facts_is_read(names):
     """Files of earlier versions have none."""
     state = StableIdentityProjector(8, [some_names()]).state_dict()
