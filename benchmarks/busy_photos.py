@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-from closed_world import World, make_world, photo, pictures_of, train_config
+from closed_world import World, make_world, photo, row_of_words, train_config
 from crowd import learn_crowd, make_crowd
-from tables import Results, weights_hash, write_tables
+from tables import Results, Row, weights_hash, write_tables
 
-from stableidentity_core.demo.look import PROMPTS, Look
-from stableidentity_core.demo.measure import measure_people
+from stableidentity_core.demo.look import Look
 from stableidentity_core.demo.painter import paint
 from stableidentity_core.demo.pipeline import mini_world_encoder
 from stableidentity_core.demo.weights import load_weights
@@ -27,17 +25,15 @@ from stableidentity_core.train.presets import PRESETS
 LOOKS = {"grey wall": Look(), "busy": Look(shirt="red shirt", scene="beach", expression="smiling")}
 
 
-def run(where: str, masked: bool, seed: int, world: World) -> dict[str, Any]:
+def run(where: str, masked: bool, seed: int, world: World) -> Row:
     encoder = mini_world_encoder(load_weights())
     faces = [encode_face(encoder, photo(paint(person, LOOKS[where]))) for person in world.people]
     config = train_config(seed, **PRESETS["fast"], hair_weight=1.0)
     crowd = make_crowd(world.backend, faces, config)
     crowd = crowd if masked else crowd.without_masks()
     words = learn_crowd(world.backend, crowd, world.name_space, config)
-    figures = measure_people(world.judges, pictures_of(world, words, seed), world.people, list(PROMPTS))
     title = f"{where} photo, {'with' if masked else 'no'} mask"
-    limits = [words.min().item(), words.max().item()]
-    return {"setting": title, "title": title, "seed": seed, "seconds": 0.0, "value_range": limits, **figures}
+    return row_of_words(world, title, title, seed, words, 0.0)
 
 
 def main() -> None:

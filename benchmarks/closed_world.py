@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 from crowd import Crowd, learn_crowd, make_crowd
-from tables import Results, weights_hash, write_tables
+from tables import Results, Row, weights_hash, write_tables
 from torch import Tensor
 
 from stableidentity_core.demo.judges import Judges
@@ -100,6 +100,7 @@ SETTINGS: dict[str, Setting] = {
     "generic": Setting("generic encoder", change=generic_features),
     "joint_affine": Setting("joint affine norm (published code)", {"normalization": "joint_affine"}),
     "mask_area": Setting("loss over the mask's area", {"loss_area": "mask"}),
+    "scaled": Setting("reconstruction on scaled latents", {"reconstruction_latents": "scaled"}),
     "plain": Setting("photo as it is (no augmentation)", {"augmentation": "none"}),
     "pool_32": Setting("paper's settings, pool of 32 views", {"view_pool": 32}),
     "pool_450": Setting("paper's settings, as many views as steps", {"view_pool": 450}),
@@ -129,10 +130,17 @@ def make_world(people: int) -> World:
     )
 
 
+def computes_bf16() -> bool:
+    """Whether this processor does; others take minutes for what takes them seconds in float32."""
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
 def _quicken(backend: Any) -> None:
-    """bf16 in UNet and VAE, and plain attention, which CPUs compute sooner; words and loss stay float32."""
+    """bf16 in UNet and VAE, and plain attention, where the processor is quicker so; words and loss stay float32."""
     from diffusers.models.attention_processor import AttnProcessor
 
+    if not computes_bf16():
+        return
     backend.unet.set_attn_processor(AttnProcessor())
     for module, name in ((backend.unet, "forward"), (backend.vae, "encode"), (backend.vae, "decode")):
         setattr(module, name, torch.autocast(backend.device.type, torch.bfloat16)(getattr(module, name)))
@@ -144,21 +152,25 @@ def photo(drawn: Portrait) -> Face:
     return portrait(image, torch.from_numpy(drawn.face_mask), torch.from_numpy(drawn.hair_mask))
 
 
-def run(name: str, seed: int, world: World, crowds: Callable[[int, Augmentation, int], Crowd]) -> dict[str, Any]:
+def run(name: str, seed: int, world: World, crowds: Callable[[int, Augmentation, int], Crowd]) -> Row:
     """Learn all people by one setting and measure their pictures."""
     setting = SETTINGS[name]
     config = train_config(seed, **setting.config)
     crowd = setting.change(crowds(seed, config.augmentation, config.view_pool), world)
     started = time.monotonic()
     words = learn_crowd(world.backend, crowd, world.name_space, config)
-    seconds = time.monotonic() - started
-    pictures = pictures_of(world, words, seed)
-    figures = measure_people(world.judges, pictures, world.people, list(PROMPTS))
+    return row_of_words(world, name, setting.title, seed, words, time.monotonic() - started)
+
+
+def row_of_words(world: World, setting: str, title: str, seed: int, words: Tensor, seconds: float) -> Row:
+    """What the words [P, 2, D] of all people are worth, as a row of a table."""
+    figures = measure_people(world.judges, pictures_of(world, words, seed), world.people, list(PROMPTS))
     return {
-        "setting": name,
-        "title": setting.title,
+        "setting": setting,
+        "title": title,
         "seed": seed,
         "seconds": seconds,
+        "computed_in": "bf16" if computes_bf16() else "float32",
         "value_range": [words.min().item(), words.max().item()],
         **figures,
     }
@@ -173,7 +185,7 @@ def pictures_of(world: World, words: Tensor, seed: int) -> Tensor:
     return torch.stack(rows)
 
 
-def references(world: World, people: int) -> list[dict[str, Any]]:
+def references(world: World, people: int) -> list[Row]:
     """What no method can beat or should fall below: true pictures, through the VAE, names, other people."""
     true = torch.stack([torch.stack([picture_tensor(person, look) for look in PROMPTS]) for person in world.people])
     with torch.no_grad():
@@ -194,9 +206,7 @@ def references(world: World, people: int) -> list[dict[str, Any]]:
     return [{**row, "value_range": [low, high]} for row in rows]
 
 
-def _row(
-    world: World, setting: str, title: str, pictures: Tensor, people: list[Person], seed: int = 0
-) -> dict[str, Any]:
+def _row(world: World, setting: str, title: str, pictures: Tensor, people: list[Person], seed: int = 0) -> Row:
     figures = measure_people(world.judges, pictures, people, list(PROMPTS))
     return {"setting": setting, "title": title, "seed": seed, "seconds": 0.0, **figures}
 

@@ -6,7 +6,7 @@ arithmetic is that of single runs of batch 1. Views are drawn from a pool that i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -123,7 +123,22 @@ def learn_crowd(
     tricks: Tricks | None = None,
 ) -> Tensor:
     """Train one projector per person and return the words [P, 2, D] of their plain photos."""
-    tricks = tricks or Tricks()
+    words = list(words_by_step(backend, crowd, name_space, config, start, tricks))
+    return torch.stack(words[config.steps // 2 :]).mean(0) if tricks and tricks.averaged else words[-1]
+
+
+def words_by_step(
+    backend: DiffusionBackend,
+    crowd: Crowd,
+    name_space: NameSpace,
+    config: TrainConfig,
+    start: StableIdentityProjector | None = None,
+    tricks: Tricks | None = None,
+) -> Iterator[Tensor]:  # of [P, 2, D]
+    """The same as a training that gives everybody's words after each step.
+
+    At a constant rate they are, at each step, those of a training of so many steps.
+    """
     projectors = Projectors(len(crowd), crowd.plain.shape[1], name_space, config, start)
     optimizer = torch.optim.AdamW(
         projectors.parameters.values(),
@@ -135,8 +150,7 @@ def learn_crowd(
     everyone = torch.arange(len(crowd)).repeat_interleave(config.batch_size)
     space = backend.text_spaces[0]
     rows = prompt_rows(TEMPLATES, space, lambda text: backend.tokenize(space.name, text))
-    draws = _Draws(crowd, len(everyone), len(backend.alphas_cumprod), tricks, generator)
-    kept = []
+    draws = _Draws(crowd, len(everyone), len(backend.alphas_cumprod), tricks or Tricks(), generator)
     for step in range(config.steps):
         drawn = draws.at(step)
         draw = noised(backend, crowd, everyone, drawn)
@@ -160,9 +174,7 @@ def learn_crowd(
         projectors.clip_gradients(config.max_grad_norm)
         set_rate(optimizer, config, step)
         optimizer.step()
-        if tricks.averaged and step >= config.steps // 2:
-            kept.append(_words(projectors, crowd))
-    return torch.stack(kept).mean(0) if kept else _words(projectors, crowd)
+        yield _words(projectors, crowd)
 
 
 def _words(projectors: Projectors, crowd: Crowd) -> Tensor:  # [P, 2, D]

@@ -14,12 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from closed_world import World, make_world, pictures_of, train_config
+from closed_world import World, make_world, row_of_words, train_config
 from crowd import Crowd, Tricks, learn_crowd, make_crowd
-from tables import Results, weights_hash, write_tables
-
-from stableidentity_core.demo.look import PROMPTS
-from stableidentity_core.demo.measure import measure_people
+from tables import Results, Row, weights_hash, write_tables
 
 BESIDE = ("named", "paper", "plain", "demo")
 
@@ -59,16 +56,12 @@ SETTINGS = {
 }
 
 
-def run(name: str, seed: int, world: World, crowd: Crowd) -> dict[str, Any]:
+def run(name: str, seed: int, world: World, crowd: Crowd) -> Row:
     setting = SETTINGS[name]
     config = train_config(seed, "none", hair_weight=1.0, **setting.config)
     started = time.monotonic()
     words = learn_crowd(world.backend, crowd, world.name_space, config, tricks=setting.tricks)
-    seconds = time.monotonic() - started
-    figures = measure_people(world.judges, pictures_of(world, words, seed), world.people, list(PROMPTS))
-    limits = [words.min().item(), words.max().item()]
-    row = {"setting": name, "title": setting.title, "seed": seed, "seconds": seconds, "value_range": limits}
-    return {**row, **figures}
+    return row_of_words(world, name, setting.title, seed, words, time.monotonic() - started)
 
 
 def main() -> None:

@@ -12,21 +12,18 @@ network which reads hats and scenes, or a random vector per picture. Rows of clo
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
 from functools import cache
-from itertools import product
+from itertools import product, starmap
 from pathlib import Path
-from typing import Any
 
 import torch
-from closed_world import RESOLUTION, World, make_world, pictures_of, train_config
-from crowd import Crowd, learn_crowd, make_crowd
+from closed_world import RESOLUTION, World, make_world, row_of_words, train_config
+from crowd import Crowd, make_crowd, words_by_step
 from tables import Results, weights_hash, write_tables
 from torch import Tensor
 
-from stableidentity_core.demo.look import PROMPTS
-from stableidentity_core.demo.measure import measure_people
 from stableidentity_core.demo.pipeline import mini_world_encoder
 from stableidentity_core.demo.weights import load_weights
 from stableidentity_core.face.portrait import Face
@@ -106,24 +103,34 @@ def start_of(kind: str, world: World, people: EncodedPeople, seed: int) -> Stabl
     return projector.eval().requires_grad_(False)
 
 
-def row_of(
-    world: World, crowd: Crowd, start: StableIdentityProjector | None, steps: int, seed: int, title: str
-) -> dict[str, Any]:
-    """From this start, or from a fresh one for each person, after so many further steps."""
-    words = _refined(world, crowd, start, steps, seed) if steps or start is None else _applied(start, crowd)
-    figures = measure_people(world.judges, pictures_of(world, words, seed), world.people, list(PROMPTS))
-    limits = [words.min().item(), words.max().item()]
-    return {"setting": title, "title": title, "seed": seed, "seconds": 0.0, "value_range": limits, **figures}
+@dataclass(frozen=True)
+class Case:
+    """What a row of the table begins with."""
+
+    seed: int
+    kind: str
+    start: str
+
+    def name(self, steps: int) -> str:
+        return f"{self.kind}_{self.start}_{steps}_{self.seed}"
+
+    def title(self, steps: int) -> str:
+        return f"{TITLES[self.kind]}, {self.start} start, {steps} steps"
 
 
-def _applied(start: StableIdentityProjector, crowd: Crowd) -> Tensor:
-    with torch.no_grad():
-        return next(iter(start(crowd.plain).values()))
-
-
-def _refined(world: World, crowd: Crowd, start: StableIdentityProjector | None, steps: int, seed: int) -> Tensor:
-    config = train_config(seed, "none", steps=steps, learning_rate=RATE, hair_weight=1.0)
-    return learn_crowd(world.backend, crowd, world.name_space, config, start)
+def words_after(
+    world: World, crowd: Crowd, start: StableIdentityProjector | None, seed: int, steps: Collection[int]
+) -> Iterator[tuple[int, Tensor]]:
+    """Everybody's words after each of these numbers of steps of their own; None starts afresh for each person."""
+    if start is not None and 0 in steps:
+        with torch.no_grad():
+            yield 0, next(iter(start(crowd.plain).values()))
+    if not any(steps):
+        return
+    config = train_config(seed, "none", steps=max(steps), learning_rate=RATE, hair_weight=1.0)
+    for step, words in enumerate(words_by_step(world.backend, crowd, world.name_space, config, start), 1):
+        if step in steps:
+            yield step, words
 
 
 def main() -> None:
@@ -139,21 +146,23 @@ def main() -> None:
     world = make_world(options.people)
     store = Results(options.out, {"people": options.people, "weights": weights_hash()})
     everybody = cache(lambda: training_people(world))
-    learned = cache(lambda start, kind, seed: start_of(start, world, everybody()[kind], seed))
 
     def crowd_of(kind: str, seed: int) -> Crowd:
         features = torch.stack([_features(encoders(world)[kind], face) for face in world.faces])
         crowd = make_crowd(world.backend, world.faces, train_config(seed, "none"))
         return crowd.with_features(features, features)
 
-    for seed, kind, start, steps in product(options.seeds, options.inputs, options.starts, options.further):
-        name = f"{kind}_{start}_{steps}_{seed}"
-        if store.has(name) or (start == "fresh" and not steps):
+    for case in starmap(Case, product(options.seeds, options.inputs, options.starts)):
+        missing = {steps for steps in options.further if not store.has(case.name(steps))}
+        missing -= {0} if case.start == "fresh" else set()
+        if not missing:
             continue
-        projector = None if start == "fresh" else learned(start, kind, seed)
-        work = (world, crowd_of(kind, seed), projector, steps, seed, f"{TITLES[kind]}, {start} start, {steps} steps")
-        store.once(name, lambda: [row_of(*work)])  # noqa: B023
-        print(store.last_line(), flush=True)
+        projector = None if case.start == "fresh" else start_of(case.start, world, everybody()[case.kind], case.seed)
+        crowd = crowd_of(case.kind, case.seed)
+        for steps, words in words_after(world, crowd, projector, case.seed, missing):
+            title = case.title(steps)
+            store.once(case.name(steps), lambda: [row_of_words(world, title, title, case.seed, words, 0.0)])  # noqa: B023
+            print(store.last_line(), flush=True)
     beside = Results(options.out.with_name("closed_world"), store.conditions).rows()
     write_tables(options.out, [row for row in beside if row["setting"] in BESIDE] + store.rows())
 

@@ -112,10 +112,10 @@ def markdown(rows: Sequence[Row], order: Sequence[str], base: str = "paper") -> 
     return "\n".join(lines) + "\n"
 
 
-def write_tables(folder: Path, rows: Sequence[Row]) -> None:
+def write_tables(folder: Path, rows: Sequence[Row], base: str = "paper") -> None:
     """table.md and, with matplotlib, a plot of similarity and prompt accuracy."""
     order = list(dict.fromkeys([*REFERENCES, *(row["setting"] for row in rows)]))
-    (folder / "table.md").write_text(markdown(rows, order), "utf-8")
+    (folder / "table.md").write_text(markdown(rows, order, base), "utf-8")
     _plot(folder / "similarity_and_prompts.png", grouped(rows))
 
 

@@ -14,8 +14,9 @@ from torch.utils.checkpoint import checkpoint
 
 from ..errors import StableIdentityError
 
-Precision = Literal["model", "auto", "bf16"]
+Precision = Literal["model", "auto", "bf16", "fp16"]
 PRECISIONS = get_args(Precision)
+_NAMED = {"bf16": torch.bfloat16, "fp16": torch.float16}
 # Weights from which bf16 pays on a processor with matrix units: the mini world (10 million) gains nothing by it,
 # benchmarks/README.md has the figures.
 LARGE = 10**8
@@ -28,8 +29,9 @@ class Compute:
     """How to compute.
 
     Attributes:
-        precision: `model` is the model's own type. `bf16` computes the diffusion model and the text encoders in it;
-            words, latents and loss stay float32. `auto` is bf16 where that is known to be sooner, else `model`.
+        precision: `model` is the model's own type. `bf16` and `fp16` compute the diffusion model and the text encoders
+            in these; words, latents and loss stay float32. `auto` is bf16 where that is known to be sooner, else
+            `model`. In fp16 the loss is to be scaled, see `stableidentity_core.train.loss_scale`.
         low_memory: keep no activations inside the networks' blocks, computing them again in the backward pass,
             and have the VAE on the device only while it encodes.
     """
@@ -39,9 +41,9 @@ class Compute:
 
     def dtype(self, network: nn.Module, device: torch.device) -> torch.dtype | None:
         """The type to compute this network in, or None for its own."""
-        if self.precision == "model" or (self.precision == "auto" and not bf16_pays(network, device)):
-            return None
-        return torch.bfloat16
+        if self.precision == "auto":
+            return torch.bfloat16 if bf16_pays(network, device) else None
+        return _NAMED.get(self.precision)
 
 
 AS_LOADED = Compute()
@@ -61,7 +63,7 @@ def check_precision(precision: str, device: torch.device) -> None:
     if precision == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         raise StableIdentityError(
             f"The precision is bf16, which {torch.cuda.get_device_name(device)} does not compute in. Set precision to "
-            "auto or model."
+            "fp16, auto or model."
         )
 
 

@@ -61,6 +61,7 @@ class DiffusionBackend(Protocol):
 
     name: str
     device: torch.device
+    dtype: torch.dtype  # that the diffusion model computes in
     prediction: Prediction
     alphas_cumprod: Tensor  # [T] float32 on `device`
     latent_scale: float

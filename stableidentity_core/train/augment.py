@@ -95,10 +95,7 @@ def latent_masks(masks: Tensor, factor: int) -> tuple[Tensor, Tensor]:
 def _draw(face: Face, resolution: int, generator: torch.Generator) -> _Canvas:
     # Bicubic resizing overshoots, and the hue of a colour below zero is not a number.
     image = color_jitter(_resize(face.image, resolution).clamp(0, 1), generator)
-    stack = _stack(face, image, resolution)
-    mirrored = _uniform(0, 1, generator) < 0.5
-    if mirrored:
-        stack = stack.flip(-1)
+    stack, mirrored = random_mirror(_stack(face, image, resolution), generator)
     stack = random_crop(stack, generator)
     return _Canvas(pixels=random_paste(stack, generator), mirrored=mirrored)
 
@@ -120,6 +117,12 @@ def color_jitter(image: Tensor, generator: torch.Generator) -> Tensor:
         adjust, amount = adjustments[i]
         image = adjust(image, amount)
     return image
+
+
+def random_mirror(stack: Tensor, generator: torch.Generator) -> tuple[Tensor, bool]:
+    """The stack or, half of the times, its mirror image, and whether it is that."""
+    mirrored = _uniform(0, 1, generator) < 0.5
+    return (stack.flip(-1) if mirrored else stack), mirrored
 
 
 def random_crop(stack: Tensor, generator: torch.Generator) -> Tensor:

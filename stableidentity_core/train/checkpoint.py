@@ -13,6 +13,7 @@ from ..errors import DamagedFileError, StableIdentityError
 from ..files import read_tensors, save_tensors
 from ..fingerprint import WHOLE, fingerprint_tensors
 from .config import TrainConfig
+from .loss_scale import FIRST, LossScale
 
 if TYPE_CHECKING:
     from .loop import TrainingRun
@@ -28,7 +29,8 @@ def save_checkpoint(run: TrainingRun | SharedRun, path: Path) -> None:
         tensors |= {f"optimizer.{index}.{key}": value for key, value in state.items()}
     tensors["generator"] = run.generator.get_state()
     config = json.dumps(run.config.as_dict())
-    save_tensors(path, tensors, {"format": FORMAT, "step": str(run.step), "config": config, "work": run.work})
+    facts = {"step": str(run.step), "loss_scale": str(run.loss_scale.value), "config": config, "work": run.work}
+    save_tensors(path, tensors, {"format": FORMAT, **facts})
 
 
 def load_checkpoint(run: TrainingRun | SharedRun, path: Path) -> None:
@@ -48,6 +50,7 @@ def load_checkpoint(run: TrainingRun | SharedRun, path: Path) -> None:
         run.generator.set_state(tensors["generator"])
     except (KeyError, RuntimeError) as error:
         raise DamagedFileError(f"{path} lacks parts of a checkpoint: {error}. Start anew.") from error
+    run.loss_scale = LossScale(float(metadata.get("loss_scale", FIRST)))
     run.step = int(metadata["step"])
 
 

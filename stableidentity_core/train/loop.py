@@ -20,6 +20,7 @@ from ..words.method import Projector
 from .batch import Batch, Source, draw_batches, predict_batches
 from .checkpoint import load_checkpoint, save_checkpoint, work_hash
 from .config import TrainConfig, compute_of
+from .loss_scale import LossScale
 from .photos import check_photos, mean_feature, without_features
 from .rate import set_rate
 from .report import StepReport
@@ -36,6 +37,7 @@ class Run(Protocol):
     config: TrainConfig
     projector: Projector
     optimizer: torch.optim.AdamW
+    loss_scale: LossScale
     step: int
     watch: Watch
 
@@ -81,6 +83,7 @@ class TrainingRun:
         self.projector = projector.to(backend.device).requires_grad_(True).train()
         self.optimizer = new_optimizer(self.projector, config)
         self.generator = torch.Generator().manual_seed(config.seed)
+        self.loss_scale = LossScale()
         self.step = 0
         self.watch = Watch(backend.device)
 
@@ -182,12 +185,10 @@ def _steps(runs: Sequence[Run]) -> Iterator[tuple[StepReport, ...]]:
 def _step(runs: Sequence[Run]) -> tuple[StepReport, ...]:
     backend, config = runs[0].backend, runs[0].config
     batches = draw_batches(backend, [run.source for run in runs], config)
-    for run in runs:
-        run.optimizer.zero_grad(set_to_none=True)
-    losses, outputs = predict_batches(backend, [run.projector for run in runs], batches, config)
-    means = [loss.mean() for loss in losses]
-    torch.autograd.backward(means)
-    norms = [nn.utils.clip_grad_norm_(run.projector.parameters(), config.max_grad_norm) for run in runs]
+    scaled = backend.dtype is torch.float16
+    means, norms, outputs = _gradients(runs, batches, scaled)
+    while scaled and any([run.loss_scale.shrink(*of) for run, *of in zip(runs, means, norms, strict=True)]):
+        means, norms, outputs = _gradients(runs, batches, scaled)
     for run, loss, norm in zip(runs, means, norms, strict=True):
         with said_of(run.name):
             run.watch.add(run.step + 1, loss.detach(), norm)
@@ -206,6 +207,25 @@ def _step(runs: Sequence[Run]) -> tuple[StepReport, ...]:
         )
         for run, batch, output, loss, norm in zip(runs, batches, outputs, means, norms, strict=True)
     )
+
+
+def _gradients(
+    runs: Sequence[Run], batches: Sequence[Batch], scaled: bool
+) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+    """Each person's mean loss [], gradient norm [] before clipping, and output [B, C, h, w]; gradients are clipped."""
+    backend, config = runs[0].backend, runs[0].config
+    for run in runs:
+        run.optimizer.zero_grad(set_to_none=True)
+    losses, outputs = predict_batches(backend, [run.projector for run in runs], batches, config)
+    means = [loss.mean() for loss in losses]
+    if scaled:
+        torch.autograd.backward([mean * run.loss_scale.value for run, mean in zip(runs, means, strict=True)])
+        for run in runs:
+            run.loss_scale.unscale(run.projector.parameters())
+    else:
+        torch.autograd.backward(means)
+    norms = [nn.utils.clip_grad_norm_(run.projector.parameters(), config.max_grad_norm) for run in runs]
+    return means, norms, outputs
 
 
 def _picture(backend: DiffusionBackend, batch: Batch, output: Tensor) -> Tensor:  # [B, C, h, w]

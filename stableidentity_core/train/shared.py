@@ -24,6 +24,7 @@ from .config import TrainConfig, compute_of
 from .held_out import SEED, HeldOut
 from .known import KnownPeople, fit_known, known_places
 from .loop import new_optimizer, train_together
+from .loss_scale import LossScale
 from .photos import check_photos, feature_of
 from .report import StepReport
 from .views import EncodedViews, encode_views, joined_views
@@ -128,6 +129,7 @@ class SharedRun:
         self.projector = projector.to(backend.device).requires_grad_(True).train()
         self.optimizer = new_optimizer(self.projector, config)
         self.generator = torch.Generator().manual_seed(config.seed)
+        self.loss_scale = LossScale()
         self.step = 0
         self.watch = Watch(backend.device)
 

@@ -188,6 +188,19 @@ def test_the_log_says_once_what_a_training_takes_and_that_low_memory_takes_less(
     assert "; low_memory would need about 0.2 GB" in adapter.weights.told_memory([trio[0]], 16 * 10**8, 2 * 10**8)
 
 
+def test_fp16_weights_are_computed_in_fp16_as_they_are_where_that_is_asked_for(adapter, tiny_eps):
+    """As on a GPU without bf16; by default they are computed in fp32 there."""
+    import host_tiny
+
+    trio = (host_tiny.load_model(tiny_eps, torch.float16), host_tiny.load_clip(tiny_eps), host_tiny.load_vae(tiny_eps))
+    with adapter.comfy_backend(*trio) as backend:
+        exact = gradient_direction(backend)
+        with backend.computing(Compute(precision="fp16")):
+            assert backend.dtype == torch.float16 and not backend.casts and backend._quick_unet is None
+            rough = gradient_direction(backend)
+    assert 0.999 < rough @ exact < 1 - 1e-9
+
+
 @pytest.mark.parametrize("low_memory", [False, True])
 def test_16_bit_weights_are_cast_once_or_block_by_block(comfyui, adapter, tiny_eps, low_memory):
     """As fp16 checkpoints are loaded: the same direction as in fp32, whichever way."""

@@ -1,0 +1,101 @@
+"""fp16: the loss is scaled, so that small gradients are not lost; a step whose gradient overflows is taken again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from core.test_together import runs_of, some_people
+from core.test_training_failures import InfiniteSlope
+from core.training import finish, new_run, small, words
+from stableidentity_core.backends.diffusers_sd import load_diffusers
+from stableidentity_core.errors import TrainingError
+from stableidentity_core.train import TrainingRun, train_together
+from stableidentity_core.train.loss_scale import FIRST, LEAST, LossScale
+
+FP16 = small(precision="fp16", max_grad_norm=1e9)
+TOO_LARGE = 2.0**40  # no fp16 gradient of this model is finite so far up
+
+
+def gradient(run: TrainingRun, scale: float = FIRST) -> torch.Tensor:
+    """Of the projector in its first step."""
+    run.loss_scale = LossScale(scale)
+    with run.computing():
+        next(iter(run))
+    return torch.cat([parameter.grad.flatten() for parameter in run.projector.parameters()])
+
+
+def cosine(one: torch.Tensor, other: torch.Tensor) -> float:
+    return torch.cosine_similarity(one.double(), other.double(), dim=0).item()
+
+
+def test_a_scaled_step_has_the_gradient_of_fp32(own_backend, names):
+    exact = gradient(new_run(own_backend, names, replace(FP16, precision="model")))
+    run = new_run(own_backend, names, FP16)
+    rough = gradient(run)
+    assert run.loss_scale.value == FIRST
+    assert 0.999 < cosine(rough, exact) < 1 - 1e-9  # fp16 keeps 11 bits; and it was another computation
+    assert rough.norm().item() == pytest.approx(exact.norm().item(), rel=0.01)  # measured 0.002
+    # What is that much smaller, as the gradients of a large picture are, would be lost without scaling.
+    assert cosine(gradient(new_run(own_backend, names, FP16), 2.0**-12), exact) < 0.5  # measured 0.1
+
+
+def test_a_step_that_overflows_is_taken_again_with_the_same_draws(own_backend, names):
+    run, small_enough = (new_run(own_backend, names, FP16) for _ in range(2))
+    found = gradient(run, TOO_LARGE)
+    assert 1 < run.loss_scale.value < TOO_LARGE and run.step == 1
+    assert torch.equal(found, gradient(small_enough, run.loss_scale.value))
+    assert torch.equal(run.generator.get_state(), small_enough.generator.get_state())
+    assert torch.equal(words(run), words(small_enough))
+
+
+def test_each_person_has_a_scale_of_their_own(own_backend, names):
+    runs, (_, alone) = (runs_of(own_backend, names, some_people(2), FP16) for _ in range(2))
+    runs[0].loss_scale = LossScale(TOO_LARGE)
+    with runs[0].computing():
+        list(train_together(runs))
+        finish(alone)
+    assert runs[0].loss_scale.value < TOO_LARGE and runs[1].loss_scale.value == FIRST
+    # Two people in one matrix product are rounded to fp16 in other places; measured 1.7e-3 of the words.
+    assert (words(runs[1]) - words(alone)).norm() < 0.01 * words(alone).norm()
+
+
+def test_what_no_scale_can_help_is_an_error_and_nothing_is_learned(own_backend, names):
+    plain = new_run(own_backend, names, FP16)
+    run = TrainingRun(own_backend, plain.faces, InfiniteSlope(plain.projector), FP16)
+    before = words(run)
+    with run.computing(), pytest.raises(TrainingError, match="Step 1: the gradient is nan"):
+        finish(run)
+    assert run.loss_scale.value == LEAST and run.step == 0 and torch.equal(words(run), before)
+
+
+def test_a_loss_that_is_not_finite_is_an_error_at_once(own_backend, names):
+    own_backend.unet.conv_in.weight.data.fill_(float("nan"))
+    run = new_run(own_backend, names, FP16)
+    with run.computing(), pytest.raises(TrainingError, match="Step 1: the loss is nan"):
+        finish(run)
+    assert run.loss_scale.value == FIRST
+
+
+def test_a_checkpoint_keeps_the_scale(own_backend, names, tmp_path):
+    whole, first, second = (new_run(own_backend, names, FP16) for _ in range(3))
+    for run in (whole, first):
+        run.loss_scale = LossScale(TOO_LARGE)
+    with whole.computing():
+        finish(whole)
+        next(iter(first))
+        first.save(tmp_path / "checkpoint.safetensors")
+        second.load(tmp_path / "checkpoint.safetensors")
+        assert second.loss_scale.value == first.loss_scale.value < TOO_LARGE
+        finish(second)
+    assert torch.equal(words(second), words(whole))
+
+
+def test_a_model_that_was_loaded_in_fp16_is_scaled_too_and_others_are_not(sd_folder, names):
+    for dtype in (torch.float16, torch.bfloat16, torch.float32):
+        run = new_run(load_diffusers(sd_folder, dtype=dtype), names)
+        run.loss_scale = LossScale(TOO_LARGE)
+        next(iter(run))
+        assert (run.loss_scale.value < TOO_LARGE) == (dtype == torch.float16)
