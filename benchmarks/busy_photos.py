@@ -51,7 +51,7 @@ def main() -> None:
                 name = f"{where.replace(' ', '_')}_{'mask' if masked else 'no_mask'}_{seed}"
                 store.once(name, lambda: [run(where, masked, seed, world)])  # noqa: B023
                 print(store.last_line(), flush=True)
-    write_tables(options.out, store.rows())
+    write_tables(options.out, store.rows(), base="busy photo, with mask")
 
 
 if __name__ == "__main__":

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+from stableidentity_core.train import TrainConfig
+
 MB = 1 << 20
+STEPS = TrainConfig().steps
 
 
 def write(folder: Path, found: dict[str, Any]) -> None:
     """Print the tables and keep them beside the raw numbers, named by size and device."""
     folder.mkdir(parents=True, exist_ok=True)
-    kind = "cpu" if "peak_tflops" not in found else found["device"].lower().replace(" ", "_")
-    name = f"{found['size']}_{found['resolution']}_{kind}"
+    device = re.sub("[^a-z0-9]+", "_", found["device"].lower()).strip("_")
+    name = f"{found['size']}_{found['resolution']}_{device}_{found['threads']}_threads"
     (folder / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
-    text = "\n".join([_title(found), "", *_speed(found), "", *_profile(found), "", *_memory(found), *_host(found)])
+    parts = [_speed(found), _profile(found), _memory(found), _people(found), _host(found)]
+    text = "\n\n".join([_title(found), *("\n".join(part) for part in parts if part)])
     (folder / f"{name}.md").write_text(text + "\n", "utf-8")
     print(text)
 
@@ -34,8 +39,9 @@ def _speed(found: dict[str, Any]) -> list[str]:
         "|---|---|---|",
         *(f"| {name} | {1e3 * value:.1f} | {1 / value:.2f} |" for name, value in seconds.items()),
         "",
-        f"Ratio {found['ratio']:.2f}; of 450 steps with the making of the pool ({found['pool_seconds']:.1f} s) "
-        f"{found['ratio_of_450_steps_with_the_pool']:.2f}. {found['tflop_per_step']:.4f} TFLOP a step in ours.",
+        f"{STEPS} steps of ours: {STEPS * seconds['ours']:.0f} s, and {found['pool_seconds']:.1f} s for the pool. "
+        f"Ratio {found['ratio']:.2f}, with the pool {found['ratio_of_450_steps_with_the_pool']:.2f}. "
+        f"{found['tflop_per_step']:.4f} TFLOP a step in ours.",
     ]
     if "share_of_the_limit" in found:
         lines.append(
@@ -74,6 +80,21 @@ def _memory(found: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _people(found: dict[str, Any]) -> list[str]:
+    if "people" not in found:
+        return []
+    seconds = {int(count): value for count, value in found["people"].items()}
+    of_each = {count: value / count for count, value in seconds.items()}
+    return [
+        "| people in one training | ms a step | of that for each | of a training alone |",
+        "|---|---|---|---|",
+        *(
+            f"| {count} | {1e3 * seconds[count]:.1f} | {1e3 * each:.1f} | {each / of_each[1]:.2f} |"
+            for count, each in of_each.items()
+        ),
+    ]
+
+
 def _host(found: dict[str, Any]) -> list[str]:
     if "host" not in found:
         return []
@@ -82,7 +103,6 @@ def _host(found: dict[str, Any]) -> list[str]:
     core, hosted = host["profile_ms"]["core"], host["profile_ms"]["host"]
     parts = dict.fromkeys([*core, *hosted])
     return [
-        "",
         f"ComfyUI's adapter {1e3 * seconds['host']:.1f} ms a step, the core {1e3 * seconds['core']:.1f}: "
         f"{seconds['host'] / seconds['core'] - 1:+.1%}.",
         "",

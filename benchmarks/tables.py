@@ -97,7 +97,9 @@ def markdown(rows: Sequence[Row], order: Sequence[str], base: str = "paper") -> 
     person by person, range of word values, number of seeds."""
     groups = grouped(rows)
     against = [f"{COLUMNS[key]} against {base}" for key in COMPARED]
-    heads = ["setting", *COLUMNS.values(), *against, "values", "seeds"]
+    heads = ["setting", *COLUMNS.values(), *against, "values", "computed in", "seeds"]
+    if base not in groups:
+        print(f"No rows of {base!r} yet, so nothing is held against it")
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for name in [*(name for name in order if name in groups)]:
         group = groups[name]
@@ -108,7 +110,9 @@ def markdown(rows: Sequence[Row], order: Sequence[str], base: str = "paper") -> 
         ]
         low = min(row["value_range"][0] for row in group)
         high = max(row["value_range"][1] for row in group)
-        lines.append(f"| {group[0]['title']} | " + " | ".join(cells) + f" | {low:.2f} .. {high:.2f} | {len(group)} |")
+        types = " and ".join(sorted({row.get("computed_in", "bf16") for row in group}))  # older rows do not say it
+        cells += [f"{low:.2f} .. {high:.2f}", types, str(len(group))]
+        lines.append(f"| {group[0]['title']} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 

@@ -1,12 +1,13 @@
 """Training beside the published loop: steps per second, where the time goes, and peak memory, in one run.
 
 python benchmarks/training_speed.py [--size mini|sd15|sd21|sdxl] [--device cpu|cuda] [--resolution N] [--rounds N]
-                                    [--compare-host] [--out benchmarks/results/training_speed]
+                                    [--people 1 4 16] [--compare-host] [--out benchmarks/results/training_speed]
 
 Both loops have the same weights and take turns, so that noise of the machine meets both. The published one computes
 in float32 and prepares nothing ahead; ours draws from a pool of views and computes in bf16 where that is sooner. Full
-sizes have random weights. Memory is measured in a process of its own for each variant. `--compare-host` adds the
-ComfyUI adapter on the mini world (COMFYUI_PATH set, PYTHONPATH=.:tests).
+sizes have random weights. Memory is measured in a process of its own for each variant; on a GPU also with the model
+loaded in bf16, as people load it. `--people` adds several people in one training, `--compare-host` the ComfyUI adapter
+on the mini world (COMFYUI_PATH set, PYTHONPATH=.:tests).
 """
 
 from __future__ import annotations
@@ -32,14 +33,19 @@ from speed_models import RESOLUTION, SpeedWorld, make_world
 from torch import nn
 
 from stableidentity_core.start import make_projector
-from stableidentity_core.train import TrainConfig, TrainingRun, loop
+from stableidentity_core.train import TrainConfig, TrainingRun, loop, train_together
+from stableidentity_core.train.config import compute_of
 
-STEPS, POOL = 450, 32
+STEPS, POOL = TrainConfig().steps, 32
 VARIANTS: dict[str, dict[str, Any]] = {
     "published": {},
     "ours": {"view_pool": POOL, "precision": "auto"},
     "ours, low memory": {"view_pool": POOL, "precision": "auto", "low_memory": True},
+    "ours, bf16 weights": {"view_pool": POOL},
+    "ours, bf16 weights, low memory": {"view_pool": POOL, "low_memory": True},
 }
+BF16_WEIGHTS = {name for name in VARIANTS if "bf16 weights" in name}  # minutes a step on processors without bf16
+VIEWS_OF_EACH = 4  # of several people; making them is not timed
 # glibc otherwise keeps freed memory, which would then seem to be in use before the next step.
 ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": str(1 << 16), "MALLOC_TRIM_THRESHOLD_": "0"}
 
@@ -153,6 +159,8 @@ def profile(
 def memory(world: SpeedWorld, variant: str) -> dict[str, float]:
     """Bytes of a few steps of one variant, beside what lies there when it starts."""
     config = config_of(world, variant, pool=1)  # each view is encoded alone then, as when they are many
+    if variant in BF16_WEIGHTS:
+        world.pipeline.to(dtype=torch.bfloat16)
     if variant == "published":
         one = published(world, config)
         return memory_of_steps(one.step, one.backend.device)
@@ -164,6 +172,24 @@ def memory(world: SpeedWorld, variant: str) -> dict[str, float]:
         return {**measured, "kept_for_backward": kept_bytes(lambda: next(steps), *networks(run.backend))}
 
 
+def several(world: SpeedWorld, counts: list[int], rounds: int, block: int) -> dict[str, float]:
+    """Seconds of a step of so many people in one training."""
+    config = replace(config_of(world, "ours", VIEWS_OF_EACH), steps=10**6)
+    backend = world.backend()
+    times: dict[int, list[float]] = {count: [] for count in counts}
+    with backend.computing(compute_of(config)):
+        steps = {}
+        for count in counts:
+            own = [replace(config, seed=number) for number in range(count)]
+            runs = [TrainingRun(backend, [world.face], _projector(world, config), config) for config in own]
+            steps[count] = train_together(runs)
+            take(steps[count], 1, backend.device)
+        for _ in range(rounds):
+            for count in counts:
+                times[count].append(take(steps[count], block, backend.device))
+    return {str(count): statistics.median(seconds) for count, seconds in times.items()}
+
+
 def networks(backend: Any) -> list[nn.Module]:
     """Whose weights lie there anyway."""
     quick = [] if backend._quick_unet is None else [backend._quick_unet]
@@ -173,6 +199,8 @@ def networks(backend: Any) -> list[nn.Module]:
 def memory_by_process(options: argparse.Namespace) -> dict[str, Any]:
     found = {}
     for variant in VARIANTS:
+        if variant in BF16_WEIGHTS and options.device == "cpu":
+            continue
         command = [sys.executable, __file__, "--size", options.size, "--device", options.device, "--memory-of", variant]
         command += ["--resolution", str(options.resolution)]
         done = subprocess.run(command, env={**os.environ, **ENVIRONMENT}, capture_output=True, text=True)
@@ -211,6 +239,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=8, help="turns of each loop (default: %(default)s)")
     parser.add_argument("--block", type=int, default=10, help="steps of a turn (default: %(default)s)")
     parser.add_argument("--pool", type=int, default=POOL, help="views made ahead (default: %(default)s)")
+    parser.add_argument(
+        "--people", type=int, nargs="+", default=[], help="also so many in one training, such as 1 4 16"
+    )
     parser.add_argument("--compare-host", action="store_true", help="the ComfyUI adapter too, on the mini world")
     parser.add_argument("--memory-of", choices=list(VARIANTS), help="measure this variant's memory in this process")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "training_speed")
@@ -223,6 +254,9 @@ def main() -> None:
     from speed_tables import write
 
     found = {**conditions(options), "pool": options.pool, **compare(world, options.rounds, options.block, options.pool)}
+    if options.people:
+        counts = sorted({1, *options.people})
+        found["people"] = several(world, counts, options.rounds, options.block)
     if options.compare_host:
         from host_speed import compare_host
 

@@ -121,8 +121,8 @@ def _computing() -> list[io.Input]:
             default=PAPER.precision,
             optional=True,
             tooltip="model: in the model's own type. auto: model and text encoder in bf16 where the device does that "
-            "sooner. bf16, fp16: always so; fp16 is for GPUs without bf16 (before RTX 30). Words and loss are fp32 in "
-            "each case.",
+            "sooner. bf16, fp16: always so; fp16 is for V100, T4 and RTX 20, which lack bf16. Words and loss are fp32 "
+            "in each case.",
         ),
         io.Boolean.Input(
             "low_memory",

@@ -119,11 +119,10 @@ class ComfyBackend:
     @contextmanager
     def computing(self, compute: Compute) -> Iterator[None]:
         check_precision(compute.precision, self.device)
+        weights.check_fp16(compute.precision, self.device)
         dtype = compute.dtype(self.unet, self.device)
         before = self._quick_unet, self._text_dtype
-        differ = any(parameter.dtype != dtype for parameter in self.unet.parameters())
-        # The host casts by itself where it does already; then, with little memory, block by block and twice a step.
-        copies = differ and not (compute.low_memory and self.casts)
+        copies = weights.copies(self.unet, dtype, self.dtype, compute.low_memory)
         with ExitStack() as stack:
             if dtype is not None:
                 stack.enter_context(self.computing_in(dtype))

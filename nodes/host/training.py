@@ -80,7 +80,8 @@ def train_in_host(
         log.info("StableIdentity: %s is trained with %s", config.method, departing)
     store = ResultStore(paths.results_folder())
     fingerprint = model_fingerprint(model, clip)
-    # The key of a person alone: side by side they learn the same words but for rounding (1e-5 of their size in fp32).
+    # The key of a person alone: side by side they learn the same words but for rounding (1e-5 of their size in fp32,
+    # 2e-3 in fp16).
     weights = f"{fingerprint} {vae_fingerprint(vae)}"
     keys = [work_key(person.faces, name_spaces, weights, config.as_dict(), start) for person in people]
     done = {} if force else {key: (result, "stored") for key in set(keys) if (result := store.get(key)) is not None}

@@ -13,7 +13,7 @@ from comfy import model_management
 from torch import nn
 
 from ...stableidentity_core.backends.compute import AS_LOADED, Compute
-from ...stableidentity_core.errors import WrongModelError
+from ...stableidentity_core.errors import StableIdentityError, WrongModelError
 
 GB = 10**9
 
@@ -48,16 +48,41 @@ def training_memory(
     views = batch_size * (resolution / 512) ** 2
     kept = SDXL if isinstance(model.model, comfy.model_base.SDXL) else SD
     activations = (kept.unet_low if compute.low_memory else kept.unet) * views * dtype.itemsize / 4
-    cast = _cast(unet, dtype)
-    if clip is not None:
-        cast += _cast(clip, torch.float32 if dtype == compute_dtype(model) else dtype)
-    if compute.low_memory:
-        return int(activations + cast * LARGEST_BLOCK)
-    return int(activations + kept.text * batch_size + cast)
+    asked = compute.dtype(unet, model.load_device)
+    whole = asked is not None and copies(unet, asked, compute_dtype(model), compute.low_memory)
+    by_block = (0 if whole else _cast(unet, dtype)) + (0 if clip is None else _cast_text(clip, asked))
+    cast = (_cast(unet, dtype) if whole else 0) + by_block * (LARGEST_BLOCK if compute.low_memory else 1)
+    return int(activations + cast + (0 if compute.low_memory else kept.text * batch_size))
+
+
+def copies(unet: nn.Module, dtype: torch.dtype | None, own: torch.dtype, low_memory: bool) -> bool:
+    """Whether computing in `dtype` takes a whole copy of the weights.
+
+    Where the host casts them already, as they are not of the type `own` that it computes in, it goes on doing so with
+    little memory: block by block, and twice a step.
+    """
+    types = {parameter.dtype for parameter in unet.parameters()}
+    return dtype is not None and types != {dtype} and not (low_memory and types != {own})
 
 
 def _cast(network: nn.Module, dtype: torch.dtype) -> int:
     return sum(value.numel() * dtype.itemsize for value in network.parameters() if value.dtype != dtype)
+
+
+def _cast_text(clip: nn.Module, asked: torch.dtype | None) -> int:
+    """The host's text encoders compute in fp32; in another type each weight is cast to that, whatever it was."""
+    if asked is None:
+        return _cast(clip, torch.float32)
+    return sum(value.numel() * asked.itemsize for value in clip.parameters())
+
+
+def check_fp16(precision: str, device: torch.device) -> None:
+    """Raise if fp16 is asked for on a GPU of which the host knows that it is broken or slow there."""
+    if precision == "fp16" and device.type == "cuda" and not model_management.should_use_fp16(device):
+        raise StableIdentityError(
+            f"The precision is fp16, which ComfyUI does not use on {torch.cuda.get_device_name(device)}: it is wrong "
+            "or slow there. Set precision to auto or model."
+        )
 
 
 def told_memory(patchers: list[Any], needed: int, with_little: int) -> str:

@@ -59,11 +59,11 @@ def bf16_pays(network: nn.Module, device: torch.device) -> bool:
 
 
 def check_precision(precision: str, device: torch.device) -> None:
-    """Raise unless the device computes in the type that is asked for by name."""
+    """Raise if bf16 is asked for by name and the GPU does not compute in it."""
     if precision == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         raise StableIdentityError(
             f"The precision is bf16, which {torch.cuda.get_device_name(device)} does not compute in. Set precision to "
-            "fp16, auto or model."
+            "auto or model, or to fp16 on a V100, T4 or RTX 20."
         )
 
 

@@ -109,6 +109,8 @@ class DiffusersBackend:
         with ExitStack() as stack:
             if dtype is not None and dtype != self.dtype:
                 self._quick_unet, self.dtype, self._text_dtype = cast_copy(self.unet, dtype), dtype, dtype
+                for text in self.texts.values():
+                    stack.enter_context(_without_another_half(text, dtype))
             if compute.low_memory:
                 networks = [self._quick_unet or self.unet, *(text.model for text in self.texts.values())]
                 stack.enter_context(recomputed(_blocks(networks)))
@@ -201,6 +203,18 @@ def _load_single_file(path: Path, dtype: torch.dtype, v_prediction: bool) -> Sta
 
     with tempfile.TemporaryDirectory() as folder:
         return sd2_configuration(Path(folder), v_prediction).load(path, dtype)
+
+
+@contextmanager
+def _without_another_half(text: ClipText, dtype: torch.dtype) -> Iterator[None]:
+    """A text encoder loaded in the other 16-bit type, between which nothing casts, is held in this one for a while."""
+    before = text.model
+    if before.dtype not in (dtype, torch.float32):
+        text.model = cast_copy(before, dtype)
+    try:
+        yield
+    finally:
+        text.model = before
 
 
 def _blocks(networks: list[nn.Module]) -> list[nn.Module]:

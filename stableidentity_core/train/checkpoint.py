@@ -13,7 +13,7 @@ from ..errors import DamagedFileError, StableIdentityError
 from ..files import read_tensors, save_tensors
 from ..fingerprint import WHOLE, fingerprint_tensors
 from .config import TrainConfig
-from .loss_scale import FIRST, LossScale
+from .loss_scale import LossScale
 
 if TYPE_CHECKING:
     from .loop import TrainingRun
@@ -29,7 +29,8 @@ def save_checkpoint(run: TrainingRun | SharedRun, path: Path) -> None:
         tensors |= {f"optimizer.{index}.{key}": value for key, value in state.items()}
     tensors["generator"] = run.generator.get_state()
     config = json.dumps(run.config.as_dict())
-    facts = {"step": str(run.step), "loss_scale": str(run.loss_scale.value), "config": config, "work": run.work}
+    scale = json.dumps([run.loss_scale.value, run.loss_scale.steps])
+    facts = {"step": str(run.step), "loss_scale": scale, "config": config, "work": run.work}
     save_tensors(path, tensors, {"format": FORMAT, **facts})
 
 
@@ -42,15 +43,16 @@ def load_checkpoint(run: TrainingRun | SharedRun, path: Path) -> None:
     tensors, metadata = read_tensors(path)
     _check(run, metadata, path)
     try:
+        scale = LossScale(*json.loads(metadata.get("loss_scale", "[]")))
         run.projector.load_state_dict(_under(tensors, "projector."))
         optimizer = run.optimizer.state_dict()
         for index in optimizer["param_groups"][0]["params"]:
             optimizer["state"][index] = _under(tensors, f"optimizer.{index}.")
         run.optimizer.load_state_dict(optimizer)
         run.generator.set_state(tensors["generator"])
-    except (KeyError, RuntimeError) as error:
+    except (KeyError, RuntimeError, ValueError, TypeError) as error:
         raise DamagedFileError(f"{path} lacks parts of a checkpoint: {error}. Start anew.") from error
-    run.loss_scale = LossScale(float(metadata.get("loss_scale", FIRST)))
+    run.loss_scale = scale
     run.step = int(metadata["step"])
 
 

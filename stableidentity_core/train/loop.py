@@ -195,6 +195,8 @@ def _step(runs: Sequence[Run]) -> tuple[StepReport, ...]:
     for run in runs:
         set_rate(run.optimizer, config, run.step)
         run.optimizer.step()
+        if scaled:
+            run.loss_scale.stepped()
         run.step += 1
     return tuple(
         StepReport(

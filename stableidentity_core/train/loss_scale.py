@@ -9,17 +9,19 @@ from torch import Tensor, nn
 
 FIRST = 2.0**16
 LEAST = 2.0**-8
+GROW_AFTER = 100  # steps that fit
 
 
 class LossScale:
     """The factor of one training's loss, a power of two, so that no rounding comes of it.
 
     It begins large and is halved when a gradient overflows; that step is then computed again with the same draws, so
-    that none is lost. It never grows, as trainings are short.
+    that none is lost. After 100 steps that fit it is doubled again, up to where it began.
     """
 
-    def __init__(self, value: float = FIRST):
+    def __init__(self, value: float = FIRST, steps: int = 0):
         self.value = value
+        self.steps = steps  # since it last changed
 
     def unscale(self, parameters: Iterable[nn.Parameter]) -> None:
         """Give gradients of a scaled loss their own size."""
@@ -36,4 +38,11 @@ class LossScale:
         if self.value <= LEAST or not torch.isfinite(loss) or torch.isfinite(grad_norm):
             return False
         self.value /= 2
+        self.steps = 0
         return True
+
+    def stepped(self) -> None:
+        """Take note of a step that was taken."""
+        self.steps += 1
+        if self.steps >= GROW_AFTER and self.value < FIRST:
+            self.value, self.steps = self.value * 2, 0

@@ -56,12 +56,13 @@ def _fault(loss: float, grad_norm: float, step: int) -> TrainingError | None:
     for what, value in (("loss", loss), ("gradient", grad_norm)):
         if value != value or abs(value) == float("inf"):
             return TrainingError(
-                f"Step {step}: the {what} is {value}. The model's precision may overflow: load it in bf16 or fp32 "
-                "(fp16 is the usual cause), and check that the VAE belongs to the model."
+                f"Step {step}: the {what} is {value}. The model's precision may overflow, fp16 most of all: set "
+                "precision to model or auto, or load the model in bf16 or fp32; and check that the VAE belongs to it."
             )
         if value == 0:
             return TrainingError(
                 f"Step {step}: the {what} is exactly zero, so nothing would be learned. The words do not reach the "
-                "model: look for nodes that replace its attention or conditioning, or for fp16 underflow (use bf16)."
+                "model: look for nodes that replace its attention or conditioning. Weights in fp16 may also lose "
+                "numbers so small: load them in bf16 or fp32."
             )
     return None

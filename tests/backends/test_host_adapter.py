@@ -158,7 +158,7 @@ def test_a_kernel_with_a_wrong_backward_is_found(trio, adapter, monkeypatch):
         check_gradient(backend, compare=True)
 
 
-def test_memory_estimate_grows_with_the_picture(trio, comfyui, tmp_path):
+def test_memory_estimate_grows_with_the_picture(trio, comfyui, tiny_eps, tmp_path):
     estimate = pack_module("nodes.host.weights", comfyui).training_memory
     model, clip = trio[0], trio[1].cond_stage_model
     small, large, batch = estimate(model, 512, 1), estimate(model, 1024, 1), estimate(model, 512, 2)
@@ -172,7 +172,20 @@ def test_memory_estimate_grows_with_the_picture(trio, comfyui, tmp_path):
     clip.half()
     count = sum(value.numel() for value in clip.parameters())
     assert estimate(model, 512, 1, clip=clip) == pytest.approx(small + 4 * count)  # held in fp32 once more
+    # Autocast to another type each of its weights is held in that, whatever the host keeps it in.
+    half = Compute(precision="fp16")
+    assert estimate(model, 512, 1, clip=clip, compute=half) == pytest.approx(
+        estimate(model, 512, 1, compute=half) + 2 * count
+    )
     import host_tiny
+
+    # A copy in another type is of the whole model, also with little memory; what the host casts, it casts by block.
+    unet = sum(value.numel() for value in model.get_model_object("diffusion_model").parameters())
+    little_half = Compute(precision="fp16", low_memory=True)
+    fp16 = host_tiny.load_model(tiny_eps, torch.float16)
+    assert estimate(model, 512, 1, compute=little_half) == pytest.approx(
+        estimate(fp16, 512, 1, compute=little_half) + 2 * unet
+    )
 
     # SDXL at 1024: counted 10.6 GB.
     assert 10e9 < estimate(host_tiny.load_model(tiny_sdxl(tmp_path)), 1024, 1) < 12e9

@@ -120,7 +120,7 @@ def test_a_gpu_without_bf16_refuses_it_by_name(own_backend, monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _device: "GeForce GTX 1660")
     own_backend.device = torch.device("cuda")
     with (
-        pytest.raises(StableIdentityError, match=r"bf16.*GeForce GTX 1660.*fp16, auto or model"),
+        pytest.raises(StableIdentityError, match=r"bf16.*GeForce GTX 1660.*auto or model.*fp16 on"),
         own_backend.computing(Compute(precision="bf16")),
     ):
         pass

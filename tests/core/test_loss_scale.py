@@ -7,13 +7,19 @@ from dataclasses import replace
 import pytest
 import torch
 
+from core.make import some_face
 from core.test_together import runs_of, some_people
 from core.test_training_failures import InfiniteSlope
-from core.training import finish, new_run, small, words
+from core.training import FEATURES, finish, new_run, small, words
+from stableidentity_core.backends import Compute
 from stableidentity_core.backends.diffusers_sd import load_diffusers
-from stableidentity_core.errors import TrainingError
-from stableidentity_core.train import TrainingRun, train_together
-from stableidentity_core.train.loss_scale import FIRST, LEAST, LossScale
+from stableidentity_core.errors import DamagedFileError, TrainingError
+from stableidentity_core.files import read_tensors, save_tensors
+from stableidentity_core.start import make_projector
+from stableidentity_core.train import TrainingRun, defaults_of, train_together
+from stableidentity_core.train.check import gradient_direction
+from stableidentity_core.train.loss_scale import FIRST, GROW_AFTER, LEAST, LossScale
+from stableidentity_core.train.shared import SharedRun, encode_people
 
 FP16 = small(precision="fp16", max_grad_norm=1e9)
 TOO_LARGE = 2.0**40  # no fp16 gradient of this model is finite so far up
@@ -91,6 +97,63 @@ def test_a_checkpoint_keeps_the_scale(own_backend, names, tmp_path):
         assert second.loss_scale.value == first.loss_scale.value < TOO_LARGE
         finish(second)
     assert torch.equal(words(second), words(whole))
+
+
+def test_a_damaged_scale_leaves_the_run_as_it_was(own_backend, names, tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    run, other = (new_run(own_backend, names) for _ in range(2))
+    next(iter(run))
+    run.save(path)
+    tensors, metadata = read_tensors(path)
+    save_tensors(path, tensors, {**metadata, "loss_scale": '["large"'})
+    before = words(other)
+    with pytest.raises(DamagedFileError, match="lacks parts"):
+        other.load(path)
+    assert other.step == 0 and torch.equal(words(other), before)
+
+
+def test_after_steps_that_fit_it_grows_again_but_not_beyond_its_start():
+    scale = LossScale(FIRST)
+    finite, infinite = torch.tensor(1.0), torch.tensor(float("inf"))
+    assert scale.shrink(finite, infinite) and scale.shrink(finite, infinite) and scale.value == FIRST / 4
+    for _ in range(GROW_AFTER - 1):
+        scale.stepped()
+    assert scale.value == FIRST / 4
+    for _ in range(1 + 2 * GROW_AFTER):
+        scale.stepped()
+    assert scale.value == FIRST
+
+
+@pytest.mark.parametrize("method", ["celeb_basis", "textual_inversion"])
+def test_so_do_other_methods(own_backend, names, method):
+    faces = [some_face(features=FEATURES)]
+    config = replace(defaults_of(method), resolution=64, steps=1, max_grad_norm=1e9)
+
+    def run(precision) -> TrainingRun:
+        own = replace(config, precision=precision)
+        return TrainingRun(own_backend, faces, make_projector(own_backend, faces, [names], own), own)
+
+    assert 0.999 < cosine(gradient(run("fp16")), gradient(run("model"))) < 1 - 1e-9
+
+
+def test_and_projectors_over_many_people(own_backend, names):
+    config = small(precision="fp16", augmentation="none", view_pool=1, batch_size=2)
+    people = encode_people(own_backend, ((str(n), some_face(features=FEATURES, seed=n)) for n in range(3)), config)
+    run = SharedRun(own_backend, people, make_projector(own_backend, [people.first], [names], config), config)
+    run.loss_scale = LossScale(TOO_LARGE)
+    with run.computing():
+        losses = [report.loss for report in run]
+    assert len(losses) == config.steps and run.loss_scale.value < TOO_LARGE
+
+
+@pytest.mark.parametrize("loaded,asked", [(torch.bfloat16, "fp16"), (torch.float16, "bf16")])
+def test_weights_of_the_other_16_bit_type_are_cast_and_come_back(sd_folder, loaded, asked):
+    backend = load_diffusers(sd_folder, dtype=loaded)
+    own = gradient_direction(backend)
+    with backend.computing(Compute(precision=asked)):
+        other = gradient_direction(backend)
+    assert backend.dtype == loaded and torch.equal(gradient_direction(backend), own)
+    assert 0.99 < own @ other < 1 - 1e-7
 
 
 def test_a_model_that_was_loaded_in_fp16_is_scaled_too_and_others_are_not(sd_folder, names):

@@ -55,17 +55,27 @@ def checkpoint(world: World, comfyui: Path) -> Path:
     return path
 
 
-def test_full_size_checkpoint_trains_three_steps(world: World, checkpoint: Path, capsys):
-    prompt = learn(Path(), encoder="full", name="full-size", steps=3, resolution=128)
+@pytest.mark.parametrize(
+    "name,settings,steps",
+    [
+        ("full-paper", {"steps": 3, "resolution": 128}, 3),
+        ("full-fast", {"preset": "fast", "resolution": 64, "low_memory": True}, 100),
+        ("full-fp16", {"steps": 2, "resolution": 64, "precision": "fp16"}, 2),
+    ],
+)
+def test_full_size_checkpoint_trains(world: World, checkpoint: Path, capsys, name, settings, steps):
+    prompt = learn(Path(), encoder="full", name=name, **settings)
     prompt["trio"] = node("CheckpointLoaderSimple", ckpt_name=CHECKPOINT)
     started = time.monotonic()
     with PeakMemory(world.server) as memory:
         result = world.server.run(prompt, timeout=1200)
     assert result.status == "success", result.error
-    identity = load_identity(world.embedding("full-size"))
+    identity = load_identity(world.embedding(name))
     assert identity.words["clip_h"].shape == (2, 1024)
+    assert identity.words["clip_h"].isfinite().all() and identity.header["steps"] == str(steps)
     with capsys.disabled():
-        print(f"\nfull size, 3 steps at 128x128: {time.monotonic() - started:.0f} s, peak {memory.peak:.1f} GB")
+        seconds = time.monotonic() - started
+        print(f"\n{name}, {steps} steps at {settings['resolution']}: {seconds:.0f} s, peak {memory.peak:.1f} GB")
 
 
 def test_full_size_single_file_trains_without_a_host(world: World, checkpoint: Path, tmp_path: Path):
