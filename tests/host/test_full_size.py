@@ -60,7 +60,6 @@ def checkpoint(world: World, comfyui: Path) -> Path:
     [
         ("full-paper", {"steps": 3, "resolution": 128}, 3),
         ("full-fast", {"preset": "fast", "resolution": 64, "low_memory": True}, 100),
-        ("full-fp16", {"steps": 2, "resolution": 64, "precision": "fp16"}, 2),
     ],
 )
 def test_full_size_checkpoint_trains(world: World, checkpoint: Path, capsys, name, settings, steps):
