@@ -22,8 +22,8 @@ GB = 10**9
 class Kept:
     """What the backward pass keeps for one 512-pixel picture a step in fp32, in bytes.
 
-    Counted as autograd saves it for diffusers' networks of full size, without weights, and for SD2.1 measured on a CPU:
-    1.62 GB, with low memory 0.45 GB (benchmarks/README.md). Untried on a GPU.
+    Counted as autograd saves it for diffusers' networks of full size, without weights, and measured on a CPU: SD2.1
+    1.62 GB, with low memory 0.45 GB, SDXL with low memory 0.59 GB (benchmarks/README.md). Untried on a GPU.
     """
 
     unet: float
@@ -32,7 +32,7 @@ class Kept:
 
 
 SD = Kept(unet=1.5 * GB, unet_low=0.45 * GB, text=0.08 * GB)
-SDXL = Kept(unet=2.7 * GB, unet_low=0.35 * GB, text=0.17 * GB)
+SDXL = Kept(unet=2.7 * GB, unet_low=0.6 * GB, text=0.17 * GB)
 LARGEST_BLOCK = 1 / 8  # of all weights, at most, as much as is cast at once with low memory
 
 
