@@ -215,17 +215,15 @@ def _gradients(
     runs: Sequence[Run], batches: Sequence[Batch], scaled: bool
 ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
     """Each person's mean loss [], gradient norm [] before clipping, and output [B, C, h, w]; gradients are clipped."""
-    backend, config = runs[0].backend, runs[0].config
+    config = runs[0].config
     for run in runs:
         run.optimizer.zero_grad(set_to_none=True)
-    losses, outputs = predict_batches(backend, [run.projector for run in runs], batches, config)
+    losses, outputs = predict_batches(runs[0].backend, [run.projector for run in runs], batches, config)
     means = [loss.mean() for loss in losses]
-    if scaled:
-        torch.autograd.backward([mean * run.loss_scale.value for run, mean in zip(runs, means, strict=True)])
-        for run in runs:
-            run.loss_scale.unscale(run.projector.parameters())
-    else:
-        torch.autograd.backward(means)
+    factors = [run.loss_scale.value for run in runs] if scaled else [1.0] * len(runs)
+    torch.autograd.backward(means, [torch.full_like(mean, factor) for mean, factor in zip(means, factors, strict=True)])
+    for run in runs if scaled else ():
+        run.loss_scale.unscale(run.projector.parameters())
     norms = [nn.utils.clip_grad_norm_(run.projector.parameters(), config.max_grad_norm) for run in runs]
     return means, norms, outputs
 
