@@ -17,7 +17,7 @@ from stableidentity_core.backends.protocol import DiffusionBackend
 from stableidentity_core.face.portrait import Face
 from stableidentity_core.train.config import TrainConfig
 from stableidentity_core.train.loss import Draw, two_phase_loss
-from stableidentity_core.train.rate import set_rate
+from stableidentity_core.train.optimizer import set_rate
 from stableidentity_core.train.schedule import add_noise
 from stableidentity_core.train.templates import TEMPLATES
 from stableidentity_core.train.views import draw_view

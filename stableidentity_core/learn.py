@@ -17,9 +17,10 @@ from .start import check_encoder
 from .store import TrainResult
 from .train.config import TrainConfig
 from .train.held_out import HeldOut
-from .train.loop import TrainingRun, check_together, train_together
+from .train.loop import check_together, train_together
 from .train.photos import mean_feature
 from .train.report import StepReport
+from .train.run import TrainingRun
 from .words.method import Projector
 from .words.names import NameSpace
 from .words.trained import TrainedProjector, needs_face

@@ -16,7 +16,7 @@ from .config import TrainConfig
 from .loss_scale import LossScale
 
 if TYPE_CHECKING:
-    from .loop import TrainingRun
+    from .run import TrainingRun
     from .shared import SharedRun
 
 FORMAT = "stableidentity-checkpoint-2"

@@ -11,7 +11,8 @@ from ..backends.protocol import DiffusionBackend
 from ..face.portrait import Face
 from .batch import Source, draw_batches, joined_batches, predict_batches
 from .config import TrainConfig
-from .loop import TrainingRun, check_together
+from .loop import check_together
+from .run import TrainingRun
 from .views import encode_views
 
 DRAWS, SEED = 16, 0x5EED

@@ -19,7 +19,7 @@ from ..shapes import check_shape
 from ..words.method import WORDS, Projector
 from ..words.names import NameSpace
 from .config import TrainConfig
-from .rate import set_rate
+from .optimizer import new_optimizer, set_rate
 
 KnownPeople = Literal["no", "first", "only"]  # whether the projector begins, or is done, with them
 
@@ -67,7 +67,7 @@ def fit_known(
         check_shape(words[space.space], "k n d", "words of known people", k=sizes["k"], n=WORDS, d=space.width)
     deviations = {space.space: space.std for space in name_spaces}
     device = next(projector.parameters()).device
-    optimizer = torch.optim.AdamW(projector.parameters(), FIT.learning_rate, weight_decay=FIT.weight_decay)
+    optimizer = new_optimizer(projector, FIT)
     generator = torch.Generator().manual_seed(seed)
     loss = torch.zeros(())
     for step in range(FIT.steps):

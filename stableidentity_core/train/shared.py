@@ -23,8 +23,9 @@ from .checkpoint import load_checkpoint, save_checkpoint
 from .config import TrainConfig, compute_of
 from .held_out import SEED, HeldOut
 from .known import KnownPeople, fit_known, known_places
-from .loop import new_optimizer, train_together
+from .loop import train_together
 from .loss_scale import LossScale
+from .optimizer import new_optimizer
 from .photos import check_photos, feature_of
 from .report import StepReport
 from .views import EncodedViews, encode_views, joined_views

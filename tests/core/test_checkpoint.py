@@ -65,6 +65,26 @@ def test_fewer_steps_than_were_done_are_refused(backend, names, checkpoint):
         resumed(backend, names, checkpoint, steps=1)
 
 
+def test_a_checkpoint_after_a_step_that_failed_goes_on_as_if_nothing_had_been(own_backend, names, tmp_path):
+    """Its draws were made already; going on with the next ones would be another training."""
+    whole = new_run(own_backend, names)
+    losses = finish(whole)
+    run = new_run(own_backend, names)
+    with pytest.raises(torch.OutOfMemoryError):
+        for report in run:
+            if report.step == 2:
+                hook = own_backend.unet.mid_block.register_forward_pre_hook(run_out_of_memory)
+    hook.remove()
+    run.save(tmp_path / "run.safetensors")
+    again = resumed(own_backend, names, tmp_path / "run.safetensors")
+    assert again.step == 2 and finish(again) == losses[2:]
+    assert torch.equal(words(again), words(whole))
+
+
+def run_out_of_memory(*_args):
+    raise torch.OutOfMemoryError("no room")
+
+
 @pytest.mark.parametrize(
     "setting",
     [{"learning_rate": 2e-3}, {"seed": 1}, {"alpha": 0.5}, {"loss_area": "mask"}, {"batch_size": 2}, {"beta1": 0.8}],

@@ -20,7 +20,7 @@ from stableidentity_core.learn_projector import learn_projector, load_result, sa
 from stableidentity_core.projector_file import load_projector, save_projector
 from stableidentity_core.start import make_projector
 from stableidentity_core.train import TrainConfig
-from stableidentity_core.train.rate import rate_at
+from stableidentity_core.train.optimizer import rate_at
 from stableidentity_core.train.shared import SharedRun, encode_people
 from stableidentity_core.words import StableIdentityProjector, TrainedProjector
 from stableidentity_core.words.free import TextualInversionProjector

@@ -1,12 +1,22 @@
-"""The learning rate over the steps."""
+"""What takes the steps, and the learning rate over them."""
 
 from __future__ import annotations
 
 import math
 
-from torch.optim import Optimizer
+from torch import nn
+from torch.optim import AdamW, Optimizer
 
 from .config import TrainConfig
+
+
+def new_optimizer(projector: nn.Module, config: TrainConfig) -> AdamW:
+    return AdamW(
+        projector.parameters(),
+        lr=config.learning_rate,
+        betas=(config.beta1, config.beta2),
+        weight_decay=config.weight_decay,
+    )
 
 
 def rate_at(config: TrainConfig, step: int) -> float:

@@ -1,0 +1,128 @@
+"""One person being learned: an explicit state, resumable, that the loop takes steps on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from functools import cached_property
+from itertools import cycle, islice
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..backends.protocol import DiffusionBackend
+from ..errors import StableIdentityError, said_of
+from ..face.portrait import Face
+from ..words.method import Projector
+from .batch import Source
+from .checkpoint import load_checkpoint, save_checkpoint, work_hash
+from .config import TrainConfig, compute_of
+from .loop import train_together
+from .loss_scale import LossScale
+from .optimizer import new_optimizer
+from .photos import check_photos, mean_feature, without_features
+from .report import StepReport
+from .views import EncodedViews, encode_views
+from .watch import Watch
+
+
+class TrainingRun:
+    """One person being learned: projector, optimiser, random state and step count.
+
+    Args:
+        backend: the frozen diffusion model.
+        faces: prepared photos of one person, of one size and each with its feature by one encoder, if the method
+            looks at features. Each view is of one of them, drawn anew; with one photo nothing is drawn. Their order
+            counts: it decides which is drawn.
+        projector: maps features [B, F] to words {text space: [B, 2, D]}; trained in place.
+        config: settings; the projector's own settings are taken as they are.
+        name: of the person, which errors then say; for several people that are learned together.
+
+    Raises:
+        StableIdentityError: photos that do not go together, or a projector of another method than the settings'.
+    """
+
+    def __init__(
+        self,
+        backend: DiffusionBackend,
+        faces: list[Face],
+        projector: Projector,
+        config: TrainConfig,
+        name: str = "",
+    ):
+        if projector.method != config.method:
+            raise StableIdentityError(
+                f"The projector is of {projector.method}, the settings are for {config.method}. Make it for them."
+            )
+        check_photos(faces, projector.needs_face)
+        self.name = name
+        self.backend = backend
+        self.faces = faces if projector.needs_face else without_features(faces)
+        self.config = config
+        self.projector = projector.to(backend.device).requires_grad_(True).train()
+        self.optimizer = new_optimizer(self.projector, config)
+        self.generator = torch.Generator().manual_seed(config.seed)
+        self.loss_scale = LossScale()
+        self.step = 0
+        self.watch = Watch(backend.device)
+
+    def __iter__(self) -> Iterator[StepReport]:
+        """Train up to `config.steps`, yielding after each step.
+
+        Raises:
+            TrainingError: a loss or gradient that is not finite, or zero; on a GPU it is seen some steps later.
+        """
+        for (report,) in train_together([self]):
+            yield report
+
+    def computing(self) -> AbstractContextManager[None]:
+        """Inside, the model computes as the settings ask; outside it does as it was loaded."""
+        return self.backend.computing(compute_of(self.config))
+
+    def words(self) -> dict[str, Tensor]:
+        """The person's words {text space: [2, D]} from the mean feature of the plain photos."""
+        self.projector.eval()
+        with torch.no_grad():
+            words = self.projector(mean_feature(self.faces).to(self.backend.device))
+            return {space: value[0].float().cpu().clone() for space, value in words.items()}
+
+    @cached_property
+    def work(self) -> str:
+        """Hash of what this run learns from; a checkpoint belongs to it."""
+        return work_hash(self)
+
+    def save(self, path: Path) -> None:
+        """Write everything needed to go on later, atomically, as safetensors; raises as the steps do."""
+        self.watch.check()
+        save_checkpoint(self, path)
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint of the same photos, model, names and settings (a larger `steps` is allowed)."""
+        load_checkpoint(self, path)
+
+    @property
+    def source(self) -> Source:
+        """What this person's draws come from."""
+        with said_of(self.name):
+            return Source(faces=self.faces, generator=self.generator, pool=self._pool, name=self.name)
+
+    def held_out_source(self, generator: torch.Generator) -> Source:
+        """The same photos for draws that training does not see: never from the pool."""
+        with said_of(self.name):
+            return Source(faces=self.faces, generator=generator, plain=self._plain, name=self.name)
+
+    @cached_property
+    def _pool(self) -> EncodedViews | None:
+        """Views made ahead, if that is asked for; from the seed alone, so that a resumed run has the same."""
+        if not self.config.view_pool:
+            return None
+        generator = torch.Generator().manual_seed(self.config.seed)
+        turns = islice(cycle(self.faces), max(self.config.view_pool, len(self.faces)))  # every photo has its share
+        return encode_views(self.backend, list(turns), self.config, generator)
+
+    @cached_property
+    def _plain(self) -> EncodedViews | None:
+        if self.config.augmentation != "none":
+            return None
+        return encode_views(self.backend, self.faces, self.config, torch.Generator())  # nothing is drawn
