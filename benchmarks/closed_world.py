@@ -21,6 +21,7 @@ from crowd import Crowd, learn_crowd, make_crowd
 from tables import Results, Row, weights_hash, write_tables
 from torch import Tensor
 
+from stableidentity_core.backends.compute import has_matrix_units
 from stableidentity_core.demo.judges import Judges
 from stableidentity_core.demo.look import PROMPTS, caption
 from stableidentity_core.demo.measure import measure_people, picture_tensor
@@ -130,17 +131,11 @@ def make_world(people: int) -> World:
     )
 
 
-def computes_bf16() -> bool:
-    """Whether this processor does; others take minutes for what takes them seconds in float32."""
-    asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, question, lambda: False)() for question in asked)
-
-
 def _quicken(backend: Any) -> None:
     """bf16 in UNet and VAE, and plain attention, where the processor is quicker so; words and loss stay float32."""
     from diffusers.models.attention_processor import AttnProcessor
 
-    if not computes_bf16():
+    if not has_matrix_units():
         return
     backend.unet.set_attn_processor(AttnProcessor())
     for module, name in ((backend.unet, "forward"), (backend.vae, "encode"), (backend.vae, "decode")):
@@ -171,7 +166,7 @@ def row_of_words(world: World, setting: str, title: str, seed: int, words: Tenso
         "title": title,
         "seed": seed,
         "seconds": seconds,
-        "computed_in": "bf16" if computes_bf16() else "float32",
+        "computed_in": "bf16" if has_matrix_units() else "float32",
         "value_range": [words.min().item(), words.max().item()],
         **figures,
     }
@@ -209,7 +204,7 @@ def references(world: World, people: int) -> list[Row]:
 
 def _row(world: World, setting: str, title: str, pictures: Tensor, people: list[Person], seed: int = 0) -> Row:
     figures = measure_people(world.judges, pictures, people, list(PROMPTS))
-    computed_in = "bf16" if computes_bf16() else "float32"
+    computed_in = "bf16" if has_matrix_units() else "float32"
     return {"setting": setting, "title": title, "seed": seed, "seconds": 0.0, "computed_in": computed_in, **figures}
 
 

@@ -53,9 +53,13 @@ def bf16_pays(network: nn.Module, device: torch.device) -> bool:
     """Whether bf16 is sooner than fp32, by what the device can do and not by its clock: one seed, one result."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    has_matrix_units = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
     large = sum(parameter.numel() for parameter in network.parameters()) >= LARGE
     return device.type == "cpu" and large and has_matrix_units()
+
+
+def has_matrix_units() -> bool:
+    """Whether the processor has AMX. AVX-512's own bf16 is slower than float32 (benchmarks/README.md)."""
+    return getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
 
 
 def check_precision(precision: str, device: torch.device) -> None:
