@@ -32,6 +32,7 @@ from speed_measures import flops_of_step, kept_bytes, memory_of_steps, peak_flop
 from speed_models import RESOLUTION, SpeedWorld, make_world
 from torch import nn
 
+from stableidentity_core.backends.compute import has_matrix_units
 from stableidentity_core.start import make_projector
 from stableidentity_core.train import TrainConfig, TrainingRun, loop, train_together
 from stableidentity_core.train.config import compute_of
@@ -228,7 +229,8 @@ def conditions(options: argparse.Namespace) -> dict[str, Any]:
 
 def _processor() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+    names = (line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor()) + (", AMX" if has_matrix_units() else "")
 
 
 def main() -> None:
