@@ -187,4 +187,5 @@ def _settings() -> list[io.Input]:
             tooltip="first: begin with the photos named after celebrities of the name space, whose words are known. "
             "only: end there, within seconds. Needs the names connected, at least 50 of them known.",
         ),
+        *widgets.computing(),
     ]

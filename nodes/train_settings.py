@@ -6,7 +6,6 @@ from typing import get_args
 
 from comfy_api.latest import io
 
-from ..stableidentity_core.backends.compute import PRECISIONS
 from ..stableidentity_core.train import TrainConfig, defaults_of
 from ..stableidentity_core.train.config import OWN_SETTINGS, Augmentation, LossArea, ReconstructionLatents
 from ..stableidentity_core.train.presets import PRESETS, told
@@ -22,7 +21,7 @@ AS_SET = "as set"
 
 def train_settings() -> list[io.Input]:
     """All of them; new ones go to the end."""
-    return [*_main_settings(), *_further_settings(), _method(), *_computing(), _people_at_once(), _preset()]
+    return [*_main_settings(), *_further_settings(), _method(), *widgets.computing(), _people_at_once(), _preset()]
 
 
 def _main_settings() -> list[io.Input]:
@@ -110,29 +109,6 @@ def _method() -> io.Input:
     )
     widget.extra_dict["method_defaults"] = own
     return widget
-
-
-def _computing() -> list[io.Input]:
-    """How it is computed, apart from what; optional, as prompts saved before they came are without them."""
-    settings = [
-        io.Combo.Input(
-            "precision",
-            options=list(PRECISIONS),
-            default=PAPER.precision,
-            optional=True,
-            tooltip="model: in the model's own type. auto: model and text encoder in bf16 where the device does that "
-            "sooner. bf16, fp16: always so; fp16 is for V100, T4 and RTX 20, which lack bf16. Words and loss are fp32 "
-            "in each case.",
-        ),
-        io.Boolean.Input(
-            "low_memory",
-            default=PAPER.low_memory,
-            optional=True,
-            tooltip="For cards of 6 GB: parts of the network are computed twice instead of being kept. Up to "
-            "half slower.",
-        ),
-    ]
-    return [advanced(setting) for setting in settings]
 
 
 def _people_at_once() -> io.Input:

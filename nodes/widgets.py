@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
+from ..stableidentity_core.backends.compute import AS_LOADED, PRECISIONS
+from .types import advanced
+
 
 def learning_rate(default: float, tooltip: str) -> io.Input:
     return io.Float.Input("learning_rate", default=default, min=1e-7, max=1.0, step=1e-6, round=1e-8, tooltip=tooltip)
@@ -40,3 +43,26 @@ def preview_every(default: int) -> io.Input:
     return io.Int.Input(
         "preview_every", default=default, min=0, max=1000, tooltip="Steps between preview pictures; 0 for none."
     )
+
+
+def computing() -> list[io.Input]:
+    """How it is computed, apart from what; optional, as prompts saved before they came are without them."""
+    settings = [
+        io.Combo.Input(
+            "precision",
+            options=list(PRECISIONS),
+            default=AS_LOADED.precision,
+            optional=True,
+            tooltip="model: in the model's own type. auto: model and text encoder in bf16 where the device does that "
+            "sooner. bf16, fp16: always so; fp16 is for V100, T4 and RTX 20, which lack bf16. Words and loss are fp32 "
+            "in each case.",
+        ),
+        io.Boolean.Input(
+            "low_memory",
+            default=AS_LOADED.low_memory,
+            optional=True,
+            tooltip="For cards of 6 GB: parts of the network are computed twice instead of being kept. Up to "
+            "half slower.",
+        ),
+    ]
+    return [advanced(setting) for setting in settings]

@@ -19,7 +19,7 @@ from ...stableidentity_core.backends.compute import AS_LOADED, Compute, autocast
 from ...stableidentity_core.backends.protocol import Conditioning, Posterior, Prediction
 from ...stableidentity_core.words.place import PromptRows
 from . import weights
-from .checks import check_trio
+from .checks import check_trio, check_weights
 from .fingerprint import model_fingerprint
 from .posterior import posterior_of
 from .text import HostText, trainable_text
@@ -42,7 +42,7 @@ class ComfyBackend:
         self.device: torch.device = model.load_device
         self.unet = model.get_model_object("diffusion_model")
         self.dtype: torch.dtype = weights.compute_dtype(model)
-        sigmas = model.get_model_object("model_sampling").sigmas.detach().double().cpu()
+        sigmas = model.get_model_object("model_sampling").sigmas.detach().cpu().double()  # MPS has no float64
         self.alphas_cumprod = (1 / (1 + sigmas**2)).float().to(self.device)
         self.latent_format = model.model.latent_format
         self.latent_scale: float = self.latent_format.scale_factor
@@ -178,6 +178,8 @@ def comfy_backend(
         static, static_text = weights.static_clone(model), weights.static_clip(clip)
         stack.callback(weights.drop_copy, static, model)
         stack.callback(weights.drop_copy, static_text.patcher, clip.patcher)
+        # Where weights are streamed, the type that was chosen for them shows in the copy only.
+        check_weights(static, HostText(static_text))
         weights.choose_compute_dtype(static)
         for module in (static.model, static_text.cond_stage_model):
             stack.enter_context(weights.frozen(module))

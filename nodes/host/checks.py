@@ -14,6 +14,7 @@ from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 from ...stableidentity_core.backends.protocol import Prediction
 from ...stableidentity_core.errors import StableIdentityError, WrongModelError
 from .text import BASES, HostText
+from .video_unet import VideoUNet
 
 log = logging.getLogger(__name__)
 
@@ -36,9 +37,7 @@ def check_trio(model: Any, text: HostText, vae: Any) -> Prediction:
     _check_width(model, text)
     _check_vae(model, vae)
     _check_patches(model)
-    check_weights(unet, "MODEL")
-    for encoder in text.encoders.values():
-        check_weights(encoder, "CLIP")
+    check_weights(model, text)
     return prediction_type(model)
 
 
@@ -91,8 +90,14 @@ def _is_plain_discrete(sampling: Any) -> bool:
     return torch.equal(timesteps.cpu().double(), torch.arange(len(sampling.sigmas)).double())
 
 
-def check_weights(module: torch.nn.Module, what: str) -> None:
+def check_weights(model: Any, text: HostText) -> None:
     """Raise for quantised weights (fp8, GGUF, nf4, int8), through which gradients do not pass."""
+    _check_weights(model.get_model_object("diffusion_model"), "MODEL")
+    for encoder in text.encoders.values():
+        _check_weights(encoder, "CLIP")
+
+
+def _check_weights(module: torch.nn.Module, what: str) -> None:
     odd: Counter[str] = Counter()
     for parameter in module.parameters():
         plain = type(parameter) in (torch.nn.Parameter, torch.Tensor)
@@ -113,6 +118,11 @@ def _check_unet(model: Any, unet: Any) -> None:
         raise WrongModelError(
             f"MODEL is {type(model.model).__name__} (network: {type(unet).__name__}), needed the UNet of Stable "
             f"Diffusion. {LOAD}."
+        )
+    if isinstance(unet, VideoUNet):
+        raise WrongModelError(
+            "MODEL is a text-to-video model, in which the pictures of a batch are frames of one clip, so that people "
+            f"cannot be learned on it. Learn the person on SD2.1: the words work in this model's prompts. {LOAD}."
         )
     if getattr(unet, "num_classes", None) is not None and not isinstance(model.model, comfy.model_base.SDXL):
         raise WrongModelError(

@@ -15,9 +15,12 @@ from .checks import sampling_kinds
 def model_fingerprint(model: Any, clip: Any) -> str:
     """Hash of MODEL and CLIP with what LoRA and sampling nodes have added, loaded or not."""
     parts = _weights("model", model, "diffusion_model.") | _weights("clip", clip.patcher, "")
+    parts = {key: value for key, value in parts.items() if not _is_unread(key)}
     sampling = model.get_model_object("model_sampling")
     parts["sigmas"] = sampling.sigmas
-    parts[f"layer {clip.layer_idx}, sampling {sampling_kinds(sampling)}"] = torch.zeros(1)
+    # Where weights are streamed, the type they are cast to before (fp8) does not show in them.
+    told = f"layer {clip.layer_idx}, sampling {sampling_kinds(sampling)}, weights {model.model.get_dtype()}"
+    parts[told] = torch.zeros(1)
     return fingerprint_tensors((name, _plain(value)) for name, value in parts.items())
 
 
@@ -35,6 +38,14 @@ def _weights(what: str, patcher: Any, prefix: str) -> dict[str, Tensor]:
         for i, patch in enumerate(patches):
             parts |= {f"{what}.patch.{key}.{i}.{name}": value for name, value in _leaves(patch)}
     return parts
+
+
+def _is_unread(key: str) -> bool:
+    """A projection after the text encoder, which only SDXL's second one uses.
+
+    Most files lack the others', and the host then leaves them as the memory happened to be.
+    """
+    return "text_projection" in key and not key.startswith("clip.clip_g.")
 
 
 def _leaves(patch: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:

@@ -10,6 +10,7 @@ import torch
 from comfy import model_management
 from torch import Tensor
 
+from ...stableidentity_core.backends.compute import Compute
 from ...stableidentity_core.errors import StableIdentityError
 from ...stableidentity_core.train.check import check_directions, check_gradient, gradient_direction
 from .backend import ComfyBackend
@@ -32,13 +33,17 @@ def telling_of_memory(work: Callable[[], T], message: Callable[[str], str]) -> T
 
 
 def check_host_gradient(backend: ComfyBackend) -> None:
-    """By finite difference in fp32; in 16 bits against the gradient of fp32, where the host can compute it."""
+    """By finite difference in fp32; in 16 bits against the gradient of fp32, where the host can compute it.
+
+    Block by block: all weights cast to fp32 at once would take several times the memory of the training.
+    """
     exact = backend.dtype == torch.float32
-    check_gradient(backend, compare=exact)
-    if not exact and backend.casts:
-        rough = gradient_direction(backend)
-        with backend.computing_in(torch.float32):
-            check_directions(rough, gradient_direction(backend))
+    with backend.computing(Compute(low_memory=True)):
+        check_gradient(backend, compare=exact)
+        if not exact and backend.casts:
+            rough = gradient_direction(backend)
+            with backend.computing_in(torch.float32):
+                check_directions(rough, gradient_direction(backend))
 
 
 def outside_inference_mode(values: Sequence[T]) -> list[T]:

@@ -23,17 +23,18 @@ PREVIEW_SECONDS = 0.5
 OnStep = Callable[[tuple[StepReport, ...]], None]
 
 
-def progress(model: Any, steps: int, preview_every: int, rounds: int = 1) -> OnStep:
+def progress(model: Any, steps: int, preview_every: int, rounds: int = 1, done: int = 0) -> OnStep:
     """A consumer of step reports that moves the host's progress bar and shows the predicted pictures.
 
     Args:
         steps: of one training.
         preview_every: steps between previews, 0 for none. Previews come at most twice a second.
         rounds: how often `steps` are done, one group of people after the other.
+        done: steps that were done before.
     """
     bar = comfy.utils.ProgressBar(steps * rounds)
     previewer = _previewer(model) if preview_every else None
-    last, done = 0.0, 0
+    last = 0.0
 
     def on_step(reports: tuple[StepReport, ...]) -> None:
         nonlocal last, done

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,16 +79,21 @@ def train_projector_in_host(
             names = outside_inference_mode(name_spaces)
             people = ((title, outside_inference_mode([face])[0]) for title, face in photos)  # one copy at a time
             encoded = encode_people(backend, people, config)
-            projector = make_projector(backend, [encoded.first], names, config)
-            run = SharedRun(backend, encoded, projector, config, known_people)
-            on_step = progress(model, config.steps, preview_every)
+
+            def new_run() -> SharedRun:
+                projector = make_projector(backend, [encoded.first], names, config)
+                return SharedRun(backend, encoded, projector, config, known_people)
+
+            run = _resumed(new_run, checkpoint)
+            on_step = progress(model, config.steps, preview_every, done=run.step)
             return _learned(run, names, checkpoint, lambda report: on_step((report,)))
 
     result = telling_of_memory(
         learned,
         lambda said: (
-            f"The device ran out of memory at {config.resolution}x{config.resolution}, batch "
-            f"{config.batch_size} ({said}). Lower batch_size and raise steps as much, or free models in ComfyUI."
+            f"The device ran out of memory at {config.resolution}x{config.resolution}, batch {config.batch_size} "
+            f"({said}). {'L' if config.low_memory else 'Set low_memory, or l'}ower batch_size and raise steps as much, "
+            "or free models in ComfyUI."
         ),
     )
     if _kept(result, done):
@@ -117,11 +122,22 @@ def _kept(result: ProjectorResult, path: Path) -> bool:
     return True
 
 
-def _learned(run: SharedRun, name_spaces: list[NameSpace], checkpoint: Path, show: Any) -> ProjectorResult:
-    """Go on from the checkpoint if there is one, and leave one when broken off."""
-    if checkpoint.is_file():
+def _resumed(new_run: Callable[[], SharedRun], checkpoint: Path) -> SharedRun:
+    """Go on from the checkpoint if there is one; one that cannot be used, such as of an older version, is reported."""
+    run = new_run()
+    if not checkpoint.is_file():
+        return run
+    try:
         run.load(checkpoint)
-        log.info("StableIdentity: going on from step %d of %s", run.step, checkpoint)
+    except StableIdentityError as error:
+        log.warning("StableIdentity: cannot go on with what was begun before (%s); training anew.", error)
+        return new_run()
+    log.info("StableIdentity: going on from step %d of %s", run.step, checkpoint)
+    return run
+
+
+def _learned(run: SharedRun, name_spaces: list[NameSpace], checkpoint: Path, show: Any) -> ProjectorResult:
+    """Train, and leave a checkpoint when broken off."""
 
     def on_step(report: StepReport) -> None:
         show(report)

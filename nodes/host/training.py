@@ -13,7 +13,7 @@ from torch import Tensor
 from ...stableidentity_core.errors import StableIdentityError, said_of
 from ...stableidentity_core.face import Face
 from ...stableidentity_core.identity import Identity
-from ...stableidentity_core.learn import check_spaces, learn_identities
+from ...stableidentity_core.learn import check_spaces, learn_identities, told_held_out
 from ...stableidentity_core.plots import loss_curve, require_matplotlib
 from ...stableidentity_core.start import make_projector
 from ...stableidentity_core.store import ResultStore, TrainResult, work_key
@@ -166,16 +166,22 @@ def _train(
             for group in groups:
                 keep(_learned(backend, {key: people[key] for key in group}, work, on_step))
 
+    spare = "" if config.low_memory else "set low_memory, "
     each = f" for each of {work.at_once} people" if work.at_once > 1 else ""
     lower = "people_at_once, resolution or batch size" if work.at_once > 1 else "resolution or batch size"
     telling_of_memory(
         learned,
         lambda said: (
             f"The device ran out of memory during training at {config.resolution}x{config.resolution}, batch "
-            f"{config.batch_size}{each}, which takes about {needed / GB:.1f} GB beside the model ({said}). Close other "
-            f"programs on the device, free its models in ComfyUI, set low_memory, or lower {lower}."
+            f"{config.batch_size}{each}{_beside(needed)} ({said}). Close other programs on the device, free its models "
+            f"in ComfyUI, {spare}or lower {lower}."
         ),
     )
+
+
+def _beside(needed: int) -> str:
+    """Nothing where the model itself did not find room."""
+    return f", which takes about {needed / GB:.1f} GB beside the model" if needed else ""
 
 
 def _learned(
@@ -195,6 +201,5 @@ def _learned(
 
 def _title(identity: Identity, origin: str) -> str:
     header = identity.header
-    before, after = float(header["held_out_loss_before"]), float(header["held_out_loss_after"])
     how = f"{header['method']}, {header['steps']} steps"
-    return f"{identity.trigger}: {how}, held-out loss {before:.4g} to {after:.4g} ({origin})"
+    return f"{identity.trigger}: {how}, held-out loss {told_held_out(header)} ({origin})"

@@ -10,7 +10,7 @@ from typing import Any
 import comfy.model_base
 import torch
 from comfy import model_management
-from torch import nn
+from torch import Tensor, nn
 
 from ...stableidentity_core.backends.compute import AS_LOADED, Compute
 from ...stableidentity_core.errors import StableIdentityError, WrongModelError
@@ -42,7 +42,8 @@ def training_memory(
     """Bytes a training needs beside the weights, as an estimate.
 
     Weights of another type than the computation's are held once more in that type: as a copy, or cast for each
-    operation and kept until the backward pass has used them.
+    operation and kept until the backward pass has used them. The check before the first step casts to fp32, block by
+    block.
     """
     unet = model.get_model_object("diffusion_model")
     dtype = compute.dtype(unet, model.load_device) or compute_dtype(model)
@@ -53,7 +54,9 @@ def training_memory(
     whole = asked is not None and copies(unet, asked, compute_dtype(model), compute.low_memory)
     by_block = (0 if whole else _cast(unet, dtype)) + (0 if clip is None else _cast_text(clip, asked))
     cast = (_cast(unet, dtype) if whole else 0) + by_block * (LARGEST_BLOCK if compute.low_memory else 1)
-    return int(activations + cast + (0 if compute.low_memory else kept.text * batch_size))
+    training = activations + cast + (0 if compute.low_memory else kept.text * batch_size)
+    checking = _cast(unet, torch.float32) + (0 if clip is None else _cast(clip, torch.float32))
+    return int(max(training, checking * LARGEST_BLOCK))
 
 
 def copies(unet: nn.Module, dtype: torch.dtype | None, own: torch.dtype, low_memory: bool) -> bool:
@@ -193,11 +196,20 @@ def host_told_of_training() -> Iterator[None]:
 
 
 def _make_trainable_through(module: nn.Module) -> None:
-    """Replace inference tensors among the weights by equal normal ones, which autograd accepts."""
+    """Replace what autograd does not accept among the weights by equal normal tensors."""
     for part in module.modules():
         for name, parameter in part._parameters.items():
-            if parameter is not None and parameter.is_inference():
+            if parameter is not None and _made_in_inference_mode(parameter):
                 part._parameters[name] = nn.Parameter(parameter.detach().clone(), requires_grad=False)
         for name, buffer in part._buffers.items():
-            if buffer is not None and buffer.is_inference():
+            if buffer is not None and _made_in_inference_mode(buffer):
                 part._buffers[name] = buffer.clone()
+
+
+def _made_in_inference_mode(tensor: Tensor) -> bool:
+    """Also when the host has moved it since: `is_inference` says no then, and still it has no version for autograd."""
+    try:
+        tensor._version  # noqa: B018
+    except RuntimeError:
+        return True
+    return False

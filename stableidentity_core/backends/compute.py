@@ -32,8 +32,8 @@ class Compute:
         precision: `model` is the model's own type. `bf16` and `fp16` compute the diffusion model and the text encoders
             in these; words, latents and loss stay float32. `auto` is bf16 where that is known to be sooner, else
             `model`. In fp16 the loss is to be scaled, see `stableidentity_core.train.loss_scale`.
-        low_memory: keep no activations inside the networks' blocks, computing them again in the backward pass,
-            and have the VAE on the device only while it encodes.
+        low_memory: keep no activations inside the networks' blocks, computing them again in the backward pass.
+            Without a host that makes room by itself, the VAE is on the device only while it encodes.
     """
 
     precision: Precision = "model"

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from ..backends.compute import AS_LOADED, PRECISIONS
 from ..backends.diffusers_sd import DiffusersBackend, load_diffusers
 from ..errors import MissingFileError, StableIdentityError
 from ..words import NameSpace, build_name_space
@@ -25,6 +26,17 @@ def add_model_options(command: Any) -> None:
     )
     add("--dtype", choices=DTYPES, default="fp32", help="of the model (default: %(default)s)")
     add("--v-prediction", action="store_true", help="a single file that predicts v, such as 2.1-768")
+
+
+def add_computing_options(group: Any) -> None:
+    """How to compute, apart from what; None where it is not given."""
+    group.add_argument("--precision", choices=PRECISIONS, help=f"(default: {AS_LOADED.precision})")
+    group.add_argument(
+        "--low-memory",
+        action="store_true",
+        default=None,
+        help="compute parts of the networks twice instead of keeping them; the VAE is on the device while it encodes",
+    )
 
 
 def load_model(options: argparse.Namespace) -> DiffusersBackend:

@@ -25,7 +25,7 @@ from ..train import TrainConfig
 from ..train.check import check_gradient
 from ..train.known import KnownPeople
 from ..train.shared import SharedRun, encode_people
-from .models import add_model_options, check_out, load_model, name_spaces_of, read_names
+from .models import add_computing_options, add_model_options, check_out, load_model, name_spaces_of, read_names
 from .photos import Tools, add_options, read_faces, tools_of
 from .progress import after_each_step
 
@@ -57,6 +57,7 @@ def add_commands(commands: Any) -> None:
         group.add_argument(
             f"--{name.replace('_', '-')}", type=kinds[name], default=default, help="(default: %(default)s)"
         )
+    add_computing_options(group)
     command = commands.add_parser("project", help="a person's words by a projector, without any training")
     command.set_defaults(run=run_project)
     add_model_options(command)
@@ -71,7 +72,8 @@ def add_commands(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Learn over the folder and write the projector."""
-    config = replace(MANY_PEOPLE, **{name: getattr(options, name) for name in SETTINGS})
+    given = {name: getattr(options, name) for name in (*SETTINGS, "precision", "low_memory")}
+    config = replace(MANY_PEOPLE, **{name: value for name, value in given.items() if value is not None})
     check_out(options.out)
     photos = pictures_in(options.faces)
     names = read_names(options.names)

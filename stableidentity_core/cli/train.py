@@ -9,12 +9,11 @@ from typing import Any, get_args
 
 from tqdm import tqdm
 
-from ..backends.compute import Precision
 from ..encode import KINDS, encode_face, load_face_encoder
 from ..encode.protocol import FaceEncoder
 from ..errors import StableIdentityError
 from ..identity import normalize_trigger, save_identity
-from ..learn import learn_identity
+from ..learn import learn_identity, told_held_out
 from ..projector_file import load_projector
 from ..start import make_projector
 from ..train import TrainConfig, TrainingRun, defaults_of
@@ -23,7 +22,7 @@ from ..train.config import Augmentation, LossArea, ReconstructionLatents
 from ..train.presets import PRESETS, told, with_preset
 from ..words import METHODS, Method, needs_face
 from ..words.projector import Normalization
-from .models import add_model_options, check_out, load_model, name_spaces_of, read_names
+from .models import add_computing_options, add_model_options, check_out, load_model, name_spaces_of, read_names
 from .photos import add_options, read_faces, tools_of
 from .progress import after_each_step
 
@@ -80,16 +79,9 @@ def _add_settings(group: Any) -> None:
         ("reconstruction_latents", ReconstructionLatents),
         ("loss_area", LossArea),
         ("augmentation", Augmentation),
-        ("precision", Precision),
     ):
         add(f"--{name.replace('_', '-')}", choices=get_args(choices), help=_defaults(name))
-
-    add(
-        "--low-memory",
-        action="store_true",
-        default=None,
-        help="compute parts of the networks twice instead of keeping them; the VAE is on the device while it encodes",
-    )
+    add_computing_options(group)
 
 
 def _defaults(name: str) -> str:
@@ -128,9 +120,7 @@ def run(options: argparse.Namespace) -> None:
     with tqdm(total=config.steps, initial=training.step, unit="step") as bar:
         result = learn_identity(training, name_spaces, trigger, after_each_step(training, options, bar))
     save_identity(result.identity, options.out)
-    header = result.identity.header
-    losses = f"{header['held_out_loss_before']} -> {header['held_out_loss_after']}"
-    print(f"{options.out}: {trigger} by {config.method}, held-out loss {losses}")
+    print(f"{options.out}: {trigger} by {config.method}, held-out loss {told_held_out(result.identity.header)}")
 
 
 def _encoder(path: Path | None, method: Method) -> FaceEncoder | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 import torch
 from torch import Tensor
 
@@ -31,17 +33,24 @@ def check_gradient(backend: DiffusionBackend, compare: bool) -> float:
     Raises:
         TrainingError: the gradient is missing, not finite, zero, or off by more than a tenth.
     """
-    probe = _Probe(backend)
-    gradients, norm = probe.gradients()
-    if not compare:
-        return 0.0
-    deviation = _deviation(probe, gradients, norm)
+    with _exact_convolutions():
+        probe = _Probe(backend)
+        gradients, norm = probe.gradients()
+        if not compare:
+            return 0.0
+        deviation = _deviation(probe, gradients, norm)
     if deviation > TOLERANCE:
         raise TrainingError(
             f"The gradient at the words differs by {deviation:.0%} from what the model does (allowed {TOLERANCE:.0%}). "
             f"{ADVICE}"
         )
     return deviation
+
+
+def _exact_convolutions() -> AbstractContextManager[None]:
+    """Without TF32, torch's default for convolutions, of which a difference of two outputs would not be left much."""
+    now = torch.backends.cudnn
+    return now.flags(enabled=now.enabled, benchmark=now.benchmark, deterministic=now.deterministic, allow_tf32=False)
 
 
 def gradient_direction(backend: DiffusionBackend) -> Tensor:

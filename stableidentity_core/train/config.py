@@ -47,8 +47,8 @@ class TrainConfig:
         precision: `model` computes in the model's own type. `auto` computes diffusion model and text encoder in
             bf16 where that is sooner, `bf16` and `fp16` always in these; words, latents and loss are float32 in each
             case. fp16 is for GPUs that lack bf16 (V100, T4, RTX 20).
-        low_memory: keep no activations inside the networks' blocks, and the VAE on the device only while it
-            encodes: less memory, for up to half more time. The words are the same but for rounding.
+        low_memory: keep no activations inside the networks' blocks: less memory, for up to half more time. The
+            words are the same but for rounding.
     """
 
     method: Method = "stableidentity"
