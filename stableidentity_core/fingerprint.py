@@ -20,10 +20,17 @@ def fingerprint_tensors(tensors: Iterable[tuple[str, Tensor]], samples: int = SA
     """
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors, key=lambda pair: pair[0]):
-        flat = tensor.detach().reshape(-1)
+        flat = _flat(tensor)
         if flat.numel() > samples:
             step = flat.numel() / samples
             flat = flat[(torch.arange(samples, dtype=torch.float64) * step).long().to(flat.device)]
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
         digest.update(flat.cpu().contiguous().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:16]
+
+
+def _flat(tensor: Tensor) -> Tensor:
+    try:
+        return tensor.detach().reshape(-1)
+    except RuntimeError:  # made in inference mode and moved outside of it: a tensor that allows no view
+        return tensor.detach().clone().reshape(-1)

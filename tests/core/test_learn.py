@@ -12,7 +12,7 @@ from core.make import randn, some_face, some_names
 from core.training import FEATURES, new_run, small, words
 from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.face import Face
-from stableidentity_core.learn import check_spaces, learn_identity, project
+from stableidentity_core.learn import check_spaces, learn_identity, project, told_held_out
 from stableidentity_core.start import make_projector
 from stableidentity_core.train import TrainConfig
 
@@ -45,6 +45,19 @@ def test_the_header_tells_how_it_was_made(learned, backend, names):
     assert ranges["words"] == [pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4)]
     assert ranges["names"] == [pytest.approx(value, abs=1e-4) for value in names.value_range]
     assert float(header["held_out_loss_before"]) > 0 and header["held_out_loss_after"] != header["held_out_loss_before"]
+
+
+def test_a_training_that_goes_on_does_not_tell_a_loss_before_it_that_it_never_measured(backend, names, tmp_path):
+    run = new_run(backend, names)
+    for report in run:
+        if report.step == 2:
+            break
+    run.save(tmp_path / "run.safetensors")
+    resumed = new_run(backend, names)
+    resumed.load(tmp_path / "run.safetensors")
+    header = learn_identity(resumed, [names], "anna").identity.header
+    assert "held_out_loss_before" not in header
+    assert told_held_out(header) == f"not known -> {float(header['held_out_loss_after']):.4g}"
 
 
 def test_projecting_the_same_face_gives_the_trained_words(learned, names):

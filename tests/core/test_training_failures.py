@@ -103,6 +103,15 @@ def test_the_check_finds_layers_without_a_backward_pass_by_comparing(own_backend
         check_gradient(own_backend, compare=True)
 
 
+def test_the_check_computes_convolutions_in_fp32_on_gpus_that_would_round_them(own_backend, monkeypatch):
+    """TF32 is torch's default there, and left 0.05 of the allowed 0.1 when its rounding was imitated."""
+    seen = []
+    own_backend.unet.conv_in.register_forward_pre_hook(lambda *_args: seen.append(torch.backends.cudnn.allow_tf32))
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    check_gradient(own_backend, compare=True)
+    assert seen == [False] * 3 and torch.backends.cudnn.allow_tf32
+
+
 def test_the_check_leaves_the_global_random_state_alone(backend):
     state = torch.get_rng_state()
     check_gradient(backend, compare=True)

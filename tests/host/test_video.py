@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from host.prompts import Json, node
+from host.prompts import Json, learn, node
 from host.refusal import node as wrong_node
 from host.server import ROOT
 from host.world import World
@@ -222,6 +222,14 @@ def test_other_files_are_refused(models, bad):
     for name, words in files.items():
         prompt = shipped("video_from_identity", models, StableIdentityLoadVideoModel={"model_name": name})
         bad.refused(prompt, name, *words)
+
+
+def test_nobody_can_be_learned_on_a_video_model(models, bad):
+    """A batch's pictures would be the frames of one clip there, and people learned side by side would mix."""
+    prompt = learn(models.eps, name="bad")
+    prompt["video"] = node("StableIdentityLoadVideoModel", model_name="of people/tiny.safetensors")
+    prompt["train"]["inputs"]["model"] = ["video", 0]
+    bad.refused(prompt, "MODEL is a text-to-video model", "Learn the person on SD2.1")
 
 
 def test_latents_of_other_models_are_refused(models, bad):
