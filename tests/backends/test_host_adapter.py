@@ -58,9 +58,9 @@ def test_fingerprint_does_not_depend_on_what_is_loaded(comfyui, trio):
 
 def test_fingerprint_leaves_out_what_files_lack_and_nothing_reads(comfyui, tmp_path):
     """The host leaves the projection after CLIP-L as the memory happened to be, another at each loading."""
+    fingerprint = pack_module("nodes.host.fingerprint", comfyui).model_fingerprint
     import host_tiny
 
-    fingerprint = pack_module("nodes.host.fingerprint", comfyui).model_fingerprint
     for folder in (tiny_sd15(tmp_path / "sd15"), tiny_sdxl(tmp_path / "sdxl")):
         model, clip, _vae = host_tiny.load_trio(folder)
         before = fingerprint(model, clip)

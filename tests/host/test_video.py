@@ -227,7 +227,8 @@ def test_other_files_are_refused(models, bad):
 def test_nobody_can_be_learned_on_a_video_model(models, bad):
     """A batch's pictures would be the frames of one clip there, and people learned side by side would mix."""
     prompt = learn(models.eps, name="bad")
-    prompt["video"] = node("StableIdentityLoadVideoModel", model_name="of people/tiny.safetensors")
+    name = "of people/tiny.safetensors"
+    prompt["video"] = node("StableIdentityLoadVideoModel", model_name=name, weight_dtype="default")
     prompt["train"]["inputs"]["model"] = ["video", 0]
     bad.refused(prompt, "MODEL is a text-to-video model", "Learn the person on SD2.1")
 
