@@ -22,6 +22,10 @@ class MissingFileError(StableIdentityError, FileNotFoundError):
     """A file the user has to provide; the message names path, source and size."""
 
 
+class FileTakenError(StableIdentityError):
+    """A file that must not be replaced has the name already."""
+
+
 class DamagedFileError(StableIdentityError):
     """A file that cannot be read whole."""
 

@@ -1,12 +1,10 @@
-"""Files: written whole or not at all, read without running code, under names that stay in their folder."""
+"""Files of tensors, read without running code, and names that stay in their folder."""
 
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from .atomic import write_atomically
 from .errors import DamagedFileError, StableIdentityError
 
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
@@ -23,42 +22,17 @@ MAX_NAME = 100
 MAX_NAME_BYTES = 200
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write beside the target, flush to disk, then rename over it.
+def save_tensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str], *, replace: bool = True
+) -> None:
+    """Write a safetensors file atomically; equal content gives equal bytes.
 
     Raises:
-        StableIdentityError: the disk is full or the folder cannot be written; the target is as before.
+        FileTakenError: `replace` is False and the name is taken.
+        StableIdentityError: the disk is full or the folder cannot be written.
     """
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp makes it private
-        os.replace(temporary, path)
-        temporary = None
-    except PermissionError as error:
-        raise StableIdentityError(
-            f"{path} could not be written: {error.strerror}. The folder is read-only or the file is in use; choose "
-            "another name or folder. Nothing was changed."
-        ) from error
-    except OSError as error:
-        raise StableIdentityError(
-            f"{path} ({len(content):,} bytes) could not be written: {error.strerror or error}. "
-            "Free some space or choose another folder; nothing was changed."
-        ) from error
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-
-
-def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write a safetensors file atomically; equal content gives equal bytes."""
     contiguous = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-    write_atomically(path, _sorted_header(save(contiguous, dict(metadata))))
+    write_atomically(path, _sorted_header(save(contiguous, dict(metadata))), replace=replace)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

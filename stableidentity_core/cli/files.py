@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
+from ..atomic import write_atomically
 from ..errors import StableIdentityError
-from ..files import write_atomically
 from ..identity import Identity, load_identity, save_identity
 
 LONG = 100

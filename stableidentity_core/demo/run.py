@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from ..atomic import write_atomically
 from ..errors import StableIdentityError
-from ..files import write_atomically
 from ..identity import save_identity
 from ..plots import require_matplotlib
 from .describe import describe

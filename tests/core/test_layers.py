@@ -92,10 +92,10 @@ def test_no_module_imports_itself_by_way_of_others(imports):
 @pytest.mark.parametrize(
     "package,may_use",
     [
-        ("weights", {"errors", "files"}),
+        ("weights", {"atomic", "errors", "files"}),
         ("face", {"errors", "files", "fingerprint", "optional", "shapes", "weights"}),
         ("words", {"devices", "errors", "shapes"}),
-        ("identity", {"files", "errors", "fingerprint", "shapes"}),
+        ("identity", {"atomic", "files", "errors", "fingerprint", "shapes"}),
         ("encode", {"files", "errors", "face", "fingerprint", "optional", "shapes", "weights"}),
         ("train", {"files", "backends", "devices", "errors", "face", "fingerprint", "shapes", "words"}),
         ("backends", {"devices", "errors", "fingerprint", "words"}),
@@ -105,7 +105,19 @@ def test_no_module_imports_itself_by_way_of_others(imports):
         ("space_map", {"bases", "errors", "identity", "optional", "words"}),
         (
             "demo",
-            {"backends", "comfyui", "encode", "errors", "face", "files", "fingerprint", "identity", "learn", "plots"}
+            {
+                "atomic",
+                "backends",
+                "comfyui",
+                "encode",
+                "errors",
+                "face",
+                "files",
+                "fingerprint",
+                "identity",
+                "learn",
+                "plots",
+            }
             | {"projector_file", "shapes", "start", "train", "words"},
         ),
     ],
