@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import comfy.utils
@@ -12,12 +11,13 @@ from comfy_api.latest import io
 from ..stableidentity_core.errors import StableIdentityError
 from ..stableidentity_core.face import Face
 from ..stableidentity_core.face.folder import faces_of, pictures_in
+from ..stableidentity_core.streams import get_logger
 from ..stableidentity_core.weights.face_nets import DETECTORS, PARSERS
 from .host import paths
 from .host.face_nets import detector, nets_state, parser
 from .types import CATEGORY, FaceType
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 class PrepareFolder(io.ComfyNode):

@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from .streams import printable
+
 
 class StableIdentityError(ValueError):
-    """Input or environment the method cannot work with; the message says how to mend it."""
+    """Input or environment the method cannot work with; the message says what to do."""
+
+    __module__ = "stableidentity_core.errors"  # hosts write it into their logs, and put the pack's path before it
+
+    def __init_subclass__(cls) -> None:
+        cls.__module__ = StableIdentityError.__module__
+
+    def __str__(self) -> str:
+        return printable(super().__str__())  # into their logs too
 
 
 class ShapeError(StableIdentityError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +15,13 @@ from .face.portrait import Face
 from .files import read_tensors, save_tensors
 from .fingerprint import WHOLE, fingerprint_tensors
 from .identity.types import Identity
+from .streams import get_logger
 from .words.names import NameSpace
 from .words.trained import TrainedProjector
 
 FORMAT = "stableidentity-result-1"
 REVISION = 3  # raise it when the same settings come to give other words
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

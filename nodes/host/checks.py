@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from typing import Any
 
@@ -13,10 +12,11 @@ from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
 from ...stableidentity_core.backends.protocol import Prediction
 from ...stableidentity_core.errors import StableIdentityError, WrongModelError
+from ...stableidentity_core.streams import get_logger
 from .text import BASES, HostText
 from .video_unet import VideoUNet
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 TRAINABLE = {torch.float32, torch.float16, torch.bfloat16}
 LOAD = f"Load a checkpoint of {BASES}, and connect its MODEL, CLIP and VAE"

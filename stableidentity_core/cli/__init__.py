@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import StableIdentityError
+from ..streams import escape_unprintable
 from . import demo, download, files, photos, projector, score, train
 
 INTERRUPTED = 130
@@ -18,6 +19,7 @@ INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    escape_unprintable(sys.stdout, sys.stderr)
     options = parser().parse_args(arguments)
     try:
         options.run(options)

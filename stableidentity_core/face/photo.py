@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Literal
 
@@ -14,10 +13,11 @@ from torch import Tensor
 
 from ..errors import MissingFileError, StableIdentityError
 from ..shapes import check_shape
+from ..streams import get_logger
 
 Layout = Literal["hwc", "chw"]
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 def read_photo(path: Path) -> Tensor:  # [3, H, W]

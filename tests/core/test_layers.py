@@ -93,7 +93,7 @@ def test_no_module_imports_itself_by_way_of_others(imports):
     "package,may_use",
     [
         ("weights", {"atomic", "errors", "files"}),
-        ("face", {"errors", "files", "fingerprint", "optional", "shapes", "weights"}),
+        ("face", {"errors", "files", "fingerprint", "optional", "shapes", "streams", "weights"}),
         ("words", {"devices", "errors", "shapes"}),
         ("identity", {"atomic", "files", "errors", "fingerprint", "shapes"}),
         ("encode", {"files", "errors", "face", "fingerprint", "optional", "shapes", "weights"}),
