@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from ...stableidentity_core.learn_projector import ProjectorResult, learn_projec
 from ...stableidentity_core.plots import loss_curve, require_matplotlib
 from ...stableidentity_core.start import make_projector
 from ...stableidentity_core.store import work_key
+from ...stableidentity_core.streams import get_logger
 from ...stableidentity_core.train import StepReport, TrainConfig
 from ...stableidentity_core.train.config import compute_of
 from ...stableidentity_core.train.known import KnownPeople
@@ -26,12 +26,13 @@ from .backend import comfy_backend
 from .checks import check_resolution, check_trio
 from .fingerprint import model_fingerprint, vae_fingerprint
 from .guards import check_host_gradient, outside_inference_mode, telling_of_memory
+from .plots import settle_matplotlib
 from .progress import progress
 from .text import HostText
 from .training import host_name_spaces
 
 CHECKPOINT_EVERY = 100
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 def train_projector_in_host(
@@ -50,6 +51,7 @@ def train_projector_in_host(
     Returns:
         The projector and the loss curve [1, H, W, 3].
     """
+    settle_matplotlib()
     require_matplotlib()
     check_trio(model, HostText(clip), vae)
     check_resolution(model, config.resolution)
