@@ -25,6 +25,7 @@ from ..train import TrainConfig
 from ..train.check import check_gradient
 from ..train.known import KnownPeople
 from ..train.shared import SharedRun, encode_people
+from ..verdict import PROJECTOR_WARNING
 from .models import add_computing_options, add_model_options, check_out, load_model, name_spaces_of, read_names
 from .photos import Tools, add_options, read_faces, tools_of
 from .progress import after_each_step
@@ -93,6 +94,8 @@ def run(options: argparse.Namespace) -> None:
     kept = result.projector.facts
     before, after = (kept.get(f"projector_held_out_loss_{when}", "not measured") for when in ("before", "after"))
     print(f"{options.out}: {people.people} people, loss on people kept aside {before} -> {after}")
+    if warning := kept.get(PROJECTOR_WARNING):
+        print(f"Warning: {warning}", file=sys.stderr)
 
 
 def run_project(options: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -20,6 +21,7 @@ from ..train import TrainConfig, TrainingRun, defaults_of
 from ..train.check import check_gradient
 from ..train.config import Augmentation, LossArea, ReconstructionLatents
 from ..train.presets import PRESETS, told, with_preset
+from ..verdict import WARNING
 from ..words import METHODS, Method, needs_face
 from ..words.projector import Normalization
 from .models import add_computing_options, add_model_options, check_out, load_model, name_spaces_of, read_names
@@ -121,6 +123,8 @@ def run(options: argparse.Namespace) -> None:
         result = learn_identity(training, name_spaces, trigger, after_each_step(training, options, bar))
     save_identity(result.identity, options.out)
     print(f"{options.out}: {trigger} by {config.method}, held-out loss {told_held_out(result.identity.header)}")
+    if warning := result.identity.header.get(WARNING):
+        print(f"Warning: {warning}", file=sys.stderr)
 
 
 def _encoder(path: Path | None, method: Method) -> FaceEncoder | None:
