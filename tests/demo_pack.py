@@ -49,7 +49,7 @@ def quick_pack(folder: Path) -> Path:
 def start_demo(pack: Path, *options: object, program: tuple[str, ...] = (), **environment: str) -> subprocess.Popen:
     """Start `python -m stableidentity_core demo`, or another program that takes the same options."""
     command = [sys.executable, *(program or ("-m", "stableidentity_core", "demo")), *map(str, options)]
-    surroundings = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+    surroundings = {"OMP_NUM_THREADS": "1", **os.environ, **environment}
     return subprocess.Popen(
         command, cwd=pack, env=surroundings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,15 +12,6 @@ from stableidentity_core.backends.diffusers_sd import DiffusersBackend, load_dif
 from stableidentity_core.face import Face, portrait
 from stableidentity_core.words import NameSpace, build_name_space
 from tiny import tiny_face_vit, tiny_sd
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Models this small are an order of magnitude faster on one thread than on several."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

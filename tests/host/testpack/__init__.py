@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import folder_paths
@@ -12,7 +13,8 @@ from .tiny import host_tiny
 from .wrong_models import CLIPS, MODELS, VAES, wrong_clip, wrong_model, wrong_vae
 
 # The models are too small to share out: on a busy machine threads that wait for each other cost ten times the work.
-torch.set_num_threads(1)
+if "OMP_NUM_THREADS" not in os.environ:
+    torch.set_num_threads(1)
 
 
 class TinyTrio(io.ComfyNode):
