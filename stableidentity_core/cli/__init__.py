@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import StableIdentityError
+from ..progress import quiet_loaders
 from . import demo, download, files, photos, projector, score, train
 
 INTERRUPTED = 130
@@ -19,6 +20,7 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = parser().parse_args(arguments)
+    quiet_loaders("transformers")
     try:
         options.run(options)
     except StableIdentityError as error:

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from ..errors import StableIdentityError
+from ..progress import progress_bar
 from ..weights import NEEDED, WEIGHTS, DownloadError, Weight, difference, download, get_weight, locate, take_from_folder
 from ..weights.lookup import telling
 
@@ -83,7 +82,7 @@ def _in_another_place(weight: Weight, models: Path) -> Path | None:
 
 
 def _fetch(weight: Weight, models: Path, origin: str | None) -> Path:
-    with tqdm(unit="B", unit_scale=True, desc=weight.name, delay=0.5) as bar:
+    with progress_bar(unit="B", unit_scale=True, desc=weight.name, delay=0.5) as bar:
 
         def on_progress(done: int, total: int | None) -> None:
             bar.total = total

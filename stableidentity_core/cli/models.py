@@ -11,6 +11,7 @@ import torch
 from ..backends.compute import AS_LOADED, PRECISIONS
 from ..backends.diffusers_sd import DiffusersBackend, load_diffusers
 from ..errors import MissingFileError, StableIdentityError
+from ..progress import quiet_loaders
 from ..words import NameSpace, build_name_space
 from ..words.names import parse_names
 
@@ -40,6 +41,7 @@ def add_computing_options(group: Any) -> None:
 
 
 def load_model(options: argparse.Namespace) -> DiffusersBackend:
+    quiet_loaders("diffusers")
     return load_diffusers(
         options.model, device=options.device, dtype=DTYPES[options.dtype], v_prediction=options.v_prediction
     )

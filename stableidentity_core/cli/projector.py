@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, get_args
-
-from tqdm import tqdm
 
 from ..encode import encode_face, load_face_encoder
 from ..encode.protocol import FaceEncoder
@@ -19,6 +16,7 @@ from ..face.folder import faces_of, pictures_in
 from ..identity import normalize_trigger, save_identity
 from ..learn import project
 from ..learn_projector import MANY_PEOPLE, learn_projector
+from ..progress import progress_bar, write_beside_bar
 from ..projector_file import load_projector, save_projector
 from ..start import make_projector
 from ..train import TrainConfig
@@ -87,7 +85,7 @@ def run(options: argparse.Namespace) -> None:
     training = SharedRun(backend, people, projector, config, options.known_people)
     if options.checkpoint and options.checkpoint.is_file():
         training.load(options.checkpoint)
-    with tqdm(total=config.steps, initial=training.step, unit="step") as bar:
+    with progress_bar(total=config.steps, initial=training.step, unit="step") as bar:
         result = learn_projector(training, name_spaces, after_each_step(training, options, bar))
     save_projector(result.projector, options.out)
     kept = result.projector.facts
@@ -111,7 +109,7 @@ def _faces(photos: list[Path], tools: Tools, encoder: FaceEncoder) -> Iterator[t
     """File names and photos as they come; one that cannot be used is told and left out."""
 
     def refused(path: Path, error: StableIdentityError) -> None:
-        tqdm.write(f"Left out: {path}: {error}", file=sys.stderr)
+        write_beside_bar(f"Left out: {path}: {error}")
 
-    for path, face in faces_of(tqdm(photos, desc="photos", unit="photo"), refused, **vars(tools)):
+    for path, face in faces_of(progress_bar(photos, desc="photos", unit="photo"), refused, **vars(tools)):
         yield path.stem, encode_face(encoder, face)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from torch import Tensor
-from tqdm import tqdm
 
 from ..encode import KINDS, load_face_encoder
+from ..progress import progress_bar
 from ..temporal import as_dict, check_plot, clip_plot, read_clip, report, score_clip
 from .photos import add_options, read_faces, save_picture, tools_of
 
@@ -57,4 +57,4 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _shown(frames: Iterable[Tensor]) -> Iterator[Tensor]:
-    yield from tqdm(frames, unit="frame", delay=0.5)
+    yield from progress_bar(frames, unit="frame", delay=0.5)

@@ -7,13 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
-from tqdm import tqdm
-
 from ..encode import KINDS, encode_face, load_face_encoder
 from ..encode.protocol import FaceEncoder
 from ..errors import StableIdentityError
 from ..identity import normalize_trigger, save_identity
 from ..learn import learn_identity, told_held_out
+from ..progress import progress_bar
 from ..projector_file import load_projector
 from ..start import make_projector
 from ..train import TrainConfig, TrainingRun, defaults_of
@@ -117,7 +116,7 @@ def run(options: argparse.Namespace) -> None:
     training = TrainingRun(backend, faces, make_projector(backend, faces, name_spaces, config, start), config)
     if options.checkpoint and options.checkpoint.is_file():
         training.load(options.checkpoint)
-    with tqdm(total=config.steps, initial=training.step, unit="step") as bar:
+    with progress_bar(total=config.steps, initial=training.step, unit="step") as bar:
         result = learn_identity(training, name_spaces, trigger, after_each_step(training, options, bar))
     save_identity(result.identity, options.out)
     print(f"{options.out}: {trigger} by {config.method}, held-out loss {told_held_out(result.identity.header)}")

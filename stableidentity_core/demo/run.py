@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from ..atomic import write_atomically
 from ..errors import StableIdentityError
 from ..identity import save_identity
 from ..plots import require_matplotlib
+from ..progress import progress_bar
 from .describe import describe
 from .headless import HOST as HEADLESS
 from .headless import run_headless
@@ -68,7 +68,7 @@ def run_demo(
     require_matplotlib()
     weights = load_weights()
     files = Files.of(out, task.trigger)
-    with tqdm(total=task.work, unit="step", dynamic_ncols=True) as bar:
+    with progress_bar(total=task.work, unit="step", desc="starting") as bar:
 
         def progress(what: str, units: int) -> None:
             bar.set_description(what, refresh=what not in bar.desc)

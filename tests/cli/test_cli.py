@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -41,7 +42,10 @@ def test_train_then_inspect_then_convert(world, tmp_path, capsys):
     assert train(world, out) == 0
     identity = load_identity(out)
     assert identity.trigger == "<anna>" and identity.words["clip_h"].shape == (2, 64)
-    capsys.readouterr()
+    shown = capsys.readouterr().err
+    assert "\r" not in shown and re.search(r"^100% 6/6 .*loss=", shown, re.MULTILINE), (
+        "bars drawn outside of a terminal"
+    )
     assert main(["inspect", str(out), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["steps"] == "6" and facts["words"]["clip_h"]["shape"] == [2, 64]

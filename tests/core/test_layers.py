@@ -117,6 +117,7 @@ def test_no_module_imports_itself_by_way_of_others(imports):
                 "identity",
                 "learn",
                 "plots",
+                "progress",
             }
             | {"projector_file", "shapes", "start", "train", "words"},
         ),
