@@ -118,12 +118,12 @@ def embeddings() -> list[str]:
     return folder_paths.get_filename_list("embeddings")
 
 
-def embeddings_folder() -> Path:
-    """Where identities are saved."""
+def embeddings_folders() -> list[Path]:
+    """Where the host looks for embeddings; identities are saved in the first."""
     folders = folder_paths.get_folder_paths("embeddings")
     if not folders:
         raise StableIdentityError("ComfyUI knows no folder 'embeddings'; check extra_model_paths.yaml.")
-    return Path(folders[0])
+    return [Path(folder) for folder in folders]
 
 
 def results_folder() -> Path:
@@ -150,13 +150,6 @@ def file_state(path: Path) -> str:
     parts = sorted(path.rglob("*")) if path.is_dir() else [path]
     stats = [(part.name, part.stat().st_mtime_ns, part.stat().st_size) for part in parts if part.is_file()]
     return hashlib.sha256(repr(stats).encode()).hexdigest()
-
-
-def folder_state(name: str) -> str:
-    """Changes when a saved identity of this name comes, goes or is replaced."""
-    folder = embeddings_folder()
-    files = [path for path in folder.iterdir() if path.name.startswith(name.strip())] if folder.is_dir() else []
-    return repr(sorted((file.name, file.stat().st_mtime_ns) for file in files))
 
 
 def _roots(below: str) -> list[Path]:
