@@ -7,7 +7,15 @@ from contextlib import contextmanager
 
 
 class StableIdentityError(ValueError):
-    """Input or environment the method cannot work with; the message says how to mend it."""
+    """Input or environment the method cannot work with; the message says what to do.
+
+    Messages quote names and headers of files of others: what is no text and what would steer a terminal is escaped.
+    """
+
+    def __str__(self) -> str:
+        return "".join(
+            letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1] for letter in super().__str__()
+        )
 
 
 class ShapeError(StableIdentityError):

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from .atomic import write_atomically
 from .errors import DamagedFileError, StableIdentityError
+from .readable import file_size, shown_path
+from .torch_file import judge_tensor, load_plain
 
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 _SUPERSCRIPTS = str.maketrans("\u00b9\u00b2\u00b3", "123")
@@ -40,35 +40,87 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Read a safetensors file: its tensors and its header.
 
     Raises:
-        DamagedFileError: not there, cut short, or not safetensors at all.
+        MissingFileError: no such file.
+        DamagedFileError: cut short, not safetensors at all, or with tensors of a type that nothing here computes in.
     """
+    size = file_size(path)
     try:
         with safe_open(path, framework="pt") as file:
             # Copies: the library's tensors are views of the file, which Windows then will not let anyone replace.
-            return {key: file.get_tensor(key).clone() for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
-        size = f"{path.stat().st_size:,} bytes" if path.is_file() else "no file"
-        raise DamagedFileError(f"{path} ({size}) is not a whole safetensors file: {error}. Copy it again.") from error
+            tensors = {key: _plain(file.get_tensor(key), key, path) for key in file.keys()}  # noqa: SIM118
+            return tensors, file.metadata() or {}
+    except DamagedFileError:
+        raise
+    except (SafetensorError, OSError, ValueError, RuntimeError, MemoryError) as error:
+        raise DamagedFileError(
+            f"{shown_path(path)} ({size:,} bytes) is not a whole safetensors file: {error or 'too large'}. "
+            "Copy it again."
+        ) from error
 
 
 def read_pickled_tensors(path: Path) -> Any:
     """Read a torch file (`.pt`, `.bin`) that holds plain tensors and containers; code in it is never run.
 
+    Containers come as dict, list and tuple; tensors as copies on the CPU, never larger in sum than the file allows.
+
     Raises:
-        DamagedFileError: cut short or not a torch file, or one that holds more than tensors.
+        MissingFileError: no such file.
+        DamagedFileError: cut short or not a torch file, or one that holds more than plain tensors.
     """
-    try:
-        return torch.load(path, weights_only=True, map_location="cpu")
-    except pickle.UnpicklingError as error:
+    return load_plain(path)
+
+
+def read_any_tensors(path: Path) -> tuple[Any, dict[str, str]]:
+    """Read a safetensors or a torch file, whichever its content is; its name does not count.
+
+    Returns:
+        What it holds (a dict by name for safetensors), and the header of safetensors (empty for torch files).
+
+    Raises:
+        MissingFileError: no such file.
+        DamagedFileError: neither of the two, or damaged; the message says what the file is where that can be seen.
+    """
+    size = file_size(path)
+    start = _start_of(path)
+    if _is_safetensors(start):
+        return read_tensors(path)
+    if start.startswith((b"PK", b"\x80")):  # a zip archive; torch's old format, which is pickles one after another
+        return read_pickled_tensors(path), {}
+    raise DamagedFileError(
+        f"{shown_path(path)} ({size:,} bytes) is neither a safetensors nor a torch file{_likely(start)}. "
+        "Download or copy it again, or choose another file."
+    )
+
+
+def _start_of(path: Path) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(64)
+
+
+def _is_safetensors(start: bytes) -> bool:
+    """8 bytes little-endian header length, then a JSON object; no torch file has a bracket there."""
+    return start[8:9] == b"{" and not start.startswith(b"PK")
+
+
+def _likely(start: bytes) -> str:
+    text = start.lstrip().lower()
+    if not start:
+        return ": it is empty"
+    if text.startswith((b"<!doctype", b"<html")):
+        return ", but a web page, such as one that asks to log in"
+    if text.startswith(b"version https://git-lfs"):
+        return ", but a pointer of Git LFS to it, without the content"
+    return ""
+
+
+def _plain(tensor: Tensor, name: str, path: Path) -> Tensor:
+    problem = judge_tensor(tensor)
+    if problem:
         raise DamagedFileError(
-            f"{path} is damaged, or holds more than tensors and could run code; it was refused unread. "
-            "Use a safetensors file instead."
-        ) from error
-    except Exception as error:  # broken pickles make torch raise all kinds: IndexError, AssertionError, TypeError
-        size = path.stat().st_size
-        raise DamagedFileError(
-            f"{path} ({size:,} bytes) is not a whole torch file: {str(error) or 'it ends too early'}. Copy it again."
-        ) from error
+            f"{shown_path(path)} holds the tensor {name!a}, which is {problem}. Needed plain numbers. "
+            "Choose another file."
+        )
+    return tensor.clone()
 
 
 def _sorted_header(blob: bytes) -> bytes:
