@@ -1,4 +1,4 @@
-"""Faces in a photo: a detector looks at it in several sizes, and all that it finds is told in pixels of the photo."""
+"""Faces in a photo: a detector looks at it in several sizes and gives what it finds in pixels of the photo."""
 
 from __future__ import annotations
 
