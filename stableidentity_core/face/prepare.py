@@ -17,6 +17,7 @@ from .parsers import FaceParser
 from .parsing import check_parts, masks_of_parts
 from .portrait import SIZE, Face, fit_mask, portrait
 from .quality import QualityReport, assess
+from .upright import upright
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,8 +127,10 @@ def _find(photo: Tensor, detector: FaceDetector | None, choice: Choice, size: in
         return _Found()
     photo_size = (photo.shape[-2], photo.shape[-1])
     candidates = detect_faces(photo, detector)
-    chosen = choose_face(candidates, choice.rule, photo_size, choice.number)
-    return _Found(candidates=tuple(candidates), chosen=chosen, alignment=align_face(chosen.landmarks, photo_size, size))
+    first = choose_face(candidates, choice.rule, photo_size, choice.number)
+    chosen = upright(photo, first, detector)
+    shown = tuple(chosen if candidate is first else candidate for candidate in candidates)
+    return _Found(candidates=shown, chosen=chosen, alignment=align_face(chosen.landmarks, photo_size, size))
 
 
 def _at_portrait(

@@ -49,7 +49,7 @@ class TwoFaces:
 
 
 def rectangle(top: float, bottom: float, left: float, right: float) -> torch.Tensor:
-    return ((ROWS >= top) & (ROWS < bottom) & (COLUMNS >= left) & (COLUMNS < right)).float()
+    return ((top <= ROWS) & (bottom > ROWS) & (left <= COLUMNS) & (right > COLUMNS)).float()
 
 
 def gaussian(x: float, y: float, sigma: float) -> torch.Tensor:
@@ -105,7 +105,7 @@ def test_face_masks_that_contradict_the_face_are_said_first_and_refused_by_stric
     assert first_line(one).startswith("[!] The face mask contradicts the face: ") and said in first_line(one)
     assert ("that the parser sees" in first_line(one)) == (parser is not None)
     assert one.face.quality["good"] is False and len(one.face.quality["contradictions"]) == 1
-    with pytest.raises(StableIdentityError, match="The face mask contradicts.*Correct the masks"):
+    with pytest.raises(StableIdentityError, match=r"The face mask contradicts.*Correct the masks"):
         require_good(one.report)
 
 
@@ -178,7 +178,7 @@ def test_masks_of_the_other_person_in_the_photo():
 def test_an_empty_mask_of_another_size_is_called_empty():
     """Load Image gives 64 x 64 zeros for every picture without a mask."""
     for photo in (rand(3, 512, 1024), rand(3, 400, 300)):
-        with pytest.raises(StableIdentityError, match="face mask marks nothing.*Load Image gives an empty one"):
+        with pytest.raises(StableIdentityError, match=r"face mask marks nothing.*Load Image gives an empty one"):
             prepare_face(photo, detector=TwoFaces(), face_mask=torch.zeros(64, 64))
 
 
@@ -205,6 +205,15 @@ def test_masks_that_are_none_are_refused(which, mask, said):
 @pytest.mark.parametrize("dtype", [torch.bool, torch.float16, torch.bfloat16, torch.float64, torch.uint8])
 def test_masks_of_other_types_are_taken(dtype):
     assert not prepared(face_mask=FACE.to(dtype)).report.contradictions
+
+
+def test_of_a_square_at_which_nobody_looked_nothing_is_praised():
+    one = prepare_face(torch.full((3, SIDE, SIDE), 0.5) + 0.2 * FACE)
+    text = one.report.text().splitlines()
+    assert text[0] == "No detector looked for a face: the picture was taken as an aligned portrait."
+    assert text[1].startswith("Photo quality: unknown. If it is an aligned portrait, ")
+    assert not any(line.startswith("[ok]") or "good" in line for line in text)
+    assert one.face.quality["good"] is None and one.face.quality["face_detected"] is False
 
 
 # What the report says of masks and networks is true for every combination of them.

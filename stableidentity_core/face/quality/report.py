@@ -73,9 +73,10 @@ class QualityReport:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON; figures to four digits."""
+        good = None if self.good and not self.face_seen else self.good  # unknown
         findings = [asdict(finding) | {"value": float(f"{finding.value:.4g}")} for finding in self.findings]
         return {
-            "good": self.good and self.face_seen,
+            "good": good,
             "face_detected": self.detected,
             "contradictions": list(self.contradictions),
             "findings": findings,
