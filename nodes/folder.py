@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import comfy.utils
@@ -11,7 +12,8 @@ from comfy_api.latest import io
 
 from ..stableidentity_core.errors import StableIdentityError
 from ..stableidentity_core.face import Face
-from ..stableidentity_core.face.folder import faces_of, pictures_in
+from ..stableidentity_core.face.folder import faces_of, name_below, pictures_in, printable
+from ..stableidentity_core.face.quality import NO_DETECTOR
 from ..stableidentity_core.weights.face_nets import DETECTORS, PARSERS
 from .host import paths
 from .host.face_nets import detector, nets_state, parser
@@ -64,30 +66,44 @@ class PrepareFolder(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, folder="", **_widgets) -> str:
-        return f"{paths.file_state(paths.input_folder(folder))} {nets_state()}"
+    def fingerprint_inputs(cls, folder="", **_widgets) -> str | float:
+        if not isinstance(folder, str):
+            return float("nan")  # connected and not known yet: run
+        try:
+            pictures = pictures_in(paths.input_folder(folder)).found
+        except StableIdentityError as error:
+            return str(error)  # raised again when the node runs
+        return " ".join([*map(paths.file_state, pictures), nets_state()])
 
     @classmethod
     def execute(cls, folder: str, find_face: str, parse_face: str, at_most: int) -> io.NodeOutput:
         place = paths.input_folder(folder)
-        pictures = pictures_in(place)[:at_most]
-        bar = comfy.utils.ProgressBar(len(pictures))
-        left_out: list[str] = []
+        pictures = pictures_in(place)
+        chosen = pictures.found[:at_most]
+        nets = {"detector": detector(find_face, False), "parser": parser(parse_face, False)}
+        refusals: list[str] = []
 
         def refused(path: Path, error: StableIdentityError) -> None:
-            left_out.append(f"{path.relative_to(place).as_posix()}: {error}")
+            refusals.append(f"{name_below(path, place)}: {error}")
 
-        def watched():
-            for number, path in enumerate(pictures):
-                model_management.throw_exception_if_processing_interrupted()
-                bar.update_absolute(number, len(pictures))
-                yield path
-
-        nets = {"detector": detector(find_face, False), "parser": parser(parse_face, False)}
-        found: list[tuple[Path, Face]] = list(faces_of(watched(), refused, **nets))
-        report = "\n".join([f"{len(found)} of {len(pictures)} photos taken.", *left_out])
+        found: list[tuple[Path, Face]] = list(faces_of(_watched(chosen), refused, **nets))
+        head = [f"{len(found)} of {len(chosen)} photos taken."]
+        if nets["detector"] is None:
+            head.insert(0, NO_DETECTOR)
+        if len(pictures.found) > len(chosen):
+            head.append(f"{len(pictures.found) - len(chosen)} more were not looked at: at_most is {at_most}.")
+        report = "\n".join([*head, *refusals, *pictures.remarks()])
         if not found:
-            raise StableIdentityError(f"None of the photos in {place} can be used.\n{report}")
+            raise StableIdentityError(f"None of the photos in {str(place)!r} can be used.\n{report}")
         log.info("StableIdentity: %s", report)
-        faces, names = [(face,) for _path, face in found], [path.stem for path, _face in found]
+        faces, names = [(face,) for _path, face in found], [printable(path.stem) for path, _face in found]
         return io.NodeOutput(faces, names, report, ui={"text": (report,)})
+
+
+def _watched(pictures: Sequence[Path]) -> Iterator[Path]:
+    """The pictures one by one, with the host's progress bar, until it is asked to stop."""
+    bar = comfy.utils.ProgressBar(len(pictures))
+    for number, path in enumerate(pictures):
+        model_management.throw_exception_if_processing_interrupted()
+        bar.update_absolute(number, len(pictures))
+        yield path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import folder_paths
@@ -132,11 +133,18 @@ def results_folder() -> Path:
 
 
 def input_folder(name: str) -> Path:
-    """A folder below the host's input folder; nothing outside of it can be named."""
-    root = Path(folder_paths.get_input_directory()).resolve()
-    folder = (root / name).resolve()
+    """A folder below the host's input folder, by name: links in it lead where they lead, as for the host.
+
+    Raises:
+        StableIdentityError: the name leads elsewhere, by `..` or as a full path.
+    """
+    root = Path(os.path.abspath(folder_paths.get_input_directory()))
+    folder = Path(os.path.normpath(root / name.strip().replace("\\", "/")))
     if not folder.is_relative_to(root):
-        raise StableIdentityError(f"{name!r} lies outside of {root}; name a folder below it.")
+        raise StableIdentityError(
+            f"The folder {name!r} is not below {str(root)!r}. Type the name of a folder in there, such as people. To "
+            "use photos that lie elsewhere, copy them there or put a link to their folder there."
+        )
     return folder
 
 
