@@ -8,6 +8,8 @@ import pytest
 import torch
 from skimage import data
 
+from downloads import CONTENT, NAME
+from file_server import FileServer, serving
 from stableidentity_core.backends.diffusers_sd import DiffusersBackend, load_diffusers
 from stableidentity_core.face import Face, portrait
 from stableidentity_core.words import NameSpace, build_name_space
@@ -67,3 +69,13 @@ def name_space_of(backend: DiffusersBackend, names: tuple[str, ...] | None = Non
 def names(backend) -> NameSpace:
     """The pack's own names in the tiny model's text space."""
     return name_space_of(backend)
+
+
+@pytest.fixture
+def server(monkeypatch) -> Iterator[FileServer]:
+    """A server of files that has one weight of the table, by good and bad manners."""
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)  # of this machine, not the test's business
+    with serving() as server:
+        server.files[NAME] = CONTENT
+        yield server

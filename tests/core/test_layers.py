@@ -92,7 +92,7 @@ def test_no_module_imports_itself_by_way_of_others(imports):
 @pytest.mark.parametrize(
     "package,may_use",
     [
-        ("weights", {"atomic", "errors", "files"}),
+        ("weights", {"aside", "atomic", "errors", "files"}),
         ("face", {"errors", "files", "fingerprint", "optional", "shapes", "weights"}),
         ("words", {"devices", "errors", "shapes"}),
         ("identity", {"atomic", "files", "errors", "fingerprint", "shapes"}),
