@@ -98,7 +98,7 @@ def test_a_method_brings_its_own_settings_and_options_go_before_them(world, tmp_
     celebs, single = tmp_path / "celebs.safetensors", tmp_path / "single.safetensors"
     assert train(world, celebs, "--method", "celeb_basis", "--steps", "1") == 0
     assert train(world, single, "--method", "celeb_basis", "--steps", "1", "--batch-size", "1", "--alpha", "0.5") == 0
-    own = {"method": "celeb_basis", "learning_rate": 5e-3, "batch_size": 2, "alpha": 0.0, "resolution": 64, "steps": 1}
+    own = {"method": "celeb_basis", "learning_rate": 1e-2, "batch_size": 2, "alpha": 0.0, "resolution": 64, "steps": 1}
     assert own.items() <= settings_of(celebs).items()
     assert {**own, "batch_size": 1, "alpha": 0.5}.items() <= settings_of(single).items()
     assert "coefficients" in load_identity(celebs).header

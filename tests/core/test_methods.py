@@ -38,10 +38,10 @@ def test_each_method_has_the_settings_it_was_published_with():
         for method in SIBLINGS
         for own in [defaults_of(method)]
     }
-    # Celeb-Basis' code: 800 steps for two people, batch 2. Textual Inversion's paper: 5,000 steps, batch 4. Both: rate
-    # 5e-3, and the loss is that of the noise at all timesteps.
+    # Celeb-Basis' code: 800 steps for two people, batch 2, rate 0.005 times the batch. Textual Inversion's paper: 5,000
+    # steps, batch 4, base rate 5e-3. Both: the loss is that of the noise at all timesteps.
     assert found == {
-        "celeb_basis": ("celeb_basis", 400, 5e-3, 2, 0.0),
+        "celeb_basis": ("celeb_basis", 400, 1e-2, 2, 0.0),
         "textual_inversion": ("textual_inversion", 5000, 5e-3, 4, 0.0),
     }
     common = ("hair_weight", "loss_area", "augmentation", "weight_decay", "beta1", "beta2", "max_grad_norm")
@@ -53,7 +53,7 @@ def test_each_method_has_the_settings_it_was_published_with():
 def test_settings_that_are_not_the_methods_own_are_told():
     assert all(departures(defaults_of(method)) == "" for method in METHODS)
     assert departures(TrainConfig(method="celeb_basis")) == (
-        "steps 450 (its own: 400), learning_rate 5e-05 (its own: 0.005), batch_size 1 (its own: 2), alpha 0.6 "
+        "steps 450 (its own: 400), learning_rate 5e-05 (its own: 0.01), batch_size 1 (its own: 2), alpha 0.6 "
         "(its own: 0)"
     )
 
