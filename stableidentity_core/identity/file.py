@@ -29,8 +29,13 @@ MAX_WORDS = 75
 MAX_BYTES = 16 << 20  # many times what 75 words take in every text space
 
 
-def save_identity(identity: Identity, path: Path) -> None:
-    """Write an identity atomically; `path` should end in `.safetensors` and lie in `models/embeddings`."""
+def save_identity(identity: Identity, path: Path, *, replace: bool = True) -> None:
+    """Write an identity atomically; `path` should end in `.safetensors` and lie in `models/embeddings`.
+
+    Raises:
+        FileTakenError: `replace` is False and the name is taken.
+        StableIdentityError: the disk is full or the folder cannot be written.
+    """
     spaces = sorted(identity.words)
     tensors = {identity.trigger if len(spaces) == 1 else space: identity.words[space].float() for space in spaces}
     widths = ",".join(str(identity.words[space].shape[-1]) for space in spaces)
@@ -41,7 +46,7 @@ def save_identity(identity: Identity, path: Path) -> None:
         "text_space": ",".join(spaces),
         "text_width": widths,
     }
-    save_tensors(path, tensors, header)
+    save_tensors(path, tensors, header, replace=replace)
 
 
 def load_identity(path: Path, trigger: str | None = None) -> Identity:
