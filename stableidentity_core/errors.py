@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from .printable import printable
+
 
 class StableIdentityError(ValueError):
     """Input or environment the method cannot work with; the message says what to do.
@@ -13,9 +15,7 @@ class StableIdentityError(ValueError):
     """
 
     def __str__(self) -> str:
-        return "".join(
-            letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1] for letter in super().__str__()
-        )
+        return printable(super().__str__())
 
 
 class ShapeError(StableIdentityError):

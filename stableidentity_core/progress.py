@@ -11,6 +11,8 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
+from .printable import printable_line
+
 EVERY = 5.0  # seconds between lines
 
 
@@ -52,7 +54,7 @@ def progress_bar(iterable: Iterable[Any] | None = None, **options: Any) -> tqdm:
 
 def write_beside_bar(text: str) -> None:
     """A line on stderr that does not tear a moving bar apart."""
-    tqdm.write(text, file=sys.stderr)
+    tqdm.write(printable_line(text), file=sys.stderr)
 
 
 def quiet_loaders(*packages: str) -> None:

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import folder_paths
 
+from ...stableidentity_core.atomic import remove_abandoned
 from ...stableidentity_core.encode.vit import missing_encoder_message
 from ...stableidentity_core.encode.weight_file import REPOSITORY, SUFFIXES, WEIGHT_FILES
 from ...stableidentity_core.errors import MissingFileError, StableIdentityError
 from ...stableidentity_core.projector_file import SUFFIX
+from ...stableidentity_core.store.folder import sweep
 
 FOLDER = "stableidentity"
 ENCODERS = "face_encoders"
@@ -25,6 +27,13 @@ def register_folders() -> None:
     """Make the pack's folders below `models` known; folders of extra_model_paths.yaml stand before them."""
     for name in (FOLDER, VIDEO_FOLDERS[-1]):
         folder_paths.add_model_folder_path(name, str(Path(folder_paths.models_dir) / name))
+
+
+def sweep_folders() -> None:
+    """Remove what killed processes left half-written where the pack writes; what cannot be read or removed stays."""
+    for root in [*folder_paths.get_folder_paths("embeddings")[:1], *_roots(PROJECTORS)[:1]]:
+        remove_abandoned(Path(root))
+    sweep(results_folder())
 
 
 def video_models() -> list[str]:

@@ -15,6 +15,7 @@ from ..progress import progress_bar
 from ..weights import NEEDED, WEIGHTS, DownloadError, Weight, difference, download, get_weight, locate, take_from_folder
 from ..weights.lookup import telling
 from ..weights.part import parts_of
+from .say import say
 
 MODELS = "ComfyUI's models folder"
 MAX_SHOWN = 200  # characters of what was typed, in a message
@@ -64,11 +65,11 @@ def show_list(models: Path | None) -> None:
     for weight in WEIGHTS.values():
         place = locate(weight.name, [models]) if models else None
         state = f"in place at {place}" if place else f"{weight.size} for {weight.folder}/"
-        _say(f"{weight.name:24}{weight.purpose}; {state}; licence: {weight.licence}")
+        say(f"{weight.name:24}{weight.purpose}; {state}; licence: {weight.licence}")
         for part in parts_of(weight.path(models)) if models else ():
             with suppress(OSError):  # it has just been finished
                 size = f"{part.stat().st_size:,} bytes"
-                _say(f"  unfinished: {part} ({size}); the same download goes on from there, or remove the file")
+                say(f"  unfinished: {part} ({size}); the same download goes on from there, or remove the file")
 
 
 def _folder(option: str, text: str, needed: str) -> Path:
@@ -110,25 +111,18 @@ def _origin(text: str) -> str | Path:
 
 
 def _shown(text: str) -> str:
-    """What was typed, at a length and in letters that a message can hold."""
-    cut = f"{text[:MAX_SHOWN]}..." if len(text) > MAX_SHOWN else text
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in cut)
-
-
-def _say(text: str) -> None:
-    """Print, also paths that the terminal's encoding has no letters for."""
-    encoding = sys.stdout.encoding or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding))
+    """What was typed, at a length that a message can hold."""
+    return f"{text[:MAX_SHOWN]}..." if len(text) > MAX_SHOWN else text
 
 
 def _fetched(weight: Weight, models: Path, origin: str | Path | None) -> bool:
     try:
         path = _in_another_place(weight, models) or _fetch(weight, models, origin)
     except DownloadError as error:
-        print(f"Error: {error}", file=sys.stderr)
+        say(f"Error: {error}", sys.stderr)
         return False
     checked = "sha256 as expected" if weight.sha256 else "no sha256 is known to compare with"
-    _say(f"{weight.name}: {path} ({path.stat().st_size:,} bytes, {checked}). Licence: {weight.licence}.")
+    say(f"{weight.name}: {path} ({path.stat().st_size:,} bytes, {checked}). Licence: {weight.licence}.")
     return True
 
 

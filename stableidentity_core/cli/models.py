@@ -10,7 +10,7 @@ import torch
 
 from ..backends.compute import AS_LOADED, PRECISIONS
 from ..backends.diffusers_sd import DiffusersBackend, load_diffusers
-from ..errors import MissingFileError, StableIdentityError
+from ..errors import MissingFileError
 from ..progress import quiet_loaders
 from ..words import NameSpace, build_name_space
 from ..words.names import parse_names
@@ -66,11 +66,3 @@ def name_spaces_of(backend: DiffusersBackend, names: tuple[str, ...] | None) -> 
         )
         for space in backend.text_spaces
     ]
-
-
-def check_out(path: Path) -> None:
-    """Raise before any work unless the name can be a safetensors file's."""
-    if path.suffix != ".safetensors":
-        raise StableIdentityError(f"--out is {path}, needed a name ending in .safetensors.")
-    if path.is_dir():
-        raise StableIdentityError(f"--out is {path}, which is a folder.")

@@ -48,7 +48,7 @@ def test_train_then_inspect_then_convert(world, tmp_path, capsys):
     )
     assert main(["inspect", str(out), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
-    assert facts["steps"] == "6" and facts["words"]["clip_h"]["shape"] == [2, 64]
+    assert facts["header"]["steps"] == "6" and facts["words"]["clip_h"]["shape"] == [2, 64]
     assert main(["inspect", str(out)]) == 0
     assert "<anna>" in capsys.readouterr().out
 

@@ -94,13 +94,17 @@ def test_no_module_imports_itself_by_way_of_others(imports):
     [
         ("weights", {"aside", "atomic", "errors", "files"}),
         ("face", {"errors", "files", "fingerprint", "optional", "shapes", "weights"}),
-        ("words", {"devices", "errors", "shapes"}),
+        ("words", {"devices", "errors", "json_text", "shapes"}),
         ("identity", {"atomic", "files", "errors", "fingerprint", "shapes"}),
         ("encode", {"files", "errors", "face", "fingerprint", "optional", "shapes", "weights"}),
-        ("train", {"files", "backends", "devices", "errors", "face", "fingerprint", "shapes", "words"}),
+        ("train", {"files", "backends", "devices", "errors", "face", "fingerprint", "json_text", "shapes", "words"}),
         ("backends", {"devices", "errors", "fingerprint", "words"}),
         ("comfyui", {"errors"}),
         ("video", {"errors"}),
+        (
+            "store",
+            {"atomic", "errors", "face", "files", "fingerprint", "identity", "json_text", "shapes", "words"},
+        ),
         ("temporal", {"encode", "errors", "face", "optional"}),
         ("space_map", {"bases", "errors", "identity", "optional", "words"}),
         (
@@ -119,7 +123,7 @@ def test_no_module_imports_itself_by_way_of_others(imports):
                 "plots",
                 "progress",
             }
-            | {"projector_file", "shapes", "start", "train", "words"},
+            | {"projector_file", "shapes", "start", "train", "words", "writable"},
         ),
     ],
 )

@@ -136,17 +136,6 @@ def test_the_store_brings_back_what_was_trained(backend, names, tmp_path, method
     assert torch.equal(projector(features)["clip_h"], result.projector.build([names])(features)["clip_h"])
 
 
-def test_a_result_stored_before_there_were_methods_is_stableidentitys(backend, names, tmp_path):
-    store = ResultStore(tmp_path)
-    store.put("key", learn_identity(a_run(backend, names, "stableidentity", steps=1), [names], "anna"))
-    with safe_open(store.path("key"), "pt") as file:
-        metadata, tensors = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    del metadata["method"]
-    save_file(tensors, store.path("key"), metadata)
-    got = store.get("key")
-    assert got is not None and got.projector.method == "stableidentity" and got.projector.build([names])
-
-
 def test_a_projector_of_an_unknown_method_is_refused(names):
     odd = TrainedProjector(state={}, feature_width=8, normalization="per_word", encoder="e", method="lora")  # type: ignore[arg-type]
     with pytest.raises(StableIdentityError, match="method is 'lora'"):
