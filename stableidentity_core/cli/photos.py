@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,8 @@ from ..face import Face, FaceDetector, FaceParser, load_parser, load_retinaface,
 from ..face.prepare import Choice, Prepared, prepare_face
 from ..weights import find, locate
 from ..weights.face_nets import DETECTORS, PARSERS
+
+log = logging.getLogger(__name__)
 
 RULES = ("largest", "most-central", "leftmost")
 
@@ -109,7 +112,13 @@ def read_faces(
             )
     none = [None] * len(photos)
     files = zip(photos, face_masks or none, hair_masks or none, strict=True)
-    return [_read(photo, face, hair, tools or Tools()).face for photo, face, hair in files]
+    faces = []
+    for photo, face, hair in files:
+        prepared = _read(photo, face, hair, tools or Tools())
+        for sentence in prepared.report.contradictions:
+            log.warning("%s: %s", photo, sentence)
+        faces.append(prepared.face)
+    return faces
 
 
 def _read(photo: Path, face_mask: Path | None, hair_mask: Path | None, tools: Tools) -> Prepared:

@@ -75,7 +75,10 @@ def run(options: argparse.Namespace) -> None:
     given = {name: getattr(options, name) for name in (*SETTINGS, "precision", "low_memory")}
     config = replace(MANY_PEOPLE, **{name: value for name, value in given.items() if value is not None})
     check_out(options.out)
-    photos = pictures_in(options.faces)
+    pictures = pictures_in(options.faces)
+    photos = list(pictures.found)
+    for line in pictures.remarks():
+        print(line, file=sys.stderr)
     names = read_names(options.names)
     tools, encoder = tools_of(options), load_face_encoder(options.encoder)
     backend = load_model(options)
