@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,8 @@ from ..weights import find, locate
 from ..weights.face_nets import DETECTORS, PARSERS
 from .outputs import add_replace, check_out_folder
 from .say import say
+
+log = logging.getLogger(__name__)
 
 PICTURES = ("portrait", "face_mask", "hair_mask", "overlay", "candidates")
 RULES = ("largest", "most-central", "leftmost")
@@ -111,7 +114,13 @@ def read_faces(
             )
     none = [None] * len(photos)
     files = zip(photos, face_masks or none, hair_masks or none, strict=True)
-    return [_read(photo, face, hair, tools or Tools()).face for photo, face, hair in files]
+    faces = []
+    for photo, face, hair in files:
+        prepared = _read(photo, face, hair, tools or Tools())
+        for sentence in prepared.report.contradictions:
+            log.warning("%s: %s", photo, sentence)
+        faces.append(prepared.face)
+    return faces
 
 
 def _read(photo: Path, face_mask: Path | None, hair_mask: Path | None, tools: Tools) -> Prepared:

@@ -78,7 +78,10 @@ def run(options: argparse.Namespace) -> None:
     config = replace(MANY_PEOPLE, **{name: value for name, value in given.items() if value is not None})
     check_out(options.out, options.replace)
     check_checkpoint(options.checkpoint, options.out)
-    photos = pictures_in(options.faces)
+    pictures = pictures_in(options.faces)
+    photos = list(pictures.found)
+    for line in pictures.remarks():
+        say(line, sys.stderr)
     names = read_names(options.names)
     tools, encoder = tools_of(options), load_face_encoder(options.encoder)
     backend = load_model(options)
