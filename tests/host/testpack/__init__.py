@@ -9,6 +9,7 @@ import folder_paths
 import torch
 from comfy_api.latest import ComfyExtension, io
 
+from .campaign_nodes import CAMPAIGN_NODES
 from .tiny import host_tiny
 from .wrong_models import CLIPS, MODELS, VAES, wrong_clip, wrong_model, wrong_vae
 
@@ -235,6 +236,7 @@ class TestExtension(ComfyExtension):
             WrongClip,
             WrongVae,
             TwoModels,
+            *CAMPAIGN_NODES,
         ]
 
 
