@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> None:
         show_list(None if options.models is None else _folder("--models", options.models, MODELS))
         return
     if options.models is None:
-        options.usage_error("--models DIR is needed: the models folder of your ComfyUI")
+        return options.usage_error("--models DIR is needed: the models folder of your ComfyUI")
     models = _folder("--models", options.models, MODELS)
     names = tuple(dict.fromkeys([*options.names, *(NEEDED if options.all_needed else ())]))
     if not names:
