@@ -6,6 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
+def printable(text: str) -> str:
+    """The text with everything escaped that is no text and that would steer a terminal, apart from line ends."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1] for letter in text)
+
+
 class StableIdentityError(ValueError):
     """Input or environment the method cannot work with; the message says what to do.
 
@@ -13,9 +18,7 @@ class StableIdentityError(ValueError):
     """
 
     def __str__(self) -> str:
-        return "".join(
-            letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1] for letter in super().__str__()
-        )
+        return printable(super().__str__())
 
 
 class ShapeError(StableIdentityError):

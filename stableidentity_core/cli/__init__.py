@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from .. import __version__
 from ..errors import StableIdentityError
 from . import demo, download, files, photos, projector, score, train
+from .arguments import Parser, telling_of_memory
 
 INTERRUPTED = 130
 
@@ -20,7 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = parser().parse_args(arguments)
     try:
-        options.run(options)
+        with telling_of_memory():
+            options.run(options)
     except StableIdentityError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
@@ -31,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="python -m stableidentity_core", description="Learn a person as two words.")
+    top = Parser(prog="python -m stableidentity_core", description="Learn a person as two words.")
     top.add_argument("--version", action="version", version=__version__)
     top.set_defaults(interrupted="no identity was written")
     commands = top.add_subparsers(required=True, metavar="COMMAND")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from ..atomic import write_atomically
 from ..errors import StableIdentityError
 from ..face import Face, FaceDetector, FaceParser, load_parser, load_retinaface, read_mask, read_photo
 from ..face.prepare import Choice, Prepared, prepare_face
@@ -60,7 +62,6 @@ def add_options(command: Any) -> None:
 def run(options: argparse.Namespace) -> None:
     """Write portrait.png, face_mask.png, hair_mask.png, overlay.png, candidates.png and report.txt."""
     prepared = prepare_face(read_photo(options.photo), **vars(tools_of(options)))
-    options.out.mkdir(parents=True, exist_ok=True)
     pictures = {
         "portrait": prepared.face.image,
         "face_mask": prepared.face.face_mask,
@@ -70,7 +71,7 @@ def run(options: argparse.Namespace) -> None:
     }
     for name, picture in pictures.items():
         save_picture(picture, options.out / f"{name}.png")
-    (options.out / "report.txt").write_text(prepared.report.text() + "\n", "utf-8")
+    write_atomically(options.out / "report.txt", (prepared.report.text() + "\n").encode())
     print(f"{prepared.report.text()}\nWritten to {options.out}")
 
 
@@ -121,7 +122,7 @@ def _read(photo: Path, face_mask: Path | None, hair_mask: Path | None, tools: To
 
 
 def _choice(text: str) -> Choice:
-    if text.isdigit():
+    if text.isascii() and text.isdecimal() and len(text) < 10:
         return Choice(rule="number", number=int(text))
     if text not in RULES:
         raise StableIdentityError(f"--face is {text!r}, needed {', '.join(RULES)} or a number from 1 on.")
@@ -133,6 +134,13 @@ def _first(names: Sequence[str], models: Path) -> Path:
 
 
 def save_picture(picture: Tensor, path: Path) -> None:
-    """Write a picture [3, H, W] or [H, W] in 0..1 as its file's ending says."""
+    """Write a picture [3, H, W] or [H, W] in 0..1 as PNG.
+
+    Raises:
+        StableIdentityError: the disk is full or the folder cannot be written.
+    """
     pixels = (picture.clamp(0, 1) * 255).round().byte().numpy()
-    Image.fromarray(pixels if picture.ndim == 2 else np.ascontiguousarray(pixels.transpose(1, 2, 0))).save(path)
+    content = io.BytesIO()
+    grey = picture.ndim == 2
+    Image.fromarray(pixels if grey else np.ascontiguousarray(pixels.transpose(1, 2, 0))).save(content, "PNG")
+    write_atomically(path, content.getvalue())

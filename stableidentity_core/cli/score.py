@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor
 from tqdm import tqdm
 
+from ..atomic import write_atomically
 from ..encode import KINDS, load_face_encoder
 from ..temporal import as_dict, check_plot, clip_plot, read_clip, report, score_clip
 from .photos import add_options, read_faces, save_picture, tools_of
@@ -50,9 +51,8 @@ def run(options: argparse.Namespace) -> None:
     frames = _shown(read_clip(options.clip))
     score = score_clip(frames, encoder, photos, detector=tools.detector, choice=tools.choice)
     picture = clip_plot(score, options.clip.name).movedim(-1, 0)
-    options.out.mkdir(parents=True, exist_ok=True)
     save_picture(picture, options.out / "score.png")
-    (options.out / "score.json").write_text(json.dumps(as_dict(score), indent=2) + "\n", "utf-8")
+    write_atomically(options.out / "score.json", (json.dumps(as_dict(score), indent=2) + "\n").encode())
     print(f"{report(score)}\nWritten to {options.out}")
 
 
