@@ -81,9 +81,9 @@ def read_any_tensors(path: Path) -> tuple[Any, dict[str, str]]:
         DamagedFileError: neither of the two, or damaged; the message says what the file is where that can be seen.
     """
     size = file_size(path)
-    start = _start_of(path)
-    if _is_safetensors(start):
+    if is_safetensors(path):
         return read_tensors(path)
+    start = _start_of(path)
     if start.startswith((b"PK", b"\x80")):  # a zip archive; torch's old format, which is pickles one after another
         return read_pickled_tensors(path), {}
     raise DamagedFileError(
@@ -92,14 +92,20 @@ def read_any_tensors(path: Path) -> tuple[Any, dict[str, str]]:
     )
 
 
+def is_safetensors(path: Path) -> bool:
+    """Whether a file begins as safetensors do: 8 bytes of the header's length, then a JSON object.
+
+    Raises:
+        MissingFileError, DamagedFileError: no file that can be read.
+    """
+    file_size(path)
+    start = _start_of(path)
+    return start[8:9] == b"{" and not start.startswith(b"PK")  # no torch file has a bracket there
+
+
 def _start_of(path: Path) -> bytes:
     with open(path, "rb") as file:
         return file.read(64)
-
-
-def _is_safetensors(start: bytes) -> bool:
-    """8 bytes little-endian header length, then a JSON object; no torch file has a bracket there."""
-    return start[8:9] == b"{" and not start.startswith(b"PK")
 
 
 def _likely(start: bytes) -> str:

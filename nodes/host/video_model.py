@@ -18,7 +18,7 @@ from comfy import model_management
 from torch import Tensor
 
 from ...stableidentity_core.errors import DamagedFileError, WrongModelError
-from ...stableidentity_core.files import read_pickled_tensors
+from ...stableidentity_core.files import is_safetensors, read_any_tensors
 from ...stableidentity_core.video import VideoWeights, arrange
 from .video_unet import VideoUNet, unet_settings
 
@@ -104,14 +104,14 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         DamagedFileError: cut short, or more than tensors.
     """
-    if path.suffix.lower() in (".safetensors", ".sft"):
+    if is_safetensors(path):
         try:
             return comfy.utils.load_torch_file(str(path), safe_load=True)
         except Exception as error:  # whatever the host's reader and the library's raise for broken headers
             raise DamagedFileError(
                 f"{path} ({path.stat().st_size:,} bytes) is not a whole safetensors file: {error}. Copy it again."
             ) from error
-    content = read_pickled_tensors(path)
+    content = read_any_tensors(path)[0]
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):

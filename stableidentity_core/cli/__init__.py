@@ -13,7 +13,8 @@ from .. import __version__
 from ..errors import StableIdentityError
 from ..progress import quiet_loaders
 from . import demo, download, files, photos, projector, score, train, trained
-from .say import Parser, say, take_any_character
+from .arguments import Parser, telling_of_memory
+from .say import say, take_any_character
 
 INTERRUPTED = 130
 
@@ -24,7 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     quiet_loaders("transformers")
     try:
-        options.run(options)
+        with telling_of_memory():
+            options.run(options)
     except StableIdentityError as error:
         say(f"Error: {error}", sys.stderr)
         return 1

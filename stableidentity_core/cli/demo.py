@@ -33,7 +33,7 @@ def whole_number(text: str) -> int:
         return int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not a whole number; any whole number is a person, such as 7 or -3"
+            f"{text[:60]!r} is not a whole number; any whole number is a person, such as 7 or -3"
         ) from None
 
 

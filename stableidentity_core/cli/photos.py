@@ -132,7 +132,7 @@ def _read(photo: Path, face_mask: Path | None, hair_mask: Path | None, tools: To
 
 
 def _choice(text: str) -> Choice:
-    if text.isdigit():
+    if text.isascii() and text.isdecimal() and len(text) < 10:
         return Choice(rule="number", number=int(text))
     if text not in RULES:
         raise StableIdentityError(f"--face is {text!r}, needed {', '.join(RULES)} or a number from 1 on.")

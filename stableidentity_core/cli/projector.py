@@ -24,6 +24,7 @@ from ..train import TrainConfig
 from ..train.check import check_gradient
 from ..train.known import KnownPeople
 from ..train.shared import SharedRun, encode_people
+from .arguments import count
 from .models import add_computing_options, add_model_options, load_model, name_spaces_of, read_names
 from .outputs import add_replace, check_checkpoint, check_out, save_new
 from .photos import Tools, add_options, read_faces, tools_of
@@ -51,7 +52,13 @@ def add_commands(commands: Any) -> None:
         "there, in seconds (default: %(default)s)",
     )
     add("--checkpoint", type=Path, help="go on from this file if it is there; write it while training")
-    add("--checkpoint-every", type=int, default=100, metavar="N", help="steps between them (default: %(default)s)")
+    add(
+        "--checkpoint-every",
+        type=count,
+        default=100,
+        metavar="N",
+        help="steps between them (default: %(default)s)",
+    )
     group = command.add_argument_group("settings")
     kinds = {field.name: type(getattr(MANY_PEOPLE, field.name)) for field in fields(TrainConfig)}
     for name in SETTINGS:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import sys
-from typing import Any, TextIO
+from typing import TextIO
 
 from ..printable import printable
 
@@ -20,10 +19,3 @@ def take_any_character() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):  # replaced by another program, or closed
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose messages, which quote the arguments, are printable."""
-
-    def _print_message(self, message: str, file: Any = None) -> None:
-        super()._print_message(printable(message), file)

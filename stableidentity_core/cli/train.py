@@ -21,6 +21,7 @@ from ..train.config import Augmentation, LossArea, ReconstructionLatents
 from ..train.presets import PRESETS, told, with_preset
 from ..words import METHODS, Method, needs_face
 from ..words.projector import Normalization
+from .arguments import count
 from .models import add_computing_options, add_model_options, load_model, name_spaces_of, read_names
 from .outputs import add_replace, check_checkpoint, check_out, save_new
 from .photos import add_options, read_faces, tools_of
@@ -56,7 +57,11 @@ def add_command(commands: Any) -> None:
     add("--projector", type=Path, help="start from this file of `projector`, instead of afresh")
     add("--checkpoint", type=Path, help="go on from this file if it is there; write it while training")
     add(
-        "--checkpoint-every", type=int, default=50, metavar="N", help="steps between checkpoints (default: %(default)s)"
+        "--checkpoint-every",
+        type=count,
+        default=50,
+        metavar="N",
+        help="steps between checkpoints (default: %(default)s)",
     )
     add("--method", choices=METHODS, default=METHODS[0], help="how the words are learned (default: %(default)s)")
     add("--preset", choices=PRESETS, help="settings to begin with, which those below change; fast: " + told("fast"))
