@@ -1,9 +1,10 @@
 """Do the masks that a user gives agree with the face?
 
-The face is what the parser marks as such, or without a parser the oval of FFHQ alignment. Both are
-rough, and people paint masks since a parser is wrong or since they want a part of the face only. So
-a mask contradicts the face where less than half of one lies within the other: a mask of the rest of
-the picture, of the hair, of all, of another photo or of another person does.
+The face is what the parser marks as such. Without a parser it is known roughly: brows to mouth lie in
+one region of an aligned portrait, all of the face in an oval. People paint masks since a parser is
+wrong or since they want a part of the face only. So a mask contradicts the face where it leaves out
+more than half of what it must hold, or more than half of it lies outside of where a face may be: a
+mask of the rest of the picture, of the hair, of all, of another photo or of another person does.
 """
 
 from __future__ import annotations
@@ -12,16 +13,16 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ..shapes import check_shape
 from .parsing import masks_of_parts, shows_face
 from .portrait import ffhq_oval
+from .quality.cover import features_region
 
 HALF = 0.5
 MIN_HAIR = 0.02  # of a portrait: less is no evidence of where the hair is
 ALL = 0.95  # of a portrait
-CORNER = 16  # pixels
-OVAL = "the oval in which an aligned portrait has its face"
-PARSED = "the {part} that the parser sees"
+CORNER = 1 / 32  # of its side
+FACE_ADVICE = "Disconnect it, or paint the face white in a mask of this very photo."
+HAIR_ADVICE = "Disconnect it, or paint the hair white in a mask of this very photo."
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,97 +34,111 @@ class GivenMasks:
     hair_elsewhere: bool = False  # the hair mask marks something in the photo, outside of the portrait
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Seen:
+    """What is known of the portrait, each mask [S, S] float32 of 0 and 1, and how it is called."""
+
+    features: Tensor  # what a face mask must hold and a hair mask must not
+    face: Tensor  # where a face mask may be
+    hair: Tensor | None
+    features_name: str
+    face_name: str
+    parsed: bool
+
+
 def contradictions(given: GivenMasks, parts: Tensor | None, size: int) -> tuple[str, ...]:
-    """What in the masks of a portrait of `size` pixels contradicts its parts [S, S] or the oval, in sentences."""
-    face, hair = (None, None) if parts is None else masks_of_parts(parts)
-    seen = PARSED.format(part="face")
-    if face is None or parts is None or not shows_face(parts):  # who sees no face says nothing against a mask
-        face, seen = ffhq_oval(size), OVAL
-    if hair is not None and hair.mean() < MIN_HAIR:
-        hair = None
-    if given.face is not None and given.hair is not None and _swapped(given.face, given.hair, face, hair):
+    """What in the masks of a portrait of `size` pixels contradicts its parts [S, S] or an aligned face: sentences."""
+    seen = _seen(parts, size)
+    if given.face is not None and given.hair is not None and _swapped(given.face, given.hair, seen):
         return ("The face mask marks the hair and the hair mask the face. Swap face_mask and hair_mask.",)
-    found = [_of_face_mask(given.face, face.to(given.face), seen)] if given.face is not None else []
-    if given.hair is not None:
-        found.append(_of_hair_mask(given, given.hair, face.to(given.hair), hair, seen))
-    found = [sentence for sentence in found if sentence]
-    if not found and given.face is not None and given.hair is not None:
-        found = [sentence for sentence in [_overlap(given.face, given.hair)] if sentence]
-    return tuple(found)
+    found = [] if given.face is None else [_of_face_mask(given.face, seen)]
+    found += [] if given.hair is None else [_of_hair_mask(given.hair, given.hair_elsewhere, seen)]
+    if not any(found) and given.face is not None and given.hair is not None:
+        found = [_overlap(given.face, given.hair)]
+    return tuple(sentence for sentence in found if sentence)
+
+
+def _seen(parts: Tensor | None, size: int) -> _Seen:
+    hair = None if parts is None else masks_of_parts(parts)[1].cpu()
+    hair = None if hair is None or hair.mean() < MIN_HAIR else hair
+    if parts is not None and shows_face(parts):  # a parser that sees no face says nothing against a mask
+        face, name = masks_of_parts(parts)[0].cpu(), "the face that the parser sees"
+        return _Seen(features=face, face=face, hair=hair, features_name=name, face_name=name, parsed=True)
+    return _Seen(
+        features=features_region(size).float(),
+        face=ffhq_oval(size),
+        hair=hair,
+        features_name="the place that brows, eyes, nose and mouth have in an aligned portrait",
+        face_name="the oval in which an aligned portrait has its face",
+        parsed=False,
+    )
 
 
 def _within(part: Tensor, whole: Tensor) -> float:
-    """How much of `part` [S, S] lies within `whole` [S, S]; masks count by their values, the largest as 1."""
-    check_shape(part, "s s", "The mask")
+    """How much of `part` [S, S] lies within `whole` [S, S], both by their values, the largest of `whole` as 1."""
     total = part.sum().item()
     return (part * (whole / whole.max().clamp(min=1e-6))).sum().item() / total if total else 0.0
 
 
-def _agree(mask: Tensor, seen: Tensor) -> bool:
-    return _within(seen, mask) >= HALF and _within(mask, seen) >= HALF
+def _marks_face(mask: Tensor, seen: _Seen) -> bool:
+    return _within(seen.features, mask) >= HALF and _within(mask, seen.face) >= HALF
 
 
-def _swapped(face_mask: Tensor, hair_mask: Tensor, face: Tensor, hair: Tensor | None) -> bool:
-    if not _agree(hair_mask, face) or _agree(face_mask, face):
+def _swapped(face_mask: Tensor, hair_mask: Tensor, seen: _Seen) -> bool:
+    if _marks_face(face_mask, seen) or not _marks_face(hair_mask, seen):
         return False
-    return _within(face_mask, face) < HALF if hair is None else _within(face_mask, hair) >= HALF
+    return _within(face_mask, seen.features) < HALF if seen.hair is None else _within(face_mask, seen.hair) >= HALF
 
 
-def _of_face_mask(mask: Tensor, face: Tensor, seen: str) -> str:
-    left_out, beyond = 1 - _within(face, mask), 1 - _within(mask, face)
+def _of_face_mask(mask: Tensor, seen: _Seen) -> str:
+    left_out, beyond = 1 - _within(seen.features, mask), 1 - _within(mask, seen.face)
     if max(left_out, beyond) <= HALF:
         return ""
-    faults = [f"it leaves out {left_out:.0%} of {seen}"] if left_out > HALF else []
-    if beyond > HALF:
-        faults.append(f"{beyond:.0%} of what it marks lies outside of {'it' if faults else seen}")
-    return f"The face mask contradicts the face: {', and '.join(faults)}. {_advice(mask, face, seen)}"
+    faults = [f"it leaves out {left_out:.0%} of {seen.features_name}"] if left_out > HALF else []
+    faults += [f"{beyond:.0%} of what it marks lies outside of {seen.face_name}"] if beyond > HALF else []
+    return f"The face mask contradicts the face: {', and '.join(faults)}. {_cause(mask, seen)}"
 
 
-def _advice(mask: Tensor, face: Tensor, seen: str) -> str:
+def _cause(mask: Tensor, seen: _Seen) -> str:
     if mask.mean() > ALL:
-        return "It marks the whole portrait, so that the background is learned as face. Disconnect it, or paint one."
-    corners = min(corner.mean().item() for corner in (mask[:CORNER, :CORNER], mask[:CORNER, -CORNER:]))
-    if corners > HALF and _within(mask, face) < face.mean():  # it avoids the face and marks the background
+        return f"It marks the whole portrait, so that the background is learned as face. {FACE_ADVICE}"
+    side = max(1, round(CORNER * len(mask)))
+    corners = min(corner.mean().item() for corner in (mask[:side, :side], mask[:side, -side:]))
+    if corners > HALF and _within(mask, seen.face) < seen.face.mean():  # it avoids the face and marks the background
         return (
             "It seems inverted: of a picture with a transparent background, Load Image gives the background as MASK. "
-            "Disconnect it, or paint the face white."
+            f"{FACE_ADVICE}"
         )
-    unaligned = ", or the photo is no aligned portrait" if seen is OVAL else ""
-    return (
-        f"It marks more or other things than the face, or belongs to another picture{unaligned}. Disconnect it, or "
-        "paint the face white in a mask of this very photo."
-    )
+    unaligned = "" if seen.parsed else ", or the portrait is not aligned"
+    return f"It marks other things than the face, or belongs to another picture{unaligned}. {FACE_ADVICE}"
 
 
-def _of_hair_mask(given: GivenMasks, mask: Tensor, face: Tensor, hair: Tensor | None, seen: str) -> str:
-    advice = "Disconnect it, or paint the hair white in a mask of this very photo."
+def _of_hair_mask(mask: Tensor, elsewhere: bool, seen: _Seen) -> str:
     if mask.max() < HALF:
-        if given.hair_elsewhere:
-            return f"The hair mask marks nothing within the portrait, only other places of the photo. {advice}"
-        if hair is not None:
-            return f"The hair mask marks nothing, and the parser sees hair on {hair.mean():.0%} of it. {advice}"
+        if elsewhere:
+            return f"The hair mask marks nothing within the portrait, only other places of the photo. {HAIR_ADVICE}"
+        if seen.hair is None:
+            return ""
+        share = seen.hair.mean().item()
+        return f"The hair mask marks nothing, and the parser sees hair on {share:.0%} of the portrait. {HAIR_ADVICE}"
+    on_face, covered = _within(mask, seen.features), _within(seen.features, mask)
+    if max(on_face, covered) > HALF:
+        fault = f"{on_face:.0%} of what it marks lies on" if on_face >= covered else f"it covers {covered:.0%} of"
+        return f"The hair mask contradicts the face: {fault} {seen.features_name}. {HAIR_ADVICE}"
+    if seen.hair is None:
         return ""
-    on_face = _within(mask, face)
-    if on_face > HALF:
-        return f"The hair mask contradicts the face: {on_face:.0%} of what it marks lies on {seen}. {advice}"
-    if hair is None:
-        return ""
-    hair = hair.to(mask)
-    left_out, beyond = 1 - _within(hair, mask), 1 - _within(mask, hair)
+    left_out, beyond = 1 - _within(seen.hair, mask), 1 - _within(mask, seen.hair)
     if max(left_out, beyond) <= HALF:
         return ""
-    seen = PARSED.format(part="hair")
-    fault = f"it leaves out {left_out:.0%} of {seen}" if left_out >= beyond else f"{beyond:.0%} of it lies off {seen}"
-    return f"The hair mask contradicts the photo: {fault}. {advice}"
+    fault = f"it leaves out {left_out:.0%}" if left_out >= beyond else f"{beyond:.0%} of what it marks lies outside"
+    return f"The hair mask contradicts the hair: {fault} of the hair that the parser sees. {HAIR_ADVICE}"
 
 
 def _overlap(face_mask: Tensor, hair_mask: Tensor) -> str:
-    if hair_mask.max() < HALF:
-        return ""
     both = max(_within(hair_mask, face_mask), _within(face_mask, hair_mask))
-    if both <= HALF:
+    if hair_mask.max() < HALF or both <= HALF:
         return ""
     return (
-        f"The face mask and the hair mask overlap by {both:.0%} of the smaller: the hair would be learned as face. "
-        "Leave the hair out of the face mask."
+        f"The face mask and the hair mask overlap: {both:.0%} of one lies within the other, and is learned as face and "
+        "as hair. Leave the hair out of the face mask."
     )
