@@ -8,11 +8,6 @@ from contextlib import contextmanager
 from .printable import printable
 
 
-def printable(text: str) -> str:
-    """The text with everything escaped that is no text and that would steer a terminal, apart from line ends."""
-    return "".join(letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1] for letter in text)
-
-
 class StableIdentityError(ValueError):
     """Input or environment the method cannot work with; the message says what to do.
 

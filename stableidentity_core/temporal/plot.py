@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import printable
 from ..optional import optional_import
+from ..printable import printable
 from .score import Series, TemporalScore
 
 WIDTH, HEIGHT, DPI = 768, 384, 96  # pixels

@@ -105,7 +105,7 @@ def test_no_module_imports_itself_by_way_of_others(imports):
             "store",
             {"atomic", "errors", "face", "files", "fingerprint", "identity", "json_text", "shapes", "words"},
         ),
-        ("temporal", {"encode", "errors", "face", "optional", "readable"}),
+        ("temporal", {"encode", "errors", "face", "optional", "printable", "readable"}),
         ("space_map", {"bases", "errors", "identity", "optional", "words"}),
         (
             "demo",
