@@ -268,7 +268,7 @@ KEYS = [
     "text_encoders_1",
 ]
 KEYS += ["<a>", "string_to_param", "bundle_emb.x.clip_l", "bundle_emb.x.string_to_param.*", "bundle_emb.y.clip_g"]
-SHAPES = [(2, 768), (2, 1024), (2, 1280), (768,), (1, 2, 768), (2, 1, 768), (2, 2, 768), (), (2, 5), (0, 768)]
+SHAPES = [*[(2, 768), (2, 1024)] * 3, (2, 1280), (768,), (1, 2, 768), (2, 1, 768), (2, 2, 768), (), (2, 5), (0, 768)]
 
 
 def mixture(chance: random.Random, ending: str) -> Any:
@@ -278,7 +278,7 @@ def mixture(chance: random.Random, ending: str) -> Any:
         dtype = chance.choice(["float32", "float32", "float16", "float64", "int32"])
         return words(*chance.choice(SHAPES), dtype=getattr(torch, dtype), seed=chance.randrange(99))
 
-    flat = {key: tensor() for key in chance.sample(KEYS, chance.choice((1, 1, 2, 3)))}
+    flat = {key: tensor() for key in chance.sample(KEYS, chance.choice((1, 1, 1, 2, 3)))}
     if ending == "safetensors":
         return flat
     return chance.choice([flat, {"string_to_param": flat, "x": tensor()}, [flat], [flat, {"x": tensor()}], tensor()])
