@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +19,14 @@ from backends.pack import pack_module
 from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.identity import load_identity
 
-pytestmark = [pytest.mark.host, pytest.mark.filterwarnings("ignore:.*pickle protocol")]
+pytestmark = [pytest.mark.host, pytest.mark.filterwarnings("ignore")]
 
 WIDTHS = {"sd15": {"l": 768}, "sd2": {"h": 1024}, "sdxl": {"l": 768, "g": 1280}}
 ROW = 77
 
 
 def words(*shape: int, dtype: torch.dtype = torch.float32, seed: int = 0) -> Tensor:
-    drawn = torch.randn(*shape, generator=torch.Generator().manual_seed(seed)) * 3
+    drawn = torch.randn(shape, generator=torch.Generator().manual_seed(seed)) * 3
     return drawn.to(dtype)
 
 
@@ -254,3 +255,44 @@ def test_the_table_has_files_that_the_host_reads_and_refuses(both):
     }
     assert sum(counted.values()) > 20
     assert not counted["[1, N, D], which the host cannot"] and not counted["torch called .safetensors"]
+
+
+KEYS = [
+    "clip_l",
+    "clip_h",
+    "clip_g",
+    "clip_l_out",
+    "emb_params",
+    "emb_params_out",
+    "text_encoders_0",
+    "text_encoders_1",
+]
+KEYS += ["<a>", "string_to_param", "bundle_emb.x.clip_l", "bundle_emb.x.string_to_param.*", "bundle_emb.y.clip_g"]
+SHAPES = [*[(2, 768), (2, 1024)] * 3, (2, 1280), (768,), (1, 2, 768), (2, 1, 768), (2, 2, 768), (), (2, 5), (0, 768)]
+
+
+def mixture(chance: random.Random, ending: str) -> Any:
+    """Tensors of any shapes and types under any keys, in torch files also nested and in lists."""
+
+    def tensor() -> Tensor:
+        dtype = chance.choice(["float32", "float32", "float16", "float64", "int32"])
+        return words(*chance.choice(SHAPES), dtype=getattr(torch, dtype), seed=chance.randrange(99))
+
+    flat = {key: tensor() for key in chance.sample(KEYS, chance.choice((1, 1, 1, 2, 3)))}
+    if ending == "safetensors":
+        return flat
+    return chance.choice([flat, {"string_to_param": flat, "x": tensor()}, [flat], [flat, {"x": tensor()}], tensor()])
+
+
+@pytest.mark.parametrize("ending", ["safetensors", "pt"])
+def test_no_mixture_is_read_in_another_way(both, ending):
+    chance = random.Random(1)
+    alike = 0
+    for _ in range(150):
+        case = Case(f"a.{ending}", mixture(chance, ending))
+        for base in WIDTHS:
+            own, host = both(case, base)
+            if not isinstance(own, Exception) and host is not None:
+                assert own == host, (base, case)
+                alike += 1
+    assert alike > 20
