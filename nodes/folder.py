@@ -34,7 +34,8 @@ class PrepareFolder(io.ComfyNode):
                 io.String.Input(
                     "folder",
                     default="people",
-                    tooltip="A folder in ComfyUI's input folder; pictures in folders below it count too.",
+                    tooltip="A folder in ComfyUI's input folder, or a link there; pictures in folders below it count "
+                    "too.",
                 ),
                 io.Combo.Input(
                     "find_face",
@@ -54,7 +55,8 @@ class PrepareFolder(io.ComfyNode):
                     default=500,
                     min=1,
                     max=100_000,
-                    tooltip="Photos, the first by name. Each takes 5 MB of memory until it is encoded.",
+                    tooltip="Photos, the first by name; what is hidden does not count. Each takes 5 MB of memory until "
+                    "it is encoded.",
                 ),
             ],
             outputs=[
