@@ -13,7 +13,6 @@ from comfy_api.latest import io
 from ..stableidentity_core.errors import StableIdentityError
 from ..stableidentity_core.face import Face
 from ..stableidentity_core.face.folder import faces_of, name_below, pictures_in, printable
-from ..stableidentity_core.face.quality import NO_DETECTOR
 from ..stableidentity_core.weights.face_nets import DETECTORS, PARSERS
 from .host import paths
 from .host.face_nets import detector, nets_state, parser
@@ -35,7 +34,8 @@ class PrepareFolder(io.ComfyNode):
                 io.String.Input(
                     "folder",
                     default="people",
-                    tooltip="A folder in ComfyUI's input folder; pictures in folders below it count too.",
+                    tooltip="A folder in ComfyUI's input folder, or a link there; pictures in folders below it count "
+                    "too.",
                 ),
                 io.Combo.Input(
                     "find_face",
@@ -55,7 +55,8 @@ class PrepareFolder(io.ComfyNode):
                     default=500,
                     min=1,
                     max=100_000,
-                    tooltip="Photos, the first by name. Each takes 5 MB of memory until it is encoded.",
+                    tooltip="Photos, the first by name; what is hidden does not count. Each takes 5 MB of memory until "
+                    "it is encoded.",
                 ),
             ],
             outputs=[
@@ -89,7 +90,7 @@ class PrepareFolder(io.ComfyNode):
         found: list[tuple[Path, Face]] = list(faces_of(_watched(chosen), refused, **nets))
         head = [f"{len(found)} of {len(chosen)} photos taken."]
         if nets["detector"] is None:
-            head.insert(0, NO_DETECTOR)
+            head.insert(0, "No detector looked for a face: the pictures were taken as aligned portraits.")
         if len(pictures.found) > len(chosen):
             head.append(f"{len(pictures.found) - len(chosen)} more were not looked at: at_most is {at_most}.")
         report = "\n".join([*head, *refusals, *pictures.remarks()])

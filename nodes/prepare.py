@@ -136,7 +136,10 @@ def _settings() -> list[io.Input]:
             "without any, an oval. off: always that.",
         ),
         io.Boolean.Input(
-            "strict", default=False, optional=True, tooltip="A bad photo is an error instead of a remark in the report."
+            "strict",
+            default=False,
+            optional=True,
+            tooltip="A bad photo, or a mask that contradicts the face, is an error instead of a remark in the report.",
         ),
         io.Boolean.Input(
             "download",
