@@ -121,7 +121,7 @@ def test_a_disk_that_is_read_only(world, bad):
         log = world.server.log_file.stat().st_size
         failed = world.server.run(learn(world.eps, name="read-only", steps=1))
         assert failed.status == "error" and "read-only.safetensors" in failed.error
-        assert "Read-only file system" in failed.error and "choose another folder" in failed.error
+        assert "Read-only file system" in failed.error and "choose another name or folder" in failed.error
         bad.clean(log)
     bad.good("a read-only disk")
 
