@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -50,9 +51,8 @@ def entries(folder: Path) -> list[Entry]:
         for file in files:
             match = _ENTRY.fullmatch(file.name)
             with contextlib.suppress(FileNotFoundError):  # another process has just removed it
-                if match and file.is_file(follow_symlinks=False):
+                if match and stat.S_ISREG((state := file.stat(follow_symlinks=False)).st_mode):
                     key, ending = match.groups()
-                    state = file.stat(follow_symlinks=False)
                     found.append(
                         Entry(
                             path=Path(file.path), key=key, kind=Kind(ending), size=state.st_size, used=state.st_mtime_ns
