@@ -27,7 +27,6 @@ class FileServer:
 def serving() -> Iterator[FileServer]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.state = FileServer(server.server_port)  # type: ignore[attr-defined]
-    server.handle_error = lambda *_request: None  # clients may go away in the middle
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
