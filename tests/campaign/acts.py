@@ -10,7 +10,9 @@ from pathlib import Path
 from random import Random
 from typing import ClassVar
 
+import skimage.data
 import torch
+from PIL import Image
 
 from core.make import randn, some_identity
 from stableidentity_core.cli import main
@@ -21,6 +23,7 @@ from stableidentity_core.store import ResultStore, TrainResult
 from stableidentity_core.weights import download, get_weight
 from stableidentity_core.weights.weight import Weight
 from stableidentity_core.words import TrainedProjector
+from tiny import tiny_face_vit, tiny_sd
 
 SUFFIX = ".safetensors"
 DOWNLOADED = Random(0).randbytes(6_000_000)
@@ -62,7 +65,7 @@ class Act:
     """
 
     folder: Path
-    traced: ClassVar[tuple[str, ...]] = ("atomic.py", "files.py")  # ends of the files whose lines it may be killed at
+    traced: ClassVar[tuple[str, ...]] = ()  # parts of the names of the files at whose lines it is killed
     by_line: ClassVar[float] = 0.5  # share of the kills at lines; the others are by the clock
 
     @property
@@ -89,7 +92,7 @@ class Act:
 @dataclass(frozen=True)
 class Saving(Act):
     if_exists: IfExists = IfExists.REPLACE
-    traced: ClassVar[tuple[str, ...]] = ("atomic.py", "files.py", "identity/save.py", "identity/file.py")
+    traced: ClassVar[tuple[str, ...]] = ("/atomic.py", "/files.py", "/identity/")
 
     @property
     def what(self) -> str:
@@ -137,7 +140,7 @@ def some_result(seed: int) -> TrainResult:
 @dataclass(frozen=True)
 class Storing(Act):
     what = "storing a training"
-    traced: ClassVar[tuple[str, ...]] = ("atomic.py", "files.py", "stableidentity_core/store.py")
+    traced: ClassVar[tuple[str, ...]] = ("/atomic.py", "/files.py", "/store")
 
     def prepare(self) -> None:
         super().prepare()
@@ -166,7 +169,7 @@ class Training(Act):
 
     world: Path = Path()  # with model/, encoder/ and photo.png
     what = "training with a checkpoint"
-    traced: ClassVar[tuple[str, ...]] = ("atomic.py", "train/checkpoint.py", "train/run.py", "cli/progress.py")
+    traced: ClassVar[tuple[str, ...]] = ("/atomic.py", "/train/checkpoint.py", "/train/run.py", "/cli/progress.py")
     by_line: ClassVar[float] = 0.8  # by the clock it is killed while it loads the model, mostly
 
     @property
@@ -209,7 +212,7 @@ def weight_at(url: str) -> Weight:
 class Downloading(Act):
     url: str = ""
     what = "downloading"
-    traced: ClassVar[tuple[str, ...]] = ("weights/download.py", "weights/part.py", "weights/address.py", "atomic.py")
+    traced: ClassVar[tuple[str, ...]] = ("/atomic.py", "/weights/")
 
     @property
     def target(self) -> Path:
@@ -229,9 +232,17 @@ class Downloading(Act):
         assert self.target.read_bytes() == DOWNLOADED, "the file under the final name is not whole"
 
 
-def acts(folder: Path, world: Path, url: str) -> Iterator[Act]:
+def make_world(folder: Path) -> Path:
+    """What the training on the command line needs."""
+    tiny_sd(folder / "model")
+    tiny_face_vit(folder / "encoder")
+    Image.fromarray(skimage.data.astronaut()).save(folder / "photo.png")
+    return folder
+
+
+def acts(folder: Path, url: str) -> Iterator[Act]:
     yield Saving(folder / "replace", IfExists.REPLACE)
     yield Saving(folder / "number", IfExists.NUMBER)
     yield Storing(folder / "store")
     yield Downloading(folder / "download", url)
-    yield Training(folder / "training", world)
+    yield Training(folder / "training", make_world(folder / "world"))

@@ -49,19 +49,23 @@ class Long:
     prepare: Callable[[], None] = lambda: None
 
 
-def run(plan: Plan, chosen: Callable[[World, list[str]], list[Long]] | None = None) -> list[Row]:
+def run(plan: Plan) -> list[Row]:
     if plan.host is None:
         return [Row(PART, "prompts of one ComfyUI", missing="there is no ComfyUI")]
     with stalling() as addresses, running(plan.host, plan.folder) as world:
         with_people(world)
-        longs = (chosen or everything)(world, addresses)
-        rows = [Row(PART, long.what) for long in longs]
-        times: list[list[float]] = [[] for _ in longs]
-        for number in range(plan.goal or GOAL):
-            for long, row, taken in zip(longs, rows, times, strict=True):
-                if plan.left:
-                    _cancel(plan, world, long, row, taken, number)
-                    plan.tell(f"{long.what}: cancelled {row.tried} times, slowest {max(taken, default=0):.2f} s")
+        return cancel(plan, world, everything(world, addresses))
+
+
+def cancel(plan: Plan, world: World, longs: list[Long]) -> list[Row]:
+    """Cancel each so often in turn."""
+    rows = [Row(PART, long.what) for long in longs]
+    times: list[list[float]] = [[] for _ in longs]
+    for number in range(plan.goal or GOAL):
+        for long, row, taken in zip(longs, rows, times, strict=True):
+            if plan.left:
+                _cancel(plan, world, long, row, taken, number)
+                plan.tell(f"{long.what}: cancelled {row.tried} times, slowest {max(taken, default=0):.2f} s")
     for row, taken in zip(rows, times, strict=True):
         row.figures = f"slowest {max(taken):.2f} s of {LIMIT:.0f} s" if taken else "ended before it was cancelled"
     return rows

@@ -40,10 +40,15 @@ def run(plan: Plan) -> list[Row]:
         return [row]
     with running(plan.host, plan.folder) as world:
         with_people(world)
-        while row.tried < (plan.goal or GOAL) and plan.left:
-            _one(plan, row, world)
-            plan.tell(f"{WHAT}: {row.tried} of {plan.goal or GOAL}, {row.happened} faults")
+        fill(plan, row, world)
     return [row]
+
+
+def fill(plan: Plan, row: Row, world: World) -> None:
+    """Odd values in this server, until the goal or the time is reached."""
+    while row.tried < (plan.goal or GOAL) and plan.left:
+        _one(plan, row, world)
+        plan.tell(f"{WHAT}: {row.tried} of {plan.goal or GOAL}, {row.happened} faults")
 
 
 def _one(plan: Plan, row: Row, world: World) -> None:

@@ -17,16 +17,12 @@ from random import Random
 from types import FrameType
 from typing import Any
 
-import skimage.data
-from PIL import Image
-
 from campaign import children
 from campaign.acts import DOWNLOADED, WEIGHT, Act, Training, acts, left_over
 from campaign.outcome import Fault, Row
 from campaign.plan import Plan
 from file_server import serving
 from stableidentity_core import __file__ as core_file
-from tiny import tiny_face_vit, tiny_sd
 
 PART = "kills"
 GOAL = 200
@@ -53,13 +49,11 @@ class After:
 Moment = AtLine | After
 
 
-def run(plan: Plan, chosen: Callable[[Path, Path, str], Iterable[Act]] = acts) -> list[Row]:
+def run(plan: Plan, chosen: Callable[[Path, str], Iterable[Act]] = acts) -> list[Row]:
     """Kill each act in turn until the goal or the time is reached."""
-    world = plan.folder / "world"
-    make_world(world)
     with serving() as server:
         server.files[WEIGHT] = DOWNLOADED
-        victims = [Victim(act, plan) for act in chosen(plan.folder, world, server.url("good", WEIGHT))]
+        victims = [Victim(act, plan) for act in chosen(plan.folder, server.url("good", WEIGHT))]
         goal, tried = plan.goal or GOAL, 0
         while tried < goal and plan.left:
             for victim in victims[: goal - tried]:
@@ -71,13 +65,6 @@ def run(plan: Plan, chosen: Callable[[Path, Path, str], Iterable[Act]] = acts) -
     return [victim.finished() for victim in victims]
 
 
-def make_world(folder: Path) -> None:
-    """What the training on the command line needs."""
-    tiny_sd(folder / "model")
-    tiny_face_vit(folder / "encoder")
-    Image.fromarray(skimage.data.astronaut()).save(folder / "photo.png")
-
-
 class Victim:
     """An act, how long it takes and which lines it runs, and what became of it so far."""
 
@@ -87,11 +74,9 @@ class Victim:
         self.states: Counter[str] = Counter()
         self.random: Random = plan.random(PART, act.folder.name)
         act.prepare()
-        self.seconds, _lines = _done(act, counting=False)
+        self.seconds, self.lines = _done(act, counting=True)
         if isinstance(act, Training):
             act.remember()
-        act.prepare()
-        _seconds, self.lines = _done(act, counting=True)
 
     def kill(self) -> None:
         """Kill it one to three times in a row, look each time, then let it run to its end."""
@@ -203,6 +188,7 @@ def _trace(act: Act, lines: Lines, moment: AtLine | None) -> None:
 
     def on_call(frame: FrameType, _event: str, _argument: Any) -> Any:
         name = frame.f_code.co_filename
-        return on_line if name.startswith(TRACED) and name.endswith(act.traced) else None
+        return on_line if name.startswith(TRACED) and any(part in name for part in act.traced) else None
 
+    threading.settrace(on_call)  # work may be done aside
     sys.settrace(on_call)

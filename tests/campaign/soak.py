@@ -48,21 +48,19 @@ class Look:
     handles: int
 
 
-def run(plan: Plan, prompts: Prompts | None = None, warm_up: int = WARM_UP, every: int = ROUND) -> list[Row]:
+def run(plan: Plan) -> list[Row]:
     row = Row(PART, "prompts to one ComfyUI")
     if plan.host is None:
         row.missing = "there is no ComfyUI"
         return [row]
     with running(plan.host, plan.folder) as world:
         with_people(world)
-        looks = soak(plan, row, world, prompts or mixed, warm_up, every)
-    judge(row, looks, warm_up, plan)
+        looks = soak(plan, row, world, mixed, ROUND)
+    judge(row, looks, WARM_UP, plan)
     return [row]
 
 
-def soak(
-    plan: Plan, row: Row, world: World, prompts: Prompts, warm_up: int = WARM_UP, every: int = ROUND
-) -> list[Look]:
+def soak(plan: Plan, row: Row, world: World, prompts: Prompts, every: int) -> list[Look]:
     """Queue prompts, and look at the server after each round."""
     goal, looks = plan.goal or GOAL, []
     while row.tried < goal and plan.left:
