@@ -126,9 +126,17 @@ def _replace(identity: Identity, name: str, there: list[Path]) -> Path:
             "replaced. Move it away, or choose another name."
         )
     save_identity(identity, new)
-    if old != new:
+    if old != new and not _is_same(old, new):
         _remove(old, new)
     return new
+
+
+def _is_same(old: Path, new: Path) -> bool:
+    """Are they one file, as `Anna` and `anna` are where the file system ignores case?"""
+    try:
+        return old.samefile(new)
+    except OSError:
+        return False
 
 
 def _remove(old: Path, new: Path) -> None:

@@ -110,6 +110,15 @@ def test_replace_leaves_one_file_with_the_name_where_it_was(folder, where, file)
     assert [file for file in folder.rglob("*") if file.is_file()] == [path]
 
 
+def test_replace_keeps_the_file_where_the_file_system_takes_both_spellings_for_one(folder, monkeypatch):
+    """Played by a link, as macOS would show the file under either name."""
+    stranger(folder / "col.safetensors")
+    (folder / "Col.safetensors").symlink_to("col.safetensors")
+    monkeypatch.setattr(Places, "answering", lambda _places, _name: [folder / "Col.safetensors"])
+    path = save_under_name(some_identity(), folder, "col", IfExists.REPLACE)
+    assert path == folder / "col.safetensors" and holds(path, 0) and holds(folder / "Col.safetensors", 0)
+
+
 def test_replace_among_several_files_of_a_name_changes_none(folder, tmp_path):
     files = [stranger(folder / "people" / "col.pt"), stranger(tmp_path / "other" / "col.safetensors")]
     before = [file.read_bytes() for file in files]
