@@ -6,7 +6,6 @@ import logging
 from pathlib import Path
 
 import comfy.utils
-from comfy import model_management
 from comfy_api.latest import io
 
 from ..stableidentity_core.errors import StableIdentityError
@@ -14,6 +13,7 @@ from ..stableidentity_core.face import Face
 from ..stableidentity_core.face.folder import faces_of, pictures_in
 from ..stableidentity_core.weights.face_nets import DETECTORS, PARSERS
 from .host import paths
+from .host.cancel import stoppable
 from .host.face_nets import detector, nets_state, parser
 from .types import CATEGORY, FaceType
 
@@ -70,21 +70,18 @@ class PrepareFolder(io.ComfyNode):
     @classmethod
     def execute(cls, folder: str, find_face: str, parse_face: str, at_most: int) -> io.NodeOutput:
         place = paths.input_folder(folder)
-        pictures = pictures_in(place)[:at_most]
+        pictures = stoppable(lambda: pictures_in(place))[:at_most]
         bar = comfy.utils.ProgressBar(len(pictures))
         left_out: list[str] = []
 
         def refused(path: Path, error: StableIdentityError) -> None:
             left_out.append(f"{path.relative_to(place).as_posix()}: {error}")
 
-        def watched():
-            for number, path in enumerate(pictures):
-                model_management.throw_exception_if_processing_interrupted()
-                bar.update_absolute(number, len(pictures))
-                yield path
-
         nets = {"detector": detector(find_face, False), "parser": parser(parse_face, False)}
-        found: list[tuple[Path, Face]] = list(faces_of(watched(), refused, **nets))
+        found: list[tuple[Path, Face]] = []
+        for number, path in enumerate(pictures):
+            bar.update_absolute(number, len(pictures))
+            found += stoppable(lambda path=path: list(faces_of([path], refused, **nets)))
         report = "\n".join([f"{len(found)} of {len(pictures)} photos taken.", *left_out])
         if not found:
             raise StableIdentityError(f"None of the photos in {place} can be used.\n{report}")

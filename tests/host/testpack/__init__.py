@@ -8,6 +8,7 @@ import folder_paths
 import torch
 from comfy_api.latest import ComfyExtension, io
 
+from .stall import Stall, WeightAddress
 from .tiny import host_tiny
 from .wrong_models import CLIPS, MODELS, VAES, wrong_clip, wrong_model, wrong_vae
 
@@ -233,6 +234,8 @@ class TestExtension(ComfyExtension):
             WrongClip,
             WrongVae,
             TwoModels,
+            Stall,
+            WeightAddress,
         ]
 
 
