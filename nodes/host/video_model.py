@@ -173,5 +173,6 @@ def _patcher(weights: VideoWeights, dtype: torch.dtype | None, disable_dynamic: 
     if not model_management.is_device_cpu(offload):
         model.to(offload)
     streams = getattr(patcher, "is_dynamic", bool)()
-    model.load_model_weights(weights.tensors, "", **({"assign": True} if streams else {}))
+    # Weights of a safetensors file are read from the disk only here.
+    stoppable(lambda: model.load_model_weights(weights.tensors, "", **({"assign": True} if streams else {})))
     return patcher
