@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import comfy.utils
-from comfy import model_management
 from comfy_api.latest import io
 
 from ..stableidentity_core.errors import StableIdentityError
@@ -15,6 +13,7 @@ from ..stableidentity_core.face import Face
 from ..stableidentity_core.face.folder import faces_of, name_below, pictures_in, printable
 from ..stableidentity_core.weights.face_nets import DETECTORS, PARSERS
 from .host import paths
+from .host.cancel import stoppable
 from .host.face_nets import detector, nets_state, parser
 from .types import CATEGORY, FaceType
 
@@ -79,7 +78,7 @@ class PrepareFolder(io.ComfyNode):
     @classmethod
     def execute(cls, folder: str, find_face: str, parse_face: str, at_most: int) -> io.NodeOutput:
         place = paths.input_folder(folder)
-        pictures = pictures_in(place)
+        pictures = stoppable(lambda: pictures_in(place))
         chosen = pictures.found[:at_most]
         nets = {"detector": detector(find_face, False), "parser": parser(parse_face, False)}
         refusals: list[str] = []
@@ -87,7 +86,11 @@ class PrepareFolder(io.ComfyNode):
         def refused(path: Path, error: StableIdentityError) -> None:
             refusals.append(f"{name_below(path, place)}: {error}")
 
-        found: list[tuple[Path, Face]] = list(faces_of(_watched(chosen), refused, **nets))
+        bar = comfy.utils.ProgressBar(len(chosen))
+        found: list[tuple[Path, Face]] = []
+        for number, path in enumerate(chosen):
+            bar.update_absolute(number, len(chosen))
+            found += stoppable(lambda path=path: list(faces_of([path], refused, **nets)))
         head = [f"{len(found)} of {len(chosen)} photos taken."]
         if nets["detector"] is None:
             head.insert(0, "No detector looked for a face: the pictures were taken as aligned portraits.")
@@ -99,12 +102,3 @@ class PrepareFolder(io.ComfyNode):
         log.info("StableIdentity: %s", report)
         faces, names = [(face,) for _path, face in found], [printable(path.stem) for path, _face in found]
         return io.NodeOutput(faces, names, report, ui={"text": (report,)})
-
-
-def _watched(pictures: Sequence[Path]) -> Iterator[Path]:
-    """The pictures one by one, with the host's progress bar, until it is asked to stop."""
-    bar = comfy.utils.ProgressBar(len(pictures))
-    for number, path in enumerate(pictures):
-        model_management.throw_exception_if_processing_interrupted()
-        bar.update_absolute(number, len(pictures))
-        yield path

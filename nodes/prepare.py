@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import get_args
 
 import torch
@@ -15,6 +16,7 @@ from ..stableidentity_core.face import FaceRule, photo_of_image
 from ..stableidentity_core.face.prepare import Choice, Prepared, prepare_face
 from ..stableidentity_core.face.quality import NO_DETECTOR, require_good
 from ..stableidentity_core.weights.face_nets import DETECTORS, PARSERS
+from .host.cancel import stoppable
 from .host.face_nets import detector, missing, nets_state, parser
 from .types import CATEGORY, FaceType
 
@@ -82,9 +84,8 @@ class PrepareFace(io.ComfyNode):
         done = []
         for number, (photo, face, hair) in enumerate(zip(photos, *masks, strict=True), start=1):
             with _naming_photo(number, len(photos)):
-                done.append(
-                    prepare_face(photo, detector=find, parser=parse, choice=choice, face_mask=face, hair_mask=hair)
-                )
+                prepare = partial(prepare_face, photo, detector=find, parser=parse, choice=choice)
+                done.append(stoppable(partial(prepare, face_mask=face, hair_mask=hair)))
                 if strict:
                     require_good(done[-1].report)
         report = _report(done)

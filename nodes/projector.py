@@ -17,6 +17,7 @@ from ..stableidentity_core.projector_file import SUFFIX, load_projector, save_pr
 from ..stableidentity_core.train.known import KnownPeople
 from . import widgets
 from .host import paths
+from .host.cancel import checked
 from .host.projector_training import train_projector_in_host
 from .types import CATEGORY, FaceEncoderType, FaceType, NameSpaceType, ProjectorType, fits, only
 
@@ -150,7 +151,7 @@ class LoadProjector(io.ComfyNode):
 
 def _encoded(faces: list[Face], encoder: Any) -> list[Face]:
     if encoder is not None:
-        return [encode_face(encoder, face) for face in faces]
+        return [encode_face(encoder, face) for face in checked(faces)]
     without = sum(face.feature is None for face in faces)
     if without:
         raise StableIdentityError(

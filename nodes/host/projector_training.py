@@ -24,6 +24,7 @@ from ...stableidentity_core.train.shared import SharedRun, encode_people
 from ...stableidentity_core.words import NameSpace, TrainedProjector
 from . import paths
 from .backend import comfy_backend
+from .cancel import stoppable
 from .checks import check_resolution, check_trio
 from .fingerprint import model_fingerprint, vae_fingerprint
 from .guards import check_host_gradient, outside_inference_mode, telling_of_memory
@@ -59,7 +60,8 @@ def train_projector_in_host(
     titles, faces = [title for title, _face in photos], [face for _title, face in photos]
     known = [] if known_people == "no" else [known_people, *titles]
     settings = {**config.as_dict(), "known": known, "many_people": True}
-    key = work_key(faces, name_spaces, f"{fingerprint} {vae_fingerprint(vae)}", settings)
+    weights = f"{fingerprint} {vae_fingerprint(vae)}"
+    key = stoppable(lambda: work_key(faces, name_spaces, weights, settings))
     store = ResultStore(paths.results_folder())
     if (stored := store.get_projector(key)) is not None:
         log.info("StableIdentity: this projector was trained before; it is taken from %s", store.folder)

@@ -20,6 +20,7 @@ from torch import Tensor
 from ...stableidentity_core.errors import DamagedFileError, WrongModelError
 from ...stableidentity_core.files import is_safetensors, read_any_tensors
 from ...stableidentity_core.video import VideoWeights, arrange
+from .cancel import stoppable
 from .video_unet import VideoUNet, unet_settings
 
 DTYPES = {
@@ -90,7 +91,7 @@ def load_video_model(path: str | Path, weight_dtype: str = "default", disable_dy
         DamagedFileError: no readable file of weights.
     """
     try:
-        weights = arrange(read_weights(Path(path)))
+        weights = arrange(stoppable(lambda: read_weights(Path(path))))
     except WrongModelError as error:
         raise WrongModelError(f"{Path(path).name}: {error}") from error
     patcher = _patcher(weights, DTYPES[weight_dtype], disable_dynamic)
@@ -172,5 +173,6 @@ def _patcher(weights: VideoWeights, dtype: torch.dtype | None, disable_dynamic: 
     if not model_management.is_device_cpu(offload):
         model.to(offload)
     streams = getattr(patcher, "is_dynamic", bool)()
-    model.load_model_weights(weights.tensors, "", **({"assign": True} if streams else {}))
+    # Weights of a safetensors file are read from the disk only here.
+    stoppable(lambda: model.load_model_weights(weights.tensors, "", **({"assign": True} if streams else {})))
     return patcher

@@ -93,7 +93,7 @@ def _patient(
     def waiting() -> None:
         on_wait()
         if time.monotonic() > end:
-            raise Refused(f"did not answer within {ANSWER:.0f} seconds", offline=True)
+            raise Refused(f"did not answer within {ANSWER:.0f} seconds")
 
     return aside(act, waiting)
 
@@ -117,6 +117,8 @@ def _request(
                 return Answer(start=start, total=start, self_ending=True, chunks=iter(()))
             return _request(patient, line, url, 0)
         raise Refused(f"{_REASONS.get(error.code, 'failed')} (HTTP {error.code})") from error
+    except TimeoutError as error:  # after it was reached: before, urllib makes it a URLError
+        raise Refused(f"did not answer within {PATIENCE:.0f} seconds") from error
     except (OSError, http.client.HTTPException, ValueError) as error:  # URLError is an OSError
         reason = getattr(error, "reason", None) or error
         said = str(reason) or type(reason).__name__

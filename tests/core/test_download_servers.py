@@ -96,8 +96,8 @@ def test_a_server_that_gives_a_byte_at_a_time_is_given_up(server, tmp_path):
 def test_a_server_that_gives_hardly_anything_is_left_for_the_mirror(server, tmp_path, impatient, manner):
     bad = weight_at(server.url(manner, NAME))
     said = failing(bad, tmp_path)
-    told = "gave [0-9]+ bytes in " if manner == "drip" else "did not answer within|could not be reached .timed out"
-    assert re.search(f"{re.escape(bad.urls[0])} ({told})", said), said
+    told = "gave [0-9]+ bytes in " if manner == "drip" else "did not answer within"
+    assert re.search(f"{re.escape(bad.urls[0])} ({told})", said) and "no server was reached" not in said, said
     assert download(weight_at(*bad.urls, server.url("good", NAME)), tmp_path).read_bytes() == CONTENT
 
 
@@ -112,7 +112,7 @@ def test_a_proxy_that_keeps_silent_is_a_sentence(server, tmp_path, impatient, mo
         monkeypatch.setenv(f"{scheme}_proxy", f"http://127.0.0.1:{port}")
         monkeypatch.setenv("no_proxy", "")
         said = failing(weight_at(f"{scheme}://weights.invalid/{NAME}"), tmp_path)
-    assert f"{scheme}://weights.invalid/{NAME} " in said and "seems to be offline, or to need a proxy" in said
+    assert re.search(f"{scheme}://weights.invalid/{NAME} (did not answer|could not be reached .*timed out)", said), said
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import torch
 from comfy_api.latest import ComfyExtension, io
 
 from .campaign_nodes import CAMPAIGN_NODES
+from .stall import Stall, WeightAddress
 from .tiny import host_tiny
 from .wrong_models import CLIPS, MODELS, VAES, wrong_clip, wrong_model, wrong_vae
 
@@ -237,6 +238,8 @@ class TestExtension(ComfyExtension):
             WrongVae,
             TwoModels,
             *CAMPAIGN_NODES,
+            Stall,
+            WeightAddress,
         ]
 
 
