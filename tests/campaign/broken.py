@@ -68,7 +68,8 @@ class HalfWriter(Act):
     """Writes into the file itself."""
 
     what = "writing into the file"
-    traced = ("broken.py",)
+    traced = ("/broken.py",)
+    by_line = 1.0
 
     @property
     def path(self) -> Path:

@@ -10,18 +10,18 @@ import pytest
 
 from campaign import children, inputs, kills, races
 from campaign.__main__ import main
-from campaign.acts import Act, left_over
+from campaign.acts import left_over
 from campaign.broken import Careless, Dying, Foreign, HalfWriter, Litterer, Stubborn
 from campaign.generated import CATEGORIES
 from campaign.outcome import Fault, Row, exit_code, faults_text, markdown, plain, written
 from campaign.plan import Plan
 
-KILLED = 12  # times, until a moment within a write of 600 KB is surely met: by lines alone it is met at most of them
+KILLED = 6  # times at lines, most of which are within the write
 
 
 @pytest.fixture
 def plan(tmp_path) -> Plan:
-    return Plan(tmp_path, seconds=400)
+    return Plan(tmp_path, seconds=3000)  # a bound for a hang; the goals end it
 
 
 def found(rows: list[Row]) -> set[tuple[str, str]]:
@@ -62,13 +62,12 @@ def test_kills_lose_nothing_and_leave_nothing(plan):
     assert not faults_text(rows)
 
 
-@pytest.mark.parametrize(
-    "kind, fault", [(HalfWriter, "half file"), (Litterer, "left over"), (Stubborn, "cannot go on")]
-)
-def test_kills_find_writers_that_are_wrong(plan, kind: type[Act], fault):
-    rows = kills.run(replace(plan, goal=KILLED), lambda folder, _url: [kind(folder / "act")])
-    assert (rows[0].what, fault) in found(rows), rows
-    assert rows[0].tried >= KILLED and exit_code(rows) == 1
+def test_kills_find_writers_that_are_wrong(plan):
+    wrong = {HalfWriter: "half file", Litterer: "left over", Stubborn: "cannot go on"}
+    acts = [kind(plan.folder / kind.__name__) for kind in wrong]
+    rows = kills.run(replace(plan, goal=KILLED * len(wrong)), lambda _folder, _url: acts)
+    assert {(act.what, fault) for act, fault in zip(acts, wrong.values(), strict=True)} <= found(rows), rows
+    assert exit_code(rows) == 1
 
 
 def test_several_processes_at_once(plan):
