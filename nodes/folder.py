@@ -10,7 +10,8 @@ from comfy_api.latest import io
 
 from ..stableidentity_core.errors import StableIdentityError
 from ..stableidentity_core.face import Face
-from ..stableidentity_core.face.folder import faces_of, name_below, pictures_in, printable
+from ..stableidentity_core.face.folder import faces_of, name_below, pictures_in
+from ..stableidentity_core.printable import printable_line
 from ..stableidentity_core.weights.face_nets import DETECTORS, PARSERS
 from .host import paths
 from .host.cancel import stoppable
@@ -100,5 +101,5 @@ class PrepareFolder(io.ComfyNode):
         if not found:
             raise StableIdentityError(f"None of the photos in {str(place)!r} can be used.\n{report}")
         log.info("StableIdentity: %s", report)
-        faces, names = [(face,) for _path, face in found], [printable(path.stem) for path, _face in found]
+        faces, names = [(face,) for _path, face in found], [printable_line(path.stem) for path, _face in found]
         return io.NodeOutput(faces, names, report, ui={"text": (report,)})

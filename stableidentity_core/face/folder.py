@@ -11,6 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from ..errors import MissingFileError, StableIdentityError
+from ..printable import printable_line
 from .detect import FaceDetector
 from .parsers import FaceParser
 from .photo import read_photo, readable_endings, readable_formats
@@ -75,12 +76,7 @@ def pictures_in(folder: Path) -> Pictures:
 def name_below(path: Path, folder: Path) -> str:
     """How a file below a folder is called in reports: with "/", and what cannot be printed escaped."""
     name = path.relative_to(folder).as_posix() + "/" * path.is_dir()
-    return printable(name)
-
-
-def printable(name: str) -> str:
-    """A name without control characters and without bytes that are no text, which are escaped."""
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in name)
+    return printable_line(name)
 
 
 def _entries(folder: Path) -> Iterator[tuple[Path, str]]:

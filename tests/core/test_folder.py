@@ -11,7 +11,8 @@ from PIL import Image
 
 from core.make import some_face
 from stableidentity_core.errors import MissingFileError
-from stableidentity_core.face.folder import HIDDEN, faces_of, pictures_in, printable
+from stableidentity_core.face.folder import HIDDEN, faces_of, pictures_in
+from stableidentity_core.printable import printable_line
 
 
 def picture(path: Path, kind: str = "PNG") -> Path:
@@ -136,8 +137,8 @@ def test_a_folder_without_any_picture_says_what_is_in_it(tmp_path):
 
 
 def test_names_that_cannot_be_printed_are_escaped(tmp_path):
-    assert printable("Ánna 1.png") == "Ánna 1.png"
-    assert printable("a\nb\x1b[31m\u202e.png") == r"a\nb\x1b[31m\u202e.png"
+    assert printable_line("Ánna 1.png") == "Ánna 1.png"
+    assert printable_line("a\nb\x1b[31m\u202e.png") == r"a\nb\x1b[31m\u202e.png"
     if sys.platform == "linux":
         picture(tmp_path / "anna.png")
         (tmp_path / os.fsdecode(b"caf\xe9.txt")).write_text("no picture")

@@ -93,7 +93,7 @@ def test_no_module_imports_itself_by_way_of_others(imports):
     "package,may_use",
     [
         ("weights", {"aside", "atomic", "errors", "files"}),
-        ("face", {"errors", "files", "fingerprint", "optional", "shapes", "weights"}),
+        ("face", {"errors", "files", "printable", "fingerprint", "optional", "shapes", "weights"}),
         ("words", {"devices", "errors", "json_text", "shapes"}),
         ("identity", {"atomic", "files", "errors", "fingerprint", "shapes"}),
         ("encode", {"files", "errors", "face", "fingerprint", "optional", "readable", "shapes", "weights"}),
