@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
 def printable(text: str) -> str:
     """The text with everything escaped that is no text and that would steer a terminal, apart from line ends."""
-    return "".join(letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1] for letter in text)
+    text = "".join(letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1] for letter in text)
+    return re.sub(r"\S{500,}", lambda word: f"{word[0][:200]}…{word[0][-100:]}", text)  # names that nobody reads on
 
 
 class StableIdentityError(ValueError):
