@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from .printable import printable
+
+_UNREADABLE = re.compile(r"\S{500,}")  # names that nobody reads to the end
 
 
 class StableIdentityError(ValueError):
@@ -15,7 +18,7 @@ class StableIdentityError(ValueError):
     """
 
     def __str__(self) -> str:
-        return printable(super().__str__())
+        return _UNREADABLE.sub(lambda word: f"{word[0][:200]}…{word[0][-100:]}", printable(super().__str__()))
 
 
 class ShapeError(StableIdentityError):

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .atomic import write_atomically
 from .errors import DamagedFileError, StableIdentityError
-from .readable import file_size, shown_path
+from .readable import file_size, tensor_file_size
 from .torch_file import judge_tensor, load_plain
 
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
@@ -43,7 +43,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         MissingFileError: no such file.
         DamagedFileError: cut short, not safetensors at all, or with tensors of a type that nothing here computes in.
     """
-    size = file_size(path)
+    size = tensor_file_size(path)
     try:
         with safe_open(path, framework="pt") as file:
             # Copies: the library's tensors are views of the file, which Windows then will not let anyone replace.
@@ -53,8 +53,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise
     except (SafetensorError, OSError, ValueError, RuntimeError, MemoryError) as error:
         raise DamagedFileError(
-            f"{shown_path(path)} ({size:,} bytes) is not a whole safetensors file: {error or 'too large'}. "
-            "Copy it again."
+            f"{path} ({size:,} bytes) is not a whole safetensors file: {error or 'too large'}. Copy it again."
         ) from error
 
 
@@ -87,7 +86,7 @@ def read_any_tensors(path: Path) -> tuple[Any, dict[str, str]]:
     if start.startswith((b"PK", b"\x80")):  # a zip archive; torch's old format, which is pickles one after another
         return read_pickled_tensors(path), {}
     raise DamagedFileError(
-        f"{shown_path(path)} ({size:,} bytes) is neither a safetensors nor a torch file{_likely(start)}. "
+        f"{path} ({size:,} bytes) is neither a safetensors nor a torch file{_likely(start)}. "
         "Download or copy it again, or choose another file."
     )
 
@@ -123,8 +122,7 @@ def _plain(tensor: Tensor, name: str, path: Path) -> Tensor:
     problem = judge_tensor(tensor)
     if problem:
         raise DamagedFileError(
-            f"{shown_path(path)} holds the tensor {name!a}, which is {problem}. Needed plain numbers. "
-            "Choose another file."
+            f"{path} holds the tensor {name!a}, which is {problem}. Needed plain numbers. Choose another file."
         )
     return tensor.clone()
 

@@ -28,20 +28,20 @@ def stands_at(path: str | Path) -> Literal["file", "folder", "nothing"]:
         os.lstat(os.path.join(path, _ROOM))
     except (OSError, ValueError) as error:
         if not isinstance(error, FileNotFoundError | NotADirectoryError):
-            raise DamagedFileError(f"{shown_path(path)} cannot be read: {path_problem(error)}") from error
+            raise DamagedFileError(f"{path} cannot be read: {path_problem(error)}") from error
     try:
         found = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         return "nothing"
     except OSError as error:
-        raise DamagedFileError(f"{shown_path(path)} cannot be read: {path_problem(error)}") from error
+        raise DamagedFileError(f"{path} cannot be read: {path_problem(error)}") from error
     if stat.S_ISREG(found.st_mode):
         return "file"
     if stat.S_ISDIR(found.st_mode):
         return "folder"
     kinds = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
     kind = kinds.get(stat.S_IFMT(found.st_mode), "a device")
-    raise DamagedFileError(f"{shown_path(path)} is {kind}, needed a file or a folder. Choose a file.")
+    raise DamagedFileError(f"{path} is {kind}, needed a file or a folder. Choose a file.")
 
 
 def file_size(path: str | Path) -> int:
@@ -53,14 +53,27 @@ def file_size(path: str | Path) -> int:
     """
     found = stands_at(path)
     if found == "nothing":
-        raise MissingFileError(f"{shown_path(path)} cannot be read: {path_problem(FileNotFoundError())}")
+        raise MissingFileError(f"{path} cannot be read: {path_problem(FileNotFoundError())}")
     if found == "folder":
-        raise DamagedFileError(f"{shown_path(path)} is a folder, needed a file. Choose a file.")
+        raise DamagedFileError(f"{path} is a folder, needed a file. Choose a file.")
     try:
         with open(path, "rb") as file:
             return os.fstat(file.fileno()).st_size
     except OSError as error:
-        raise DamagedFileError(f"{shown_path(path)} cannot be read: {path_problem(error)}") from error
+        raise DamagedFileError(f"{path} cannot be read: {path_problem(error)}") from error
+
+
+def tensor_file_size(path: str | Path) -> int:
+    """As `file_size`, for a file whose name is text: the libraries that read tensors take no other.
+
+    Raises:
+        MissingFileError, DamagedFileError: as `file_size`, or a name that is not UTF-8.
+    """
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError as error:
+        raise DamagedFileError(f"{path} cannot be read: {path_problem(error)}") from error
+    return file_size(path)
 
 
 def files_in(folder: Path) -> list[Path]:
@@ -72,7 +85,7 @@ def files_in(folder: Path) -> list[Path]:
     try:
         return sorted(folder.iterdir())
     except OSError as error:
-        raise DamagedFileError(f"{shown_path(folder)} cannot be read: {path_problem(error)}") from error
+        raise DamagedFileError(f"{folder} cannot be read: {path_problem(error)}") from error
 
 
 def read_text(path: str | Path, what: str) -> str:
@@ -92,11 +105,11 @@ def read_text(path: str | Path, what: str) -> str:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise DamagedFileError(
-            f"{shown_path(path)} cannot be read as {what}: it is not UTF-8 (byte 0x{content[error.start]:02x} in line "
+            f"{path} cannot be read as {what}: it is not UTF-8 (byte 0x{content[error.start]:02x} in line "
             f"{line}). Save it as UTF-8."
         ) from error
     if "\0" in text:
-        raise DamagedFileError(f"{shown_path(path)} is no text, needed {what}. Choose another file.")
+        raise DamagedFileError(f"{path} is no text, needed {what}. Choose another file.")
     return text
 
 
@@ -118,7 +131,7 @@ def read_json_object(path: str | Path, what: str) -> dict[str, Any]:
         found, problem = None, "it is nested too deep" if isinstance(error, RecursionError) else str(error)
     if not isinstance(found, dict):
         raise DamagedFileError(
-            f"{shown_path(path)} ({len(content):,} bytes) cannot be read as {what}: {problem}. Download it again from "
+            f"{path} ({len(content):,} bytes) cannot be read as {what}: {problem}. Download it again from "
             "where the files beside it came."
         )
     return found
@@ -141,20 +154,17 @@ def library_reads(path: str | Path, what: str, advice: str = "Download it again.
     except Exception as error:
         reason = str(error).strip().partition("\n")[0][:300] or "no reason is given"
         raise DamagedFileError(
-            f"{shown_path(path)} cannot be read as {what}: {reason} ({type(error).__name__}). {advice}"
+            f"{path} cannot be read as {what}: {reason} ({type(error).__name__}). {advice}"
         ) from error
-
-
-def shown_path(path: str | Path) -> str:
-    """A path for a message, cut where nobody would read on."""
-    text = str(path)
-    return text if len(text) <= 400 else f"{text[:200]}…{text[-100:]} ({len(text):,} characters)"
 
 
 def path_problem(error: OSError | ValueError) -> str:
     """What is wrong with a path and what to do, as a sentence."""
     if isinstance(error, UnicodeError):
-        return "the path holds characters that are no text (lone surrogates). Rename the file, or type the path again."
+        return (
+            "the path holds characters that are no text (lone surrogates). Rename the file and its folders, or type "
+            "the path again."
+        )
     if not isinstance(error, OSError):
         return "the path holds a null character. Type it again."
     if error.errno == errno.ENAMETOOLONG:
@@ -172,12 +182,12 @@ def _content(path: str | Path, what: str) -> bytes:
     size = file_size(path)
     if size > MOST_TEXT:
         raise DamagedFileError(
-            f"{shown_path(path)} has {size:,} bytes, needed {what}, of at most {MOST_TEXT:,}. Choose another file."
+            f"{path} has {size:,} bytes, needed {what}, of at most {MOST_TEXT:,}. Choose another file."
         )
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise DamagedFileError(f"{shown_path(path)} cannot be read: {path_problem(error)}") from error
+        raise DamagedFileError(f"{path} cannot be read: {path_problem(error)}") from error
 
 
 def _refused_constant(name: str) -> NoReturn:

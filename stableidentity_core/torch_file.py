@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import struct
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .errors import DamagedFileError
-from .readable import file_size, shown_path
+from .readable import tensor_file_size
 
 DTYPES = frozenset(
     getattr(torch, name)
@@ -35,13 +36,13 @@ def load_plain(path: Path) -> Any:
         DamagedFileError: cut short or no torch file; more than tensors and containers; tensors without stored values,
             sparse, quantised, complex, or larger than the file.
     """
-    size = file_size(path)
+    size = tensor_file_size(path)
     content = _load(path, size)
     try:
         return _Judge(size).plain(content, "", 0)
     except _Unfit as unfit:
         raise DamagedFileError(
-            f"{shown_path(path)} ({size:,} bytes) holds {unfit}. Needed plain tensors. Choose another file."
+            f"{path} ({size:,} bytes) holds {unfit}. Needed plain tensors. Choose another file."
         ) from None
 
 
@@ -59,36 +60,41 @@ def judge_tensor(tensor: Tensor) -> str | None:
 
 
 def _load(path: Path, size: int) -> Any:
+    with open(path, "rb") as file:
+        zipped = file.read(4) == b"PK\x03\x04"
+    if zipped:
+        _check_archive(path, size)
     try:
-        with open(path, "rb") as file:
-            zipped = file.read(4) == b"PK\x03\x04"
-        if zipped:
-            _check_archive(path, size)
         # Mapped, the file is not read here, whatever it says of its sizes. The old format cannot be mapped.
         return torch.load(path, weights_only=True, map_location="cpu", mmap=zipped)
-    except DamagedFileError:
-        raise
     except pickle.UnpicklingError as error:
         raise DamagedFileError(
-            f"{shown_path(path)} is damaged, or holds more than tensors and could run code; it was refused unread. "
+            f"{path} is damaged, or holds more than tensors and could run code; it was refused unread. "
             "Use a safetensors file instead."
         ) from error
     except Exception as error:  # broken pickles make torch raise all kinds: IndexError, AssertionError, TypeError
-        reason = str(error).partition("\n")[0][:200] or "it ends too early"
-        raise DamagedFileError(
-            f"{shown_path(path)} ({size:,} bytes) is not a whole torch file, or of a kind that torch does not read: "
-            f"{reason}. Copy it again, or use a safetensors file."
-        ) from error
+        raise _not_whole(path, size, error) from error
+
+
+def _not_whole(path: Path, size: int, error: Exception) -> DamagedFileError:
+    reason = str(error).partition("\n")[0][:200] or "it ends too early"
+    return DamagedFileError(
+        f"{path} ({size:,} bytes) is not a whole torch file, or of a kind that torch does not read: {reason}. "
+        "Copy it again, or use a safetensors file."
+    )
 
 
 def _check_archive(path: Path, size: int) -> None:
     """torch stores uncompressed; a compressed entry could unpack to any size."""
-    with zipfile.ZipFile(path) as archive:
-        entries = archive.infolist()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError, struct.error) as error:
+        raise _not_whole(path, size, error) from error
     packed = [entry for entry in entries if entry.compress_type != zipfile.ZIP_STORED]
     if packed or sum(entry.file_size for entry in entries) > size:
         raise DamagedFileError(
-            f"{shown_path(path)} ({size:,} bytes) is a zip file whose entries are compressed or overlap; torch files "
+            f"{path} ({size:,} bytes) is a zip file whose entries are compressed or overlap; torch files "
             "store them as they are. Unpack it and choose the file within, or save it again with torch.save."
         )
 

@@ -65,7 +65,7 @@ def usable_device(text: str) -> str:
         reason = "it computes nothing"
         if usable:
             torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, ValueError, TypeError) as error:  # CUDA, MPS and the others differ in it
+    except (RuntimeError, AssertionError, ImportError, ValueError, TypeError) as error:  # each kind has its own
         usable, reason = False, str(error).partition("\n")[0][:200]
     if not usable:
         raise argparse.ArgumentTypeError(f"{text[:60]!r} cannot be used here ({reason}); cpu always can")

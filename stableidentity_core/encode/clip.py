@@ -15,7 +15,7 @@ from torchvision.transforms import InterpolationMode
 from ..errors import StableIdentityError
 from ..fingerprint import fingerprint_tensors
 from ..shapes import check_shape
-from .config_fields import COUNT, VISION, judged, three_numbers
+from .config_fields import COUNT, OBJECT, VISION, judged, three_numbers
 from .crop import FACE_BOX, crop_face, resize
 from .hugging_face import build
 from .weight_file import WeightFile, check_axes, read_config
@@ -126,8 +126,10 @@ def _config(file: WeightFile, state: Mapping[str, Tensor]) -> CLIPVisionConfig:
 
     if file.config is not None:
         known = file.config
-        if isinstance(known.get("vision_config"), Mapping):
-            known = known["vision_config"] | {"projection_dim": known.get("projection_dim", 512)}
+        if "vision_config" in known:
+            known = {"projection_dim": 512, **known}
+            inner = judged(known, {"vision_config": OBJECT}, file.config_path)["vision_config"]
+            known = {**inner, "projection_dim": known["projection_dim"]}
         return CLIPVisionConfig(**judged(known, VISION | {"projection_dim": COUNT}, file.config_path))
     layers = len({m[1] for m in (re.match(r"vision_model\.encoder\.layers\.(\d+)\.", key) for key in state) if m})
     width = state[_WIDTH].shape[-1]

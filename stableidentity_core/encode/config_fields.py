@@ -28,6 +28,7 @@ def _is_activation(value: Any) -> bool:
 
 
 COUNT = Field(_is_count, f"a whole number from 1 to {LARGEST:,}")
+OBJECT = Field(lambda value: isinstance(value, dict), "an object")
 FLAG = Field(lambda value: isinstance(value, bool), "true or false")
 EPSILON = Field(lambda value: isinstance(value, float) and 0 < value < 1, "a number between 0 and 1")
 ACTIVATION = Field(_is_activation, "an activation that transformers knows, such as gelu")
@@ -62,8 +63,8 @@ def judged(config: Mapping[str, Any], fields: Mapping[str, Field], path: Path) -
             continue
         if not field.fits(value):
             raise DamagedFileError(
-                f"{path} says that {name} is {value!r:.80}, needed {field.needed}. Download it again from where the "
-                "weights came."
+                f"{path} cannot be read as the configuration of a network: {name} is {value!r:.80}, needed "
+                f"{field.needed}. Download it again from where the weights came."
             )
         found[name] = value
     return found

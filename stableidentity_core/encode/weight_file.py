@@ -15,6 +15,7 @@ from ..readable import files_in, read_json_object, stands_at
 
 REPOSITORY = "jayanta/vit-base-patch16-224-in21k-face-recognition"
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
+LONGEST_NAME = 500
 SUFFIXES = (".safetensors", ".bin", ".pth", ".pt")
 
 
@@ -56,6 +57,9 @@ def read_weight_file(path: str | Path) -> WeightFile:
             f"{weights} holds {len(others)} entries that are no weights, the first is {others[0]!r}: it looks like the "
             "state of a training. Choose a file of weights alone."
         )
+    odd = [key for key in content if not str(key).isprintable() or len(str(key)) > LONGEST_NAME]
+    if odd:
+        raise DamagedFileError(f"{weights} holds {len(odd)} tensors whose names are no names. Choose another file.")
     tensors = {str(key): value for key, value in content.items()}
     return WeightFile(path=weights, tensors=tensors, config=read_config(weights.with_name("config.json")))
 
