@@ -13,7 +13,6 @@ from tqdm import tqdm
 from ..errors import StableIdentityError
 from ..weights import NEEDED, WEIGHTS, DownloadError, Weight, difference, download, get_weight, locate, take_from_folder
 from ..weights.lookup import telling
-from .say import say
 
 
 def add_command(commands: Any) -> None:
@@ -58,17 +57,17 @@ def show_list(models: Path | None) -> None:
     for weight in WEIGHTS.values():
         place = locate(weight.name, [models]) if models else None
         state = f"in place at {place}" if place else f"{weight.size} for {weight.folder}/"
-        say(f"{weight.name:24}{weight.purpose}; {state}; licence: {weight.licence}")
+        print(f"{weight.name:24}{weight.purpose}; {state}; licence: {weight.licence}")
 
 
 def _fetched(weight: Weight, models: Path, origin: str | None) -> bool:
     try:
         path = _in_another_place(weight, models) or _fetch(weight, models, origin)
     except DownloadError as error:
-        say(f"Error: {error}", sys.stderr)
+        print(f"Error: {error}", file=sys.stderr)
         return False
     checked = "sha256 as expected" if weight.sha256 else "no sha256 is known to compare with"
-    say(f"{weight.name}: {path} ({path.stat().st_size:,} bytes, {checked}). Licence: {weight.licence}.")
+    print(f"{weight.name}: {path} ({path.stat().st_size:,} bytes, {checked}). Licence: {weight.licence}.")
     return True
 
 
