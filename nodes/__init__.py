@@ -8,7 +8,7 @@ from .blend import InterpolateIdentities, MixIdentities, SampleIdentity
 from .demo import DrawPerson, MiniWorld
 from .face import ClipVisionFaceEncoder, EncodeFace, FaceSimilarity, LoadFaceEncoder
 from .folder import PrepareFolder
-from .host.paths import register_folders
+from .host.paths import register_folders, sweep_folders
 from .identity import LoadIdentity, Project, SaveIdentity
 from .people import PickIdentity, SeveralPeople
 from .prepare import PrepareFace
@@ -52,6 +52,7 @@ NODES: list[type[io.ComfyNode]] = [
 ]
 
 register_folders()
+sweep_folders()
 
 
 class StableIdentityExtension(ComfyExtension):

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from .printable import printable
+
+_UNREADABLE = re.compile(r"\S{500,}")  # names that nobody reads to the end
+
 
 class StableIdentityError(ValueError):
-    """Input or environment the method cannot work with; the message says how to mend it."""
+    """Input or environment the method cannot work with; the message says what to do.
+
+    Messages quote names and headers of files of others: what is no text and what would steer a terminal is escaped.
+    """
+
+    def __str__(self) -> str:
+        return _UNREADABLE.sub(lambda word: f"{word[0][:200]}…{word[0][-100:]}", printable(super().__str__()))
 
 
 class ShapeError(StableIdentityError):

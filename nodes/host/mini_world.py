@@ -69,10 +69,17 @@ def mini_world(weights: Weights) -> tuple[Any, Any, Any]:
     Raises:
         DamagedFileError: the weights do not fit the host's classes.
     """
-    vae = _vae(weights)
-    model = _model(weights)
+    model, clip, vae = _model(weights), _clip(weights), _vae(weights)
     model.model.latent_format.latent_rgb_factors, model.model.latent_format.latent_rgb_factors_bias = _colours(vae)
-    return model, _clip(weights), vae
+    for place, patcher in enumerate((model, clip.patcher, vae.patcher)):
+        patcher.cached_patcher_init = (_patchers, (weights,), place)  # how newest hosts load it once more
+    return model, clip, vae
+
+
+def _patchers(weights: Weights, disable_dynamic: bool = False) -> list[Any]:
+    """All three once more, for host nodes that want weights of their own: Train LoRA, several GPUs."""
+    model, clip, vae = mini_world(weights)
+    return [model, clip.patcher, vae.patcher]
 
 
 def unet_settings() -> dict[str, Any]:
@@ -142,6 +149,7 @@ def _vae(weights: Weights) -> Any:
     return comfy.sd.VAE(sd={**copies, "vae_scale": torch.tensor(scale), "vae_shift": torch.tensor(0.0)})
 
 
+@torch.no_grad()  # newest hosts load models once more outside of inference mode
 def _colours(vae: Any) -> tuple[list[list[float]], list[float]]:
     """Linear map from latents to colours, as the host's previews want it: factors [4, 3] and bias [3]."""
     pictures = [paint(unseen_person(number), look).image for number, look in enumerate(COLOURFUL)]

@@ -91,9 +91,36 @@ def test_the_copy_that_is_trained_is_checked(trio, adapter, tiny_eps, monkeypatc
     in_fp8 = host_tiny.load_model(tiny_eps)
     in_fp8.model.diffusion_model.to(torch.float8_e4m3fn)
     monkeypatch.setattr(adapter.weights, "static_clone", lambda one: in_fp8 if one is model else clone(one))
-    with pytest.raises(WrongModelError, match=r"quantised weights \(.*float8_e4m3fn"), adapter.comfy_backend(*trio):
+    needed = r"quantised weights \(.*float8_e4m3fn.*Load the file of the full model, with weight_dtype 'default' if"
+    with pytest.raises(WrongModelError, match=needed), adapter.comfy_backend(*trio):
         pass
     assert {parameter.dtype for parameter in model.model.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize(
+    ("option", "what", "dtype"),
+    [
+        ("fp8_e4m3fn-unet", "MODEL", torch.float8_e4m3fn),
+        ("fp8_e5m2-unet", "MODEL", torch.float8_e5m2),
+        ("fp64-unet", "MODEL", torch.float64),
+        ("fp8_e5m2-text-enc", "CLIP", torch.float8_e5m2),
+    ],
+)
+def test_an_option_of_the_server_that_stores_weights_so_is_named(comfyui, adapter, monkeypatch, option, what, dtype):
+    """Loading another file would not help."""
+    check = pack_module("nodes.host.checks", comfyui)
+    network = torch.nn.Linear(3, 3).to(dtype).requires_grad_(False)
+    with pytest.raises(WrongModelError, match="Load the file of the full model") as other:
+        check._check_weights(network, what)
+    assert ("weight_dtype" in str(other.value)) == (what == "MODEL")
+    assert ("quantised" in str(other.value)) == (dtype != torch.float64)
+    monkeypatch.setattr(check.args, option.replace("-", "_"), True)
+    with pytest.raises(WrongModelError, match=f"{what} holds .*started with --{option}, .*start it without") as named:
+        check._check_weights(network, what)
+    assert "weight_dtype" not in str(named.value) and "Load the file" not in str(named.value)
+    # The option of the one does not explain the other's.
+    with pytest.raises(WrongModelError, match="Load the file"):
+        check._check_weights(network, {"MODEL": "CLIP", "CLIP": "MODEL"}[what])
 
 
 def test_weights_that_the_host_has_moved_are_made_trainable(comfyui, adapter, tiny_eps):
