@@ -140,14 +140,13 @@ def _cancel(plan: Plan, world: World, long: Long, row: Row, taken: list[float], 
         plan.say(f"  FAULT in cancels: {long.what}: {error}")
         world.server.restart()
         return
-    if result.status == "success":
+    seconds = time.monotonic() - asked
+    if result.status == "success" and seconds <= LIMIT:
         return  # done before it was cancelled, which says nothing
     row.tried += 1
-    taken.append(time.monotonic() - asked)
-    if taken[-1] > LIMIT:
-        fault = Fault(
-            "slow cancel", long.what, f"it ended {taken[-1]:.2f} s after the interrupt: {result.status}", again
-        )
+    taken.append(seconds)
+    if seconds > LIMIT:
+        fault = Fault("slow cancel", long.what, f"it ended {seconds:.2f} s after the interrupt: {result.status}", again)
     elif result.status != "interrupted":
         fault = Fault("no cancel", long.what, f"{result.status} in place of an interrupt: {result.error}", again)
     else:

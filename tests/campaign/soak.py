@@ -101,9 +101,10 @@ def _growth(looks: Sequence[Look], what: str) -> float:
 
 def _allowed(looks: Sequence[Look]) -> float:
     """MB by which memory may grow: as much as it wavers from look to look, and what the host notes of each prompt."""
-    steps = [abs(later.memory - earlier.memory) for earlier, later in pairwise(looks)]
+    steps = [later.memory - earlier.memory for earlier, later in pairwise(looks)]
+    usual = median(steps)  # what is lost at each round is no wavering
     noted = NOTED * (looks[-1].prompts - looks[0].prompts)
-    return (2 * max(steps) + noted) / MB
+    return (2 * max(abs(step - usual) for step in steps) + noted) / MB
 
 
 def _range(looks: Sequence[Look], what: str) -> str:
