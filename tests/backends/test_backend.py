@@ -6,6 +6,7 @@ import pytest
 import torch
 from diffusers import DiffusionPipeline
 
+from rounding import assert_computed_in
 from stableidentity_core.backends import Compute, Conditioning, Prediction
 from stableidentity_core.train.check import check_gradient, gradient_direction
 from stableidentity_core.words import prompt_rows
@@ -187,8 +188,7 @@ def test_16_bits_and_little_memory_keep_the_gradient_and_the_fingerprint(backend
     assert backend.dtype == own
     with backend.computing(Compute(low_memory=True)):
         again = gradient_direction(backend)
-    # Measured at worst: bf16 0.9981 and fp16 0.99998 on a processor without units for either, which rounds partial sums
-    # too; bf16 above 0.999 on one with them.
-    assert named == name and {"bf16": 0.997, "fp16": 0.999}[precision] < rough @ exact < 1 - 1e-7
-    assert (again - exact).norm() < 1e-5  # the same operations in fp32, of a vector of length one
+    assert named == name
+    assert_computed_in({"bf16": torch.bfloat16, "fp16": torch.float16}[precision], rough, exact)
+    assert (again - exact).norm() < 0.01 * (rough - exact).norm()  # the same operations in fp32
     assert torch.equal(gradient_direction(backend), exact)
