@@ -20,3 +20,16 @@ def assert_computed_in(dtype: torch.dtype, rough: Tensor, exact: Tensor) -> None
     """
     roundings = apart(rough, exact) / torch.finfo(dtype).eps
     assert 0.1 < roundings < 50, roundings
+
+
+def assert_same_but_for_rounding(ours: Tensor, single: Tensor, double: Tensor) -> None:
+    """The same sums in another order: nearly as close to float64's result as another float32 computation of it is.
+
+    Args:
+        ours: computed in float32, any shape.
+        single: by the other program, in float32.
+        double: by the other program, in float64.
+    """
+    assert ours.shape == single.shape == double.shape
+    ours_off, theirs_off = ((one.double() - double).abs().max().item() for one in (ours, single))
+    assert ours_off <= 20 * theirs_off, (ours_off, theirs_off)
