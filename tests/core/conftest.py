@@ -35,6 +35,16 @@ def own_backend(sd_folder) -> DiffusersBackend:
 
 
 @pytest.fixture(scope="session")
+def exact_backend(sd_folder) -> DiffusersBackend:
+    """In float64, for trainings that are the same in another order of sums.
+
+    Adam divides by gradients that may be tiny, so that a few steps make shares of the way out of float32's rounding,
+    and how large a share is up to the processor's kernels.
+    """
+    return load_diffusers(sd_folder, dtype=torch.float64)
+
+
+@pytest.fixture(scope="session")
 def v_backend(tmp_path_factory) -> DiffusersBackend:
     return load_diffusers(tiny_sd(tmp_path_factory.mktemp("sd_v"), prediction="v_prediction"))
 
