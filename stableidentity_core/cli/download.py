@@ -119,10 +119,10 @@ def _fetched(weight: Weight, models: Path, origin: str | Path | None) -> bool:
     try:
         path = _in_another_place(weight, models) or _fetch(weight, models, origin)
     except DownloadError as error:
-        print(f"Error: {error}", file=sys.stderr)
+        say(f"Error: {error}", sys.stderr)
         return False
     checked = "sha256 as expected" if weight.sha256 else "no sha256 is known to compare with"
-    print(f"{weight.name}: {path} ({path.stat().st_size:,} bytes, {checked}). Licence: {weight.licence}.")
+    say(f"{weight.name}: {path} ({path.stat().st_size:,} bytes, {checked}). Licence: {weight.licence}.")
     return True
 
 
