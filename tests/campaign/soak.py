@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count, pairwise
 from random import Random
-from statistics import median
+from statistics import mean, median
 
 from campaign.outcome import Fault, Row
 from campaign.plan import Plan
@@ -82,29 +82,40 @@ def judge(row: Row, looks: Sequence[Look], warm_up: int, plan: Plan) -> None:
     for what, grown in (("live tensors", _growth(later, "tensors")), ("file handles", _growth(later, "handles"))):
         if grown > 0:
             row.blame(Fault("leak", what, f"{grown:.0f} more {what} at the end than after the warm-up: {later}", again))
-    memory = _growth(later, "memory") / MB
-    allowed = _allowed(later)
-    if memory > allowed:
-        row.blame(Fault("leak", "memory", f"{memory:.1f} MB more, allowed {allowed:.1f} MB: {later}", again))
+    steady, allowed = _steady_growth(later), _wavering(later)
+    if steady > allowed:
+        text = f"{steady / MB:.1f} MB more in each third, allowed {allowed / MB:.1f} MB: {later}"
+        row.blame(Fault("leak", "memory", text, again))
     row.figures = (
         f"live tensors {_range(later, 'tensors')}, memory {median(one.memory for one in later) / MB:.0f} MB "
-        f"{memory:+.1f}, handles {_range(later, 'handles')}"
+        f"{_growth(later, 'memory') / MB:+.1f}, handles {_range(later, 'handles')}"
     )
 
 
-def _growth(looks: Sequence[Look], what: str) -> float:
-    """How much more the last third has than the first, in the middle of each."""
+def _thirds(looks: Sequence[Look], what: str) -> tuple[float, float, float]:
+    """The middle of the first, second and last third."""
     values = [getattr(look, what) for look in looks]
     third = max(1, len(values) // 3)
-    return median(values[-third:]) - median(values[:third])
+    return median(values[:third]), median(values[third:-third] or values), median(values[-third:])
 
 
-def _allowed(looks: Sequence[Look]) -> float:
-    """MB by which memory may grow: as much as it wavers from look to look, and what the host notes of each prompt."""
+def _growth(looks: Sequence[Look], what: str) -> float:
+    """How much more the last third has than the first."""
+    first, _second, last = _thirds(looks, what)
+    return last - first
+
+
+def _steady_growth(looks: Sequence[Look]) -> float:
+    """Bytes of memory from third to third, the less of both: what grows once and then stays is no leak."""
+    first, second, last = _thirds(looks, "memory")
+    return min(second - first, last - second)
+
+
+def _wavering(looks: Sequence[Look]) -> float:
+    """Bytes by which thirds may differ: how memory wavers from look to look, and what the host notes of prompts."""
     steps = [later.memory - earlier.memory for earlier, later in pairwise(looks)]
-    usual = median(steps)  # what is lost at each round is no wavering
-    noted = NOTED * (looks[-1].prompts - looks[0].prompts)
-    return (2 * max(abs(step - usual) for step in steps) + noted) / MB
+    usual = mean(steps)  # what is lost at each round is no wavering
+    return 1.5 * median(abs(step - usual) for step in steps) + NOTED * (looks[-1].prompts - looks[0].prompts) / 3
 
 
 def _range(looks: Sequence[Look], what: str) -> str:
