@@ -6,6 +6,7 @@ from comfy_api.latest import ComfyExtension, io
 
 from .blend import InterpolateIdentities, MixIdentities, SampleIdentity
 from .demo import DrawPerson, MiniWorld
+from .errors import make_errors_printable
 from .face import ClipVisionFaceEncoder, EncodeFace, FaceSimilarity, LoadFaceEncoder
 from .folder import PrepareFolder
 from .host.paths import register_folders, sweep_folders
@@ -51,6 +52,8 @@ NODES: list[type[io.ComfyNode]] = [
     PickIdentity,
 ]
 
+for node in NODES:
+    make_errors_printable(node)
 register_folders()
 sweep_folders()
 

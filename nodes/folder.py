@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import comfy.utils
@@ -12,13 +11,14 @@ from ..stableidentity_core.errors import StableIdentityError
 from ..stableidentity_core.face import Face
 from ..stableidentity_core.face.folder import faces_of, name_below, pictures_in
 from ..stableidentity_core.printable import printable_line
+from ..stableidentity_core.streams import get_logger
 from ..stableidentity_core.weights.face_nets import DETECTORS, PARSERS
 from .host import paths
 from .host.cancel import stoppable
 from .host.face_nets import detector, nets_state, parser
 from .types import CATEGORY, FaceType
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 class PrepareFolder(io.ComfyNode):

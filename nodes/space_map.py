@@ -6,6 +6,7 @@ from comfy_api.latest import io
 
 from ..stableidentity_core.space_map import METHODS, map_people
 from .host.cancel import stoppable
+from .host.plots import settle_matplotlib
 from .types import CATEGORY, IdentityType, NameSpaceType
 
 SLOTS = ("identity", "identity_2", "identity_3", "identity_4")
@@ -41,4 +42,5 @@ class MapIdentities(io.ComfyNode):
     @classmethod
     def execute(cls, name_space, method, **people) -> io.NodeOutput:
         everybody = [one for slot in SLOTS for one in people.get(slot) or [] if one is not None]
+        settle_matplotlib()
         return io.NodeOutput(*stoppable(lambda: map_people(name_space[0], everybody, method[0])))

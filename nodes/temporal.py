@@ -23,6 +23,7 @@ from ..stableidentity_core.weights.face_nets import DETECTORS
 from .host.blocked import blocked
 from .host.cancel import checked
 from .host.face_nets import detector, missing, nets_state
+from .host.plots import settle_matplotlib
 from .host.progress import counting
 from .types import CATEGORY, FaceEncoderType, FaceType
 
@@ -77,6 +78,7 @@ class TemporalScore(io.ComfyNode):
     def execute(
         cls, face_encoder, frames, face=None, find_face="auto", which_face="largest", download=False
     ) -> io.NodeOutput:
+        settle_matplotlib()
         check_plot()
         _check_frames(frames)
         find = _detector(find_face, download)

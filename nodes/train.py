@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import Any
 
@@ -12,6 +11,7 @@ from ..stableidentity_core.encode import encode_face
 from ..stableidentity_core.errors import StableIdentityError, said_of
 from ..stableidentity_core.face import Face
 from ..stableidentity_core.identity.triggers import split_triggers, triggers_of
+from ..stableidentity_core.streams import get_logger
 from ..stableidentity_core.train import TrainConfig
 from ..stableidentity_core.train.photos import without_features
 from ..stableidentity_core.train.presets import told, with_preset
@@ -32,7 +32,7 @@ from .types import (
 )
 
 NODE = "StableIdentity Train"
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 class CelebrityNameSpace(io.ComfyNode):

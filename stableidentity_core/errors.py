@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .printable import printable
+from .streams import writable
 
 _UNREADABLE = re.compile(r"\S{500,}")  # names that nobody reads to the end
 
@@ -14,11 +14,17 @@ _UNREADABLE = re.compile(r"\S{500,}")  # names that nobody reads to the end
 class StableIdentityError(ValueError):
     """Input or environment the method cannot work with; the message says what to do.
 
-    Messages quote names and headers of files of others: what is no text and what would steer a terminal is escaped.
+    Messages quote names and headers of files of others: what is no text, what would steer a terminal and what a log's
+    encoding lacks is escaped.
     """
 
+    __module__ = "stableidentity_core.errors"  # hosts write it into their logs, and put the pack's path before it
+
+    def __init_subclass__(cls) -> None:
+        cls.__module__ = StableIdentityError.__module__
+
     def __str__(self) -> str:
-        return _UNREADABLE.sub(lambda word: f"{word[0][:200]}…{word[0][-100:]}", printable(super().__str__()))
+        return _UNREADABLE.sub(lambda word: f"{word[0][:200]}...{word[0][-100:]}", writable(super().__str__()))
 
 
 class ShapeError(StableIdentityError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from ...stableidentity_core.backends.compute import AS_LOADED, Compute, autocast, cast_copy, check_precision, recomputed
 from ...stableidentity_core.backends.protocol import Conditioning, Posterior, Prediction
+from ...stableidentity_core.streams import get_logger
 from ...stableidentity_core.words.place import PromptRows
 from . import weights
 from .cancel import check_cancelled
@@ -24,7 +24,7 @@ from .fingerprint import model_fingerprint
 from .posterior import posterior_of
 from .text import HostText, trainable_text
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 class ComfyBackend:

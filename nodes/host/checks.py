@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -15,10 +14,11 @@ from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
 from ...stableidentity_core.backends.protocol import Prediction
 from ...stableidentity_core.errors import StableIdentityError, WrongModelError
+from ...stableidentity_core.streams import get_logger
 from .text import BASES, HostText
 from .video_unet import VideoUNet
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 # Options of the host that store weights in a type of their own, whatever the file holds.
 STORE_OPTIONS = {

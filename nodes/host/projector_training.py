@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from ...stableidentity_core.learn_projector import learn_projector
 from ...stableidentity_core.plots import loss_curve, require_matplotlib
 from ...stableidentity_core.start import make_projector
 from ...stableidentity_core.store import ProjectorResult, ResultStore, work_key
+from ...stableidentity_core.streams import get_logger
 from ...stableidentity_core.train import StepReport, TrainConfig
 from ...stableidentity_core.train.config import compute_of
 from ...stableidentity_core.train.known import KnownPeople
@@ -28,12 +28,13 @@ from .cancel import stoppable
 from .checks import check_resolution, check_trio
 from .fingerprint import model_fingerprint, vae_fingerprint
 from .guards import check_host_gradient, outside_inference_mode, telling_of_memory
+from .plots import settle_matplotlib
 from .progress import progress
 from .text import HostText
 from .training import host_name_spaces
 
 CHECKPOINT_EVERY = 100
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 def train_projector_in_host(
@@ -52,6 +53,7 @@ def train_projector_in_host(
     Returns:
         The projector and the loss curve [1, H, W, 3].
     """
+    settle_matplotlib()
     require_matplotlib()
     check_trio(model, HostText(clip), vae)
     check_resolution(model, config.resolution)

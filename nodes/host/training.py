@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,6 +16,7 @@ from ...stableidentity_core.learn import check_spaces, learn_identities, told_he
 from ...stableidentity_core.plots import loss_curve, require_matplotlib
 from ...stableidentity_core.start import make_projector
 from ...stableidentity_core.store import ResultStore, TrainResult, work_key
+from ...stableidentity_core.streams import get_logger
 from ...stableidentity_core.train import TrainConfig, TrainingRun
 from ...stableidentity_core.train.config import compute_of, departures
 from ...stableidentity_core.words import NameSpace, TrainedProjector, build_name_space
@@ -25,11 +25,12 @@ from .backend import ComfyBackend, comfy_backend
 from .checks import check_resolution, check_trio
 from .fingerprint import model_fingerprint, vae_fingerprint
 from .guards import check_host_gradient, outside_inference_mode, telling_of_memory
+from .plots import settle_matplotlib
 from .progress import OnStep, progress
 from .text import HostText
 from .weights import GB
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 Keep = Callable[[Mapping[str, TrainResult]], None]
 
 
@@ -73,6 +74,7 @@ def train_in_host(
     Returns:
         For each person the identity, the projector and the loss curve [1, H, W, 3].
     """
+    settle_matplotlib()
     require_matplotlib()
     check_trio(model, HostText(clip), vae)
     check_resolution(model, config.resolution)

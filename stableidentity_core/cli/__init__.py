@@ -12,16 +12,17 @@ from collections.abc import Sequence
 from .. import __version__
 from ..errors import StableIdentityError
 from ..progress import quiet_loaders
+from ..streams import escape_unprintable
 from . import demo, download, files, photos, projector, score, train, trained
 from .arguments import Parser, telling_of_memory
-from .say import say, take_any_character
+from .say import say
 
 INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    take_any_character()
+    escape_unprintable(sys.stdout, sys.stderr)
     options = parser().parse_args(arguments)
     quiet_loaders("transformers")
     try:

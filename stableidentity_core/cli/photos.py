@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,12 +17,13 @@ from ..atomic import write_atomically
 from ..errors import StableIdentityError
 from ..face import Face, FaceDetector, FaceParser, load_parser, load_retinaface, read_mask, read_photo
 from ..face.prepare import Choice, Prepared, prepare_face
+from ..streams import get_logger
 from ..weights import find, locate
 from ..weights.face_nets import DETECTORS, PARSERS
 from .outputs import add_replace, check_out_folder
 from .say import say
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 PICTURES = ("portrait", "face_mask", "hair_mask", "overlay", "candidates")
 RULES = ("largest", "most-central", "leftmost")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 from typing import Literal
@@ -15,11 +14,12 @@ from torch import Tensor
 
 from ..errors import MissingFileError, StableIdentityError
 from ..shapes import check_shape
+from ..streams import get_logger
 from .unreadable import why_unreadable
 
 Layout = Literal["hwc", "chw"]
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 NOT_DECODED = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
 """What Pillow recognises and leaves to other programs, Ghostscript among them, which would run what a file says."""

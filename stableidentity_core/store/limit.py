@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 from pathlib import Path
 
 from ..atomic import write_atomically
 from ..errors import StableIdentityError
 from ..json_text import parse_object
+from ..streams import get_logger
 
 SETTING = "trained_gb"
 DEFAULT_GB = 2.0
 MOST_GB = 10**6
 GB = 10**9
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 def settings_file(folder: Path) -> Path:

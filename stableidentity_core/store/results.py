@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -15,12 +14,13 @@ from torch import Tensor
 
 from ..errors import StableIdentityError
 from ..files import read_tensors, save_tensors
+from ..streams import get_logger
 from .folder import Kind, trim, working
 from .limit import GB, SETTING, read_limit, settings_file
 from .pack import Packed, pack_projector, pack_words, unpack_projector, unpack_words
 from .types import ProjectorResult, TrainResult
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 Result = TypeVar("Result", TrainResult, ProjectorResult)
 
 

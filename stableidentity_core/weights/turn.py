@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -13,8 +12,9 @@ from pathlib import Path
 from filelock import BaseFileLock, FileLock, Timeout
 
 from ..aside import POLL
+from ..streams import get_logger
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 @contextmanager

@@ -92,8 +92,8 @@ def test_no_module_imports_itself_by_way_of_others(imports):
 @pytest.mark.parametrize(
     "package,may_use",
     [
-        ("weights", {"aside", "atomic", "errors", "files"}),
-        ("face", {"errors", "files", "printable", "fingerprint", "optional", "shapes", "weights"}),
+        ("weights", {"aside", "atomic", "errors", "files", "streams"}),
+        ("face", {"errors", "files", "fingerprint", "optional", "printable", "shapes", "streams", "weights"}),
         ("words", {"devices", "errors", "json_text", "shapes"}),
         ("identity", {"atomic", "files", "errors", "fingerprint", "shapes"}),
         ("encode", {"files", "errors", "face", "fingerprint", "optional", "readable", "shapes", "weights"}),
