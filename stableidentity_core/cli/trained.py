@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> None:
     if options.limit is not None:
         write_limit(folder, options.limit)
         removed = trim(folder, options.limit * GB)
-        say(f"{settings_file(folder)}: at most {options.limit:g} GB. {len(removed)} files removed.")
+        say(f"{settings_file(folder)}: at most {options.limit:g} GB. Removed {_count(len(removed), 'file')}.")
         return
     sweep(folder)
     trainings = stored_trainings(folder)
@@ -97,17 +97,21 @@ def _remove(trainings: Sequence[Stored], folder: Path) -> None:
     """Raises StableIdentityError where something stays."""
     files = [entry for training in trainings for entry in training.files]
     left = [entry.path for entry in files if not remove(entry)]
-    say(f"{folder}: {len(trainings)} trainings removed, {len(files) - len(left)} files.")
+    say(f"{folder}: removed {_count(len(trainings), 'training')}, {_count(len(files) - len(left), 'file')}.")
     if left:
         raise StableIdentityError(
-            f"{len(left)} files are in use or may not be removed: {', '.join(map(str, left[:3]))}. Stop the training "
-            "or ComfyUI, and repeat."
+            f"In use, or not allowed to be removed: {', '.join(map(str, left[:3]))} ({_count(len(left), 'file')}). "
+            "Stop the training or ComfyUI, and repeat."
         )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _show(trainings: Sequence[Stored], folder: Path) -> None:
     size = sum(training.size for training in trainings)
-    say(f"{folder}: {len(trainings)} trainings, {size / GB:.2f} of {read_limit(folder):g} GB")
+    say(f"{folder}: {_count(len(trainings), 'training')}, {size / GB:.2f} of {read_limit(folder):g} GB")
     for training in trainings:
         day = datetime.fromtimestamp(training.used / 1e9, timezone.utc).strftime("%Y-%m-%d")
         who = f"{printable_line(training.trigger)}: " if training.trigger else ""

@@ -133,6 +133,8 @@ def _check_alike(found: Mapping[str, Tensor], needed: Mapping[str, Tensor], what
             raise DamagedFileError(
                 f"{what}.{key} is {list(value.shape)} of {value.dtype}, needed {list(like.shape)} of {like.dtype}."
             )
+        if not value.isfinite().all():
+            raise DamagedFileError(f"{what}.{key} holds values that are not finite.")
     if unknown := sorted(found.keys() - needed.keys()):
         raise DamagedFileError(f"it holds {what}.{unknown[0]}, which this training does not have.")
 

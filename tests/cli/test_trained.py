@@ -52,7 +52,7 @@ def test_odd_headers_steer_nothing(store, capsys):  # noqa: F811
 
 def test_a_person_is_removed_by_trigger_and_nobody_else(filled, capsys):
     assert command(filled, "--delete", "person-1") == 0
-    assert "1 trainings removed, 2 files" in capsys.readouterr().out and stored(filled) == {"0", "2", "9"}
+    assert "removed 1 training, 2 files." in capsys.readouterr().out and stored(filled) == {"0", "2", "9"}
     assert command(filled, "--delete", "<person-0>", "person-2") == 0
     assert stored(filled) == {"9"}
 
@@ -75,7 +75,7 @@ def test_all_is_removed_also_what_killed_processes_left(filled, capsys):
     (filled.folder / ".si-abcd1234.part").write_bytes(b"half a person")
     (filled.folder / "notes.txt").write_bytes(b"mine")
     assert command(filled, "--empty") == 0
-    assert "4 trainings removed, 7 files" in capsys.readouterr().out
+    assert "removed 4 trainings, 7 files." in capsys.readouterr().out
     assert os.listdir(filled.folder) == ["notes.txt"]
 
 
@@ -83,7 +83,7 @@ def test_work_that_goes_on_is_left_and_told(filled, capsys):
     process = at_work(filled.folder, key(9))
     try:
         assert command(filled, "--empty") == 1
-        assert "1 files are in use" in capsys.readouterr().err
+        assert "(1 file)" in capsys.readouterr().err
         assert {path.name for path in filled.folder.iterdir()} == {filled.checkpoint(key(9)).name, f"{key(9)}.lock"}
     finally:
         process.kill()
@@ -94,7 +94,7 @@ def test_work_that_goes_on_is_left_and_told(filled, capsys):
 def test_the_limit_is_set_and_kept_to_at_once(filled, capsys):
     words = sum(filled.path(key(number)).stat().st_size for number in range(3))
     assert command(filled, "--limit", str(words / 1e9)) == 0
-    assert "4 files removed" in capsys.readouterr().out and read_limit(filled.folder) == words / 1e9
+    assert "Removed 4 files" in capsys.readouterr().out and read_limit(filled.folder) == words / 1e9
     assert stored(filled) == {"0", "1", "2"}  # their words are left
     for value in ("nan", "-1", "inf", "1e9"):
         assert command(filled, f"--limit={value}") == 1

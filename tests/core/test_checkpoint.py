@@ -163,6 +163,7 @@ ODD = {
     "generator of floats": lambda tensors, header: tensors.update(generator=tensors["generator"].float()),
     "optimiser lacks a part": lambda tensors, header: tensors.pop("optimizer.1.exp_avg"),
     "optimiser of another shape": lambda t, header: t.update({"optimizer.1.exp_avg": torch.zeros(3, 3)}),
+    "optimiser that is not finite": lambda tensors, header: tensors["optimizer.1.exp_avg"].fill_(torch.inf),
     "optimiser in half": lambda t, h: t.update({"optimizer.1.exp_avg": t["optimizer.1.exp_avg"].half()}),
     "optimiser with something else": lambda tensors, header: tensors.update({"optimizer.1.more": torch.zeros(1)}),
     "projector lacks a part": lambda t, header: t.pop("projector.spaces.clip_h.first.weight"),
