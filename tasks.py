@@ -3,6 +3,7 @@
 
 python3 tasks.py demo [--person N] [--out DIR] [--steps N] [--port N] [--venv DIR]
 python3 tasks.py test [--venv DIR] [-k EXPR] [--full-size] [pytest arguments]
+python3 tasks.py campaign [--minutes N] [--only PART] [--seed N] [--out FILE] [--venv DIR]
 """
 
 from __future__ import annotations
@@ -246,6 +247,22 @@ def demo(options: argparse.Namespace, rest: Sequence[str]) -> int:
     return become([*command, *([f"--comfyui={host.path}"] if host else [])])
 
 
+# Campaign ----------------------------------------------------------------------------------------
+
+
+def campaign(options: argparse.Namespace, rest: Sequence[str]) -> int:
+    host, python = prepare(options)
+    if not host:
+        say("NO COMFYUI: THE PARTS OF THE CAMPAIGN THAT NEED A SERVER DO NOT RUN")
+    os.environ["COMFYUI_PATH"] = str(host.path) if host else "none"
+    os.environ["PYTHONPATH"] = os.pathsep.join((str(ROOT), str(ROOT / "tests")))
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    command = [str(python), "-m", "campaign", f"--minutes={options.minutes}", f"--seed={options.seed}"]
+    command += [f"--only={options.only}"] if options.only else []
+    command += [f"--out={Path(options.out).expanduser().absolute()}"] if options.out else []
+    return become([*command, *rest])
+
+
 def become(command: Sequence[str]) -> int:
     """Go on as this program, so that a signal to stop reaches it and not only its parent."""
     if os.name != "nt":
@@ -282,6 +299,15 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     demos.add_argument("--port", type=int, metavar="N", help="of the ComfyUI that is started (a free one)")
     demos.add_argument("--venv", metavar="DIR", help="virtual environment to make or use (.venv)")
     demos.set_defaults(run=demo)
+    campaigns = commands.add_parser(
+        "campaign", help="treat the pack badly for some minutes: bad input, kills, cancels, a soak", allow_abbrev=False
+    )
+    campaigns.add_argument("--minutes", type=float, default=30.0, metavar="N", help="in all (30)")
+    campaigns.add_argument("--only", metavar="PART", help="inputs, kills, races, cancels or soak alone")
+    campaigns.add_argument("--seed", type=whole_number, default=0, metavar="N", help="of all that is drawn (0)")
+    campaigns.add_argument("--out", metavar="FILE", help="for the table too: .json, .md or plain text")
+    campaigns.add_argument("--venv", metavar="DIR", help="virtual environment to make or use (.venv)")
+    campaigns.set_defaults(run=campaign)
     return parser.parse_known_args(arguments)
 
 

@@ -1,4 +1,4 @@
-"""The three methods side by side on the same people of the mini world, each at its own published settings.
+"""The three methods side by side on the same people of the mini world, each at its own default settings.
 
 PYTHONPATH=. python benchmarks/methods.py [--people 32] [--seeds 0 1 2] [--methods ...] [--textual-inversion-steps 1000]
 
@@ -54,7 +54,7 @@ def config_of(method: Method, seed: int, augmentation: Augmentation, steps: int 
 
 
 def learn(world: World, config: TrainConfig, at_once: int) -> tuple[Tensor, float]:
-    """Words [P, 2, D] of everybody, and the seconds of training."""
+    """Words [P, 2, D] of everybody, and the processor seconds of training."""
     words, seconds = [], 0.0
     for start in range(0, len(world.faces), at_once):
         runs = [
@@ -63,10 +63,10 @@ def learn(world: World, config: TrainConfig, at_once: int) -> tuple[Tensor, floa
             )
             for face in world.faces[start : start + at_once]
         ]
-        started = time.monotonic()
+        started = time.process_time()
         for _ in train_together(runs):
             pass
-        seconds += time.monotonic() - started
+        seconds += time.process_time() - started
         words += [run.words()[world.name_space.space] for run in runs]
     return torch.stack(words), seconds
 

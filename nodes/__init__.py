@@ -9,7 +9,7 @@ from .demo import DrawPerson, MiniWorld
 from .errors import make_errors_printable
 from .face import ClipVisionFaceEncoder, EncodeFace, FaceSimilarity, LoadFaceEncoder
 from .folder import PrepareFolder
-from .host.paths import register_folders
+from .host.paths import register_folders, sweep_folders
 from .identity import LoadIdentity, Project, SaveIdentity
 from .people import PickIdentity, SeveralPeople
 from .prepare import PrepareFace
@@ -55,6 +55,7 @@ NODES: list[type[io.ComfyNode]] = [
 for node in NODES:
     make_errors_printable(node)
 register_folders()
+sweep_folders()
 
 
 class StableIdentityExtension(ComfyExtension):

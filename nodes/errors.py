@@ -12,7 +12,7 @@ from functools import wraps
 from typing import Any
 
 from ..stableidentity_core.errors import StableIdentityError
-from ..stableidentity_core.streams import get_logger, printable
+from ..stableidentity_core.streams import get_logger, writable
 
 PACK = "ComfyUI-StableIdentity"
 ASKED = ("execute", "fingerprint_inputs")  # whose errors the host logs while it works off its queue
@@ -33,10 +33,10 @@ def _printing(method: Callable[..., Any]) -> Callable[..., Any]:
             return method(cls, *args, **kwargs)
         except Exception as error:
             whole = traceback.format_exc()
-            if printable(whole) == whole:
+            if writable(whole) == whole:
                 raise
             log.error("%s", whole)
-            short = error if printable(str(error)) == str(error) else _told(error)
+            short = error if writable(str(error)) == str(error) else _told(error)
         raise short.with_traceback(None) from None  # its causes and frames are in the log, with escapes
 
     called.__code__ = called.__code__.replace(co_filename=PACK)  # the one frame left, whose path may be unprintable too

@@ -7,6 +7,7 @@ from comfy_api.latest import io
 
 from ..stableidentity_core.encode import AUTO, KINDS, encode_face, load_face_encoder, similarity
 from .host import paths
+from .host.cancel import checked, stoppable
 from .host.clip_vision import clip_vision_encoder
 from .types import CATEGORY, FaceEncoderType, FaceType
 
@@ -45,7 +46,8 @@ class LoadFaceEncoder(io.ComfyNode):
 
     @classmethod
     def execute(cls, encoder_name: str, kind: str = AUTO) -> io.NodeOutput:
-        return io.NodeOutput(load_face_encoder(paths.face_encoder_path(encoder_name), kind))
+        path = paths.face_encoder_path(encoder_name)
+        return io.NodeOutput(stoppable(lambda: load_face_encoder(path, kind)))
 
 
 class ClipVisionFaceEncoder(io.ComfyNode):
@@ -85,7 +87,7 @@ class EncodeFace(io.ComfyNode):
 
     @classmethod
     def execute(cls, face_encoder, face) -> io.NodeOutput:
-        return io.NodeOutput(tuple(encode_face(face_encoder, photo) for photo in face))
+        return io.NodeOutput(tuple(encode_face(face_encoder, photo) for photo in checked(face)))
 
 
 class FaceSimilarity(io.ComfyNode):
@@ -112,5 +114,5 @@ class FaceSimilarity(io.ComfyNode):
 
     @classmethod
     def execute(cls, face_encoder, face, other) -> io.NodeOutput:
-        values = [similarity(face_encoder, a, b) for a in face for b in other]
+        values = [similarity(face_encoder, a, b) for a in face for b in checked(other)]
         return io.NodeOutput(torch.tensor(values, dtype=torch.float64).mean().item())

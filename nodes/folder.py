@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import comfy.utils
-from comfy import model_management
 from comfy_api.latest import io
 
 from ..stableidentity_core.errors import StableIdentityError
 from ..stableidentity_core.face import Face
-from ..stableidentity_core.face.folder import faces_of, pictures_in
+from ..stableidentity_core.face.folder import faces_of, name_below, pictures_in
+from ..stableidentity_core.printable import printable_line
 from ..stableidentity_core.streams import get_logger
 from ..stableidentity_core.weights.face_nets import DETECTORS, PARSERS
 from .host import paths
+from .host.cancel import stoppable
 from .host.face_nets import detector, nets_state, parser
 from .types import CATEGORY, FaceType
 
@@ -33,7 +34,8 @@ class PrepareFolder(io.ComfyNode):
                 io.String.Input(
                     "folder",
                     default="people",
-                    tooltip="A folder in ComfyUI's input folder; pictures in folders below it count too.",
+                    tooltip="A folder in ComfyUI's input folder, or a link there; pictures in folders below it count "
+                    "too.",
                 ),
                 io.Combo.Input(
                     "find_face",
@@ -53,7 +55,8 @@ class PrepareFolder(io.ComfyNode):
                     default=500,
                     min=1,
                     max=100_000,
-                    tooltip="Photos, the first by name. Each takes 5 MB of memory until it is encoded.",
+                    tooltip="Photos, the first by name; what is hidden does not count. Each takes 5 MB of memory until "
+                    "it is encoded.",
                 ),
             ],
             outputs=[
@@ -64,30 +67,39 @@ class PrepareFolder(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, folder="", **_widgets) -> str:
-        return f"{paths.file_state(paths.input_folder(folder))} {nets_state()}"
+    def fingerprint_inputs(cls, folder="", **_widgets) -> str | float:
+        if not isinstance(folder, str):
+            return float("nan")  # connected and not known yet: run
+        try:
+            pictures = pictures_in(paths.input_folder(folder)).found
+        except StableIdentityError as error:
+            return str(error)  # raised again when the node runs
+        return " ".join([*map(paths.file_state, pictures), nets_state()])
 
     @classmethod
     def execute(cls, folder: str, find_face: str, parse_face: str, at_most: int) -> io.NodeOutput:
         place = paths.input_folder(folder)
-        pictures = pictures_in(place)[:at_most]
-        bar = comfy.utils.ProgressBar(len(pictures))
-        left_out: list[str] = []
+        pictures = stoppable(lambda: pictures_in(place))
+        chosen = pictures.found[:at_most]
+        nets = {"detector": detector(find_face, False), "parser": parser(parse_face, False)}
+        refusals: list[str] = []
 
         def refused(path: Path, error: StableIdentityError) -> None:
-            left_out.append(f"{path.relative_to(place).as_posix()}: {error}")
+            refusals.append(f"{name_below(path, place)}: {error}")
 
-        def watched():
-            for number, path in enumerate(pictures):
-                model_management.throw_exception_if_processing_interrupted()
-                bar.update_absolute(number, len(pictures))
-                yield path
-
-        nets = {"detector": detector(find_face, False), "parser": parser(parse_face, False)}
-        found: list[tuple[Path, Face]] = list(faces_of(watched(), refused, **nets))
-        report = "\n".join([f"{len(found)} of {len(pictures)} photos taken.", *left_out])
+        bar = comfy.utils.ProgressBar(len(chosen))
+        found: list[tuple[Path, Face]] = []
+        for number, path in enumerate(chosen):
+            bar.update_absolute(number, len(chosen))
+            found += stoppable(lambda path=path: list(faces_of([path], refused, **nets)))
+        head = [f"{len(found)} of {len(chosen)} photos taken."]
+        if nets["detector"] is None:
+            head.insert(0, "No detector looked for a face: the pictures were taken as aligned portraits.")
+        if len(pictures.found) > len(chosen):
+            head.append(f"{len(pictures.found) - len(chosen)} more were not looked at: at_most is {at_most}.")
+        report = "\n".join([*head, *refusals, *pictures.remarks()])
         if not found:
-            raise StableIdentityError(f"None of the photos in {place} can be used.\n{report}")
+            raise StableIdentityError(f"None of the photos in {str(place)!r} can be used.\n{report}")
         log.info("StableIdentity: %s", report)
-        faces, names = [(face,) for _path, face in found], [path.stem for path, _face in found]
+        faces, names = [(face,) for _path, face in found], [printable_line(path.stem) for path, _face in found]
         return io.NodeOutput(faces, names, report, ui={"text": (report,)})

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..stableidentity_core.files import safe_file_name
 from ..stableidentity_core.identity import load_identity, normalize_trigger
-from ..stableidentity_core.identity.save import IfExists, save_under_name
+from ..stableidentity_core.identity.places import Places
+from ..stableidentity_core.identity.save import IfExists, embedding_name, save_under_name
 from ..stableidentity_core.learn import project
 from .host import paths
 from .types import CATEGORY, TRIGGER_TOOLTIP, FaceType, IdentityType, NameSpaceType, ProjectorType, fits
@@ -15,13 +15,13 @@ IF_EXISTS = [choice.value for choice in IfExists]
 
 
 class _Saves:
-    """Tells a folder changed by others, which calls for saving again, from one changed by our own saving."""
+    """Tells folders changed by others, which calls for saving again, from those changed by our own saving."""
 
     def __init__(self) -> None:
-        self.known: dict[str, tuple[str, int]] = {}  # name: (state of the folder, how often others changed it)
+        self.known: dict[str, tuple[str, int]] = {}  # name: (state of its files, how often others changed it)
 
     def fingerprint(self, name: str) -> int:
-        state, changes = paths.folder_state(name), 0
+        state, changes = self._state(name), 0
         if name in self.known:
             before, changes = self.known[name]
             changes += state != before
@@ -29,9 +29,12 @@ class _Saves:
         return changes
 
     def note(self, name: str) -> None:
-        """The folder is now as our saving has left it."""
+        """The folders are now as our saving has left them."""
         _before, changes = self.known.get(name, ("", 0))
-        self.known[name] = (paths.folder_state(name), changes)
+        self.known[name] = (self._state(name), changes)
+
+    def _state(self, name: str) -> str:
+        return Places(paths.embeddings_folders()).state(name.strip())
 
 
 _saves = _Saves()
@@ -75,14 +78,16 @@ class SaveIdentity(io.ComfyNode):
             inputs=[
                 IdentityType.Input("identity", tooltip="The person to save."),
                 io.String.Input(
-                    "name", default="person-1", tooltip="File name without ending: letters, digits, '.', '_', '-'."
+                    "name",
+                    default="person-1",
+                    tooltip="File name without ending: letters, digits, '.', '_', '-'; not a number.",
                 ),
                 io.Combo.Input(
                     "if_exists",
                     options=IF_EXISTS,
                     default=IfExists.NUMBER.value,
-                    tooltip="When another person has this name: save as name-2, replace the file (ComfyUI may go on "
-                    "using the old words in prompts it has cached), or stop.",
+                    tooltip="When another person has this name in any folder of embeddings: save as name-2, replace "
+                    "that file (ComfyUI may go on using the old words in prompts it has cached), or stop.",
                 ),
             ],
             outputs=[
@@ -95,7 +100,7 @@ class SaveIdentity(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, name: str | None = None) -> bool | str:
-        return fits(lambda given: safe_file_name(given.removesuffix(".safetensors")), name)
+        return fits(embedding_name, name)
 
     @classmethod
     def fingerprint_inputs(cls, name="", **_widgets) -> int:
@@ -103,10 +108,12 @@ class SaveIdentity(io.ComfyNode):
 
     @classmethod
     def execute(cls, identity, name, if_exists) -> io.NodeOutput:
-        path = save_under_name(identity, paths.embeddings_folder(), name, IfExists(if_exists))
+        folder, *others = paths.embeddings_folders()
+        path = save_under_name(identity, folder, name, IfExists(if_exists), others)
         _saves.note(name)
         prompt = f"embedding:{path.stem}"
-        return io.NodeOutput(prompt, ui={"text": [f"{path.name}: type {prompt} in a prompt"]})
+        shown = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path
+        return io.NodeOutput(prompt, ui={"text": [f"{shown}: type {prompt} in a prompt"]})
 
 
 class LoadIdentity(io.ComfyNode):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import get_args
 
 import torch
@@ -13,13 +14,11 @@ from torch import Tensor
 from ..stableidentity_core.errors import StableIdentityError
 from ..stableidentity_core.face import FaceRule, photo_of_image
 from ..stableidentity_core.face.prepare import Choice, Prepared, prepare_face
-from ..stableidentity_core.face.quality import require_good
+from ..stableidentity_core.face.quality import NO_DETECTOR, require_good
 from ..stableidentity_core.weights.face_nets import DETECTORS, PARSERS
+from .host.cancel import stoppable
 from .host.face_nets import detector, missing, nets_state, parser
 from .types import CATEGORY, FaceType
-
-NO_DETECTOR = "Not looked for a face: the photo was taken as an aligned portrait."
-NO_PARSER = "No parsing: the face mask is the oval of an aligned portrait, and the hair is not known."
 
 
 class PrepareFace(io.ComfyNode):
@@ -84,13 +83,12 @@ class PrepareFace(io.ComfyNode):
         choice = Choice(rule=which_face, number=face_number)
         done = []
         for number, (photo, face, hair) in enumerate(zip(photos, *masks, strict=True), start=1):
-            with _told_of(number, len(photos)):
-                done.append(
-                    prepare_face(photo, detector=find, parser=parse, choice=choice, face_mask=face, hair_mask=hair)
-                )
+            with _naming_photo(number, len(photos)):
+                prepare = partial(prepare_face, photo, detector=find, parser=parse, choice=choice)
+                done.append(stoppable(partial(prepare, face_mask=face, hair_mask=hair)))
                 if strict:
                     require_good(done[-1].report)
-        report = _report(done, find is None, parse is None)
+        report = _report(done)
         seen = _candidates(done)
         return io.NodeOutput(
             tuple(one.face for one in done),
@@ -139,7 +137,10 @@ def _settings() -> list[io.Input]:
             "without any, an oval. off: always that.",
         ),
         io.Boolean.Input(
-            "strict", default=False, optional=True, tooltip="A bad photo is an error instead of a remark in the report."
+            "strict",
+            default=False,
+            optional=True,
+            tooltip="A bad photo, or a mask that contradicts the face, is an error instead of a remark in the report.",
         ),
         io.Boolean.Input(
             "download",
@@ -184,7 +185,7 @@ def _check_square(photos: list[Tensor]) -> None:
 
 
 @contextmanager
-def _told_of(number: int, count: int) -> Iterator[None]:
+def _naming_photo(number: int, count: int) -> Iterator[None]:
     """Errors say which of several photos is meant."""
     try:
         yield
@@ -194,12 +195,15 @@ def _told_of(number: int, count: int) -> Iterator[None]:
         raise StableIdentityError(f"Photo {number} of {count}: {error}") from error
 
 
-def _report(done: list[Prepared], no_detector: bool, no_parser: bool) -> str:
-    texts = [one.report.text() for one in done]
-    if len(texts) > 1:
-        texts = [f"Photo {number} of {len(texts)}\n{text}" for number, text in enumerate(texts, start=1)]
-    notes = [NO_DETECTOR] * no_detector + [NO_PARSER] * no_parser
-    return "\n\n".join([*texts, *notes])
+def _report(done: list[Prepared]) -> str:
+    """Each photo's report; of several, what is wrong with their masks stands above all."""
+    reports = [one.report for one in done]
+    if len(reports) == 1:
+        return reports[0].text()
+    named = [(f"Photo {number} of {len(reports)}", report) for number, report in enumerate(reports, start=1)]
+    first = [f"[!] {name}: {sentence}" for name, report in named for sentence in report.contradictions]
+    first += [] if all(report.detected for report in reports) else [NO_DETECTOR]
+    return "\n\n".join(["\n".join(first)] * bool(first) + [f"{name}\n{report.text()}" for name, report in named])
 
 
 def _candidates(done: list[Prepared]) -> Tensor:  # [N, H, W, 3]

@@ -11,11 +11,13 @@ from ..stableidentity_core.encode import encode_face
 from ..stableidentity_core.errors import StableIdentityError
 from ..stableidentity_core.face import Face
 from ..stableidentity_core.files import safe_file_name
+from ..stableidentity_core.identity.save import IfExists
 from ..stableidentity_core.learn_projector import MANY_PEOPLE
-from ..stableidentity_core.projector_file import SUFFIX, load_projector, save_projector
+from ..stableidentity_core.projector_file import SUFFIX, load_projector, save_projector_under_name
 from ..stableidentity_core.train.known import KnownPeople
 from . import widgets
 from .host import paths
+from .host.cancel import checked
 from .host.projector_training import train_projector_in_host
 from .types import CATEGORY, FaceEncoderType, FaceType, NameSpaceType, ProjectorType, fits, only
 
@@ -93,6 +95,14 @@ class SaveProjector(io.ComfyNode):
             inputs=[
                 ProjectorType.Input("projector", tooltip="The projector to save."),
                 io.String.Input("name", default="projector", tooltip="File name without ending."),
+                io.Combo.Input(
+                    "if_exists",
+                    options=[choice.value for choice in IfExists],
+                    default=IfExists.NUMBER.value,
+                    optional=True,  # prompts saved before it came are without it
+                    tooltip="When another projector has this name: save as name-2, replace the file, or stop. An equal "
+                    "one is left as it is.",
+                ),
             ],
             outputs=[io.String.Output(display_name="name", tooltip="The file's name, as Load Projector lists it.")],
             is_output_node=True,
@@ -103,11 +113,9 @@ class SaveProjector(io.ComfyNode):
         return fits(lambda given: safe_file_name(given.removesuffix(SUFFIX)), name)
 
     @classmethod
-    def execute(cls, projector, name) -> io.NodeOutput:
-        path = paths.projectors_folder() / (safe_file_name(name.removesuffix(SUFFIX)) + SUFFIX)
-        replaced = path.is_file()
-        save_projector(projector, path)
-        return io.NodeOutput(path.name, ui={"text": [f"{path.name}{' (replaced)' if replaced else ''}"]})
+    def execute(cls, projector, name, if_exists=IfExists.NUMBER.value) -> io.NodeOutput:
+        path = save_projector_under_name(projector, paths.projectors_folder(), name, IfExists(if_exists))
+        return io.NodeOutput(path.name, ui={"text": [path.name]})
 
 
 class LoadProjector(io.ComfyNode):
@@ -143,7 +151,7 @@ class LoadProjector(io.ComfyNode):
 
 def _encoded(faces: list[Face], encoder: Any) -> list[Face]:
     if encoder is not None:
-        return [encode_face(encoder, face) for face in faces]
+        return [encode_face(encoder, face) for face in checked(faces)]
     without = sum(face.feature is None for face in faces)
     if without:
         raise StableIdentityError(

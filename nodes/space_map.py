@@ -5,6 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..stableidentity_core.space_map import METHODS, map_people
+from .host.cancel import stoppable
 from .host.plots import settle_matplotlib
 from .types import CATEGORY, IdentityType, NameSpaceType
 
@@ -42,4 +43,4 @@ class MapIdentities(io.ComfyNode):
     def execute(cls, name_space, method, **people) -> io.NodeOutput:
         everybody = [one for slot in SLOTS for one in people.get(slot) or [] if one is not None]
         settle_matplotlib()
-        return io.NodeOutput(*map_people(name_space[0], everybody, method[0]))
+        return io.NodeOutput(*stoppable(lambda: map_people(name_space[0], everybody, method[0])))

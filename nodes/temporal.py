@@ -21,6 +21,7 @@ from ..stableidentity_core.temporal import (
 )
 from ..stableidentity_core.weights.face_nets import DETECTORS
 from .host.blocked import blocked
+from .host.cancel import checked
 from .host.face_nets import detector, missing, nets_state
 from .host.plots import settle_matplotlib
 from .host.progress import counting
@@ -84,7 +85,7 @@ class TemporalScore(io.ComfyNode):
         score = score_clip(
             _photos(frames),
             face_encoder,
-            face or (),
+            checked(face or ()),
             detector=find,
             choice=Choice(rule=which_face),
             on_frame=counting(len(frames)),

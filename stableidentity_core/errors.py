@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .streams import printable
+from .streams import writable
+
+_UNREADABLE = re.compile(r"\S{500,}")  # names that nobody reads to the end
 
 
 class StableIdentityError(ValueError):
-    """Input or environment the method cannot work with; the message says what to do."""
+    """Input or environment the method cannot work with; the message says what to do.
+
+    Messages quote names and headers of files of others: what is no text, what would steer a terminal and what a log's
+    encoding lacks is escaped.
+    """
 
     __module__ = "stableidentity_core.errors"  # hosts write it into their logs, and put the pack's path before it
 
@@ -17,7 +24,7 @@ class StableIdentityError(ValueError):
         cls.__module__ = StableIdentityError.__module__
 
     def __str__(self) -> str:
-        return printable(super().__str__())  # into their logs too
+        return _UNREADABLE.sub(lambda word: f"{word[0][:200]}...{word[0][-100:]}", writable(super().__str__()))
 
 
 class ShapeError(StableIdentityError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -12,14 +12,18 @@ SAMPLES = 4096  # of each tensor of a model
 WHOLE = 1 << 62  # every value, for anything smaller
 
 
-def fingerprint_tensors(tensors: Iterable[tuple[str, Tensor]], samples: int = SAMPLES) -> str:
+def fingerprint_tensors(
+    tensors: Iterable[tuple[str, Tensor]], samples: int = SAMPLES, on_tensor: Callable[[], None] = lambda: None
+) -> str:
     """Hash names, shapes, dtypes and up to `samples` evenly spaced values of each tensor.
 
     Sampling makes a 5 GB model a matter of a second; it tells checkpoints apart, it is no proof
-    against tampering. Tensors of at most `samples` values are hashed whole.
+    against tampering. Tensors of at most `samples` values are hashed whole. `on_tensor` is called before
+    each and may raise to cancel: a model that is still in its file is read here.
     """
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors, key=lambda pair: pair[0]):
+        on_tensor()
         flat = _flat(tensor)
         if flat.numel() > samples:
             step = flat.numel() / samples

@@ -4,35 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from .errors import DamagedFileError
-from .files import read_tensors, save_tensors
 from .header import written
 from .learn import trained
+from .store.types import ProjectorResult
 from .train.config import TrainConfig
 from .train.report import StepReport
 from .train.shared import SharedRun
 from .verdict import PROJECTOR_WARNING, told_growth
 from .words.names import NameSpace
-from .words.trained import TrainedProjector
 
 # From the mini world (benchmarks/README.md); the paper trains one person at a time.
 MANY_PEOPLE = TrainConfig(
     steps=1500, batch_size=32, learning_rate=1e-3, rate_schedule="cosine", hair_weight=1.0, augmentation="none"
 )
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class ProjectorResult:
-    """What comes of learning over many people."""
-
-    projector: TrainedProjector
-    losses: Tensor  # [steps of the last sitting]
 
 
 def learn_projector(
@@ -74,23 +62,3 @@ def learn_projector(
         projector=trained(run.projector, run.config, feature.encoder, facts),
         losses=torch.stack(losses).float().cpu() if losses else torch.zeros(0),
     )
-
-
-def save_result(result: ProjectorResult, path: Path) -> None:
-    """Keep a result, so that the same work need not be done again."""
-    tensors = {f"projector.{name}": value for name, value in result.projector.state.items()}
-    save_tensors(path, {**tensors, "losses": result.losses}, result.projector.described())
-
-
-def load_result(path: Path) -> ProjectorResult:
-    """Read what `save_result` wrote.
-
-    Raises:
-        DamagedFileError: it is cut short.
-    """
-    tensors, header = read_tensors(path)
-    if "losses" not in tensors:
-        raise DamagedFileError(f"{path} lacks parts of a training of a projector. Remove it.")
-    losses = tensors.pop("losses")
-    state = {name.removeprefix("projector."): value for name, value in tensors.items()}
-    return ProjectorResult(projector=TrainedProjector.read(state, header), losses=losses)

@@ -12,16 +12,12 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-_LINES = "\n\t"
-_CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in _LINES}
+from .printable import printable
 
 
-def printable(text: str) -> str:
-    """The text with escapes (`\\xe4`, `\\u5f20`) for what one of the process's streams cannot write.
-
-    Control characters are escaped too, so that no name of a file can steer a terminal.
-    """
-    text = text.translate(_CONTROL)
+def writable(text: str) -> str:
+    """The text, printable, with escapes (`\\xe4`, `\\u5f20`) for what one of the process's streams cannot write."""
+    text = printable(text)
     for encoding in {*_encodings()}:
         text = text.encode(encoding, "backslashreplace").decode(encoding)
     return text
@@ -37,7 +33,7 @@ def _encodings() -> Iterator[str]:
 
 class _Printable(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = printable(record.getMessage()), ()
+        record.msg, record.args = writable(record.getMessage()), ()
         return True
 
 

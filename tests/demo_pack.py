@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -49,10 +50,21 @@ def quick_pack(folder: Path) -> Path:
 def start_demo(pack: Path, *options: object, program: tuple[str, ...] = (), **environment: str) -> subprocess.Popen:
     """Start `python -m stableidentity_core demo`, or another program that takes the same options."""
     command = [sys.executable, *(program or ("-m", "stableidentity_core", "demo")), *map(str, options)]
-    surroundings = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+    surroundings = {"OMP_NUM_THREADS": "1", **os.environ, **environment}
     return subprocess.Popen(
-        command, cwd=pack, env=surroundings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=pack,
+        env=surroundings,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=None if os.name == "nt" else heed_interrupts,
     )
+
+
+def heed_interrupts() -> None:
+    """In a child: Ctrl-C interrupts it. What a shell starts with & ignores Ctrl-C, and so do its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def run_demo(pack: Path, *options: object, **more: object) -> subprocess.CompletedProcess:

@@ -1,4 +1,4 @@
-// StableIdentity Train: choosing a method puts the settings it was published with into their widgets.
+// StableIdentity Train: choosing a method puts its default settings into their widgets.
 // A widget that was set to something else by hand stays. Loading a workflow changes nothing.
 
 import { app } from "../../scripts/app.js";

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from comfy import model_management
 from comfy.clip_model import CLIPLayer
 from comfy.ldm.modules.attention import SpatialTransformer, attention_pytorch
 from comfy.ldm.modules.diffusionmodules.openaimodel import ResBlock
@@ -19,6 +18,7 @@ from ...stableidentity_core.backends.protocol import Conditioning, Posterior, Pr
 from ...stableidentity_core.streams import get_logger
 from ...stableidentity_core.words.place import PromptRows
 from . import weights
+from .cancel import check_cancelled
 from .checks import check_trio, check_weights
 from .fingerprint import model_fingerprint
 from .posterior import posterior_of
@@ -105,7 +105,7 @@ class ComfyBackend:
         return self._fingerprint
 
     def check_cancelled(self) -> None:
-        model_management.throw_exception_if_processing_interrupted()
+        check_cancelled()
 
     @contextmanager
     def computing_in(self, dtype: torch.dtype) -> Iterator[None]:
@@ -129,13 +129,13 @@ class ComfyBackend:
                 self._text_dtype = dtype
                 self._quick_unet = cast_copy(self.unet, dtype) if copies else self._quick_unet
             if compute.low_memory:
-                stack.enter_context(recomputed(self._blocks()))
+                stack.enter_context(recomputed(self.blocks()))
             try:
                 yield
             finally:
                 self._quick_unet, self._text_dtype = before
 
-    def _blocks(self) -> list[nn.Module]:
+    def blocks(self) -> list[nn.Module]:
         """Parts of which one after the other is computed, and that hold most of a step's memory."""
         networks = [self._quick_unet or self.unet, *self.text.encoders.values()]
         kinds = (ResBlock, SpatialTransformer, CLIPLayer)
@@ -145,6 +145,12 @@ class ComfyBackend:
     def casts(self) -> bool:
         """Whether the weights are of another type than the computation."""
         return any(parameter.dtype != self.dtype for parameter in self.unet.parameters())
+
+
+def _stoppable_backward(_block: nn.Module, _inputs: Any, output: Any) -> None:
+    """Look for a cancel in the backward pass too, which takes many seconds on a CPU; forward the host's layers do."""
+    if isinstance(output, Tensor) and output.requires_grad:
+        output.register_hook(lambda _gradient: check_cancelled())
 
 
 @contextmanager
@@ -190,5 +196,7 @@ def comfy_backend(
         little = weights.training_memory(static, **size, compute=replace(compute, low_memory=True))
         backend = ComfyBackend(static, HostText(static_text), vae, prediction, fingerprint, memory)
         weights.load_fully(backend.patchers, memory)
+        for block in backend.blocks():
+            stack.callback(block.register_forward_hook(_stoppable_backward).remove)
         log.info("StableIdentity: training takes %s", weights.told_memory(backend.patchers, memory, little))
         yield backend

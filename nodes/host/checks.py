@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import comfy.model_base
 import comfy.model_sampling
 import torch
+from comfy.cli_args import args
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
 from ...stableidentity_core.backends.protocol import Prediction
@@ -18,6 +20,15 @@ from .video_unet import VideoUNet
 
 log = get_logger(__name__)
 
+# Options of the host that store weights in a type of their own, whatever the file holds.
+STORE_OPTIONS = {
+    ("MODEL", "float8_e4m3fn"): "fp8_e4m3fn-unet",
+    ("MODEL", "float8_e5m2"): "fp8_e5m2-unet",
+    ("MODEL", "float8_e8m0fnu"): "fp8_e8m0fnu-unet",
+    ("MODEL", "float64"): "fp64-unet",
+    ("CLIP", "float8_e4m3fn"): "fp8_e4m3fn-text-enc",
+    ("CLIP", "float8_e5m2"): "fp8_e5m2-text-enc",
+}
 TRAINABLE = {torch.float32, torch.float16, torch.bfloat16}
 LOAD = f"Load a checkpoint of {BASES}, and connect its MODEL, CLIP and VAE"
 SDXL_SIDE = 1024  # pixels
@@ -107,10 +118,20 @@ def _check_weights(module: torch.nn.Module, what: str) -> None:
             odd[type(parameter).__name__] += 1
     if odd:
         found = ", ".join(f"{count} as {kind}" for kind, count in odd.most_common())
+        quantised = "" if odd.keys() <= {"float64"} else "quantised "
         raise WrongModelError(
-            f"{what} holds quantised weights ({found}); training needs fp32, fp16 or bf16. "
-            "Load the unquantised file, with weight_dtype 'default'."
+            f"{what} holds {quantised}weights ({found}); training needs fp32, fp16 or bf16. {_remedy(what, odd)}"
         )
+
+
+def _remedy(what: str, kinds: Iterable[str]) -> str:
+    """What stored the weights so: an option of the server goes before what files and loaders say."""
+    options = [option for kind in kinds if (option := STORE_OPTIONS.get((what, kind)))]
+    for option in options:
+        if getattr(args, option.replace("-", "_"), False):
+            return f"ComfyUI was started with --{option}, which stores them so: start it without this option."
+    loader = ", with weight_dtype 'default' if it is loaded by Load Diffusion Model" if what == "MODEL" else ""
+    return f"Load the file of the full model{loader}."
 
 
 def _check_unet(model: Any, unet: Any) -> None:

@@ -16,6 +16,7 @@ from ...stableidentity_core.face import FaceDetector, FaceParser, load_parser, l
 from ...stableidentity_core.weights import download, find, get_weight, locate
 from ...stableidentity_core.weights.face_nets import DETECTORS, PARSERS
 from ...stableidentity_core.weights.lookup import missing_message
+from .cancel import check_cancelled, stoppable
 from .paths import FOLDER, file_state
 
 
@@ -59,7 +60,8 @@ def _net(choice: str, known: tuple[str, ...], fetch: bool, load: Callable[[Path,
         _download(choice, roots[0])
     path = find(choice, roots)
     with torch.inference_mode(False):  # kept for later nodes, which may not run in it
-        return _kept(load, path, file_state(path), model_management.get_torch_device())
+        device, state = model_management.get_torch_device(), file_state(path)
+        return stoppable(lambda: _kept(load, path, state, device))
 
 
 @lru_cache(maxsize=2)
@@ -71,7 +73,7 @@ def _download(name: str, models: Path) -> None:
     bar = comfy.utils.ProgressBar(get_weight(name).bytes or 1)
 
     def on_progress(done: int, total: int | None) -> None:
-        model_management.throw_exception_if_processing_interrupted()
+        check_cancelled()
         bar.update_absolute(done, total or max(done, 1))
 
     download(get_weight(name), models, on_progress)

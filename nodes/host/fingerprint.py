@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ...stableidentity_core.fingerprint import fingerprint_tensors
+from .cancel import check_cancelled
 from .checks import sampling_kinds
 
 
@@ -21,12 +22,12 @@ def model_fingerprint(model: Any, clip: Any) -> str:
     # Where weights are streamed, the type they are cast to before (fp8) does not show in them.
     told = f"layer {clip.layer_idx}, sampling {sampling_kinds(sampling)}, weights {model.model.get_dtype()}"
     parts[told] = torch.zeros(1)
-    return fingerprint_tensors((name, _plain(value)) for name, value in parts.items())
+    return fingerprint_tensors(((name, _plain(value)) for name, value in parts.items()), on_tensor=check_cancelled)
 
 
 def vae_fingerprint(vae: Any) -> str:
     """Hash of a VAE, which decides the latents that a training sees."""
-    return fingerprint_tensors(vae.first_stage_model.state_dict().items())
+    return fingerprint_tensors(vae.first_stage_model.state_dict().items(), on_tensor=check_cancelled)
 
 
 def _weights(what: str, patcher: Any, prefix: str) -> dict[str, Tensor]:

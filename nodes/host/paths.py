@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import folder_paths
 
+from ...stableidentity_core.atomic import remove_abandoned
 from ...stableidentity_core.encode.vit import missing_encoder_message
 from ...stableidentity_core.encode.weight_file import REPOSITORY, SUFFIXES, WEIGHT_FILES
 from ...stableidentity_core.errors import MissingFileError, StableIdentityError
 from ...stableidentity_core.projector_file import SUFFIX
+from ...stableidentity_core.store.folder import sweep
 
 FOLDER = "stableidentity"
 ENCODERS = "face_encoders"
@@ -24,6 +27,13 @@ def register_folders() -> None:
     """Make the pack's folders below `models` known; folders of extra_model_paths.yaml stand before them."""
     for name in (FOLDER, VIDEO_FOLDERS[-1]):
         folder_paths.add_model_folder_path(name, str(Path(folder_paths.models_dir) / name))
+
+
+def sweep_folders() -> None:
+    """Remove what killed processes left half-written where the pack writes; what cannot be read or removed stays."""
+    for root in [*folder_paths.get_folder_paths("embeddings")[:1], *_roots(PROJECTORS)[:1]]:
+        remove_abandoned(Path(root))
+    sweep(results_folder())
 
 
 def video_models() -> list[str]:
@@ -118,12 +128,12 @@ def embeddings() -> list[str]:
     return folder_paths.get_filename_list("embeddings")
 
 
-def embeddings_folder() -> Path:
-    """Where identities are saved."""
+def embeddings_folders() -> list[Path]:
+    """Where the host looks for embeddings; identities are saved in the first."""
     folders = folder_paths.get_folder_paths("embeddings")
     if not folders:
         raise StableIdentityError("ComfyUI knows no folder 'embeddings'; check extra_model_paths.yaml.")
-    return Path(folders[0])
+    return [Path(folder) for folder in folders]
 
 
 def results_folder() -> Path:
@@ -132,11 +142,18 @@ def results_folder() -> Path:
 
 
 def input_folder(name: str) -> Path:
-    """A folder below the host's input folder; nothing outside of it can be named."""
-    root = Path(folder_paths.get_input_directory()).resolve()
-    folder = (root / name).resolve()
+    """A folder below the host's input folder, by name: links in it lead where they lead, as for the host.
+
+    Raises:
+        StableIdentityError: the name leads elsewhere, by `..` or as a full path.
+    """
+    root = Path(os.path.abspath(folder_paths.get_input_directory()))
+    folder = Path(os.path.normpath(root / name.strip().replace("\\", "/")))
     if not folder.is_relative_to(root):
-        raise StableIdentityError(f"{name!r} lies outside of {root}; name a folder below it.")
+        raise StableIdentityError(
+            f"The folder {name!r} is not below {str(root)!r}. Type the name of a folder in there, such as people. To "
+            "use photos that lie elsewhere, copy them there or put a link to their folder there."
+        )
     return folder
 
 
@@ -150,13 +167,6 @@ def file_state(path: Path) -> str:
     parts = sorted(path.rglob("*")) if path.is_dir() else [path]
     stats = [(part.name, part.stat().st_mtime_ns, part.stat().st_size) for part in parts if part.is_file()]
     return hashlib.sha256(repr(stats).encode()).hexdigest()
-
-
-def folder_state(name: str) -> str:
-    """Changes when a saved identity of this name comes, goes or is replaced."""
-    folder = embeddings_folder()
-    files = [path for path in folder.iterdir() if path.name.startswith(name.strip())] if folder.is_dir() else []
-    return repr(sorted((file.name, file.stat().st_mtime_ns) for file in files))
 
 
 def _roots(below: str) -> list[Path]:

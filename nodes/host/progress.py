@@ -10,12 +10,12 @@ from typing import Any
 import comfy.utils
 import latent_preview
 import torch
-from comfy import model_management
 from einops import rearrange
 from PIL import Image
 from torch import Tensor
 
 from ...stableidentity_core.train import StepReport
+from .cancel import check_cancelled
 
 PREVIEW_SIDE = 256
 PREVIEW_SECONDS = 0.5
@@ -56,7 +56,7 @@ def counting(total: int) -> Callable[[int], None]:
     bar = comfy.utils.ProgressBar(total)
 
     def on_done(count: int) -> None:
-        model_management.throw_exception_if_processing_interrupted()
+        check_cancelled()
         bar.update_absolute(count, total)
 
     return on_done

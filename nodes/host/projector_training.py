@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ from torch import Tensor
 from ...stableidentity_core.errors import StableIdentityError
 from ...stableidentity_core.face import Face
 from ...stableidentity_core.learn import check_spaces
-from ...stableidentity_core.learn_projector import ProjectorResult, learn_projector, load_result, save_result
+from ...stableidentity_core.learn_projector import learn_projector
 from ...stableidentity_core.plots import loss_curve, require_matplotlib
 from ...stableidentity_core.start import make_projector
-from ...stableidentity_core.store import work_key
+from ...stableidentity_core.store import ProjectorResult, ResultStore, work_key
 from ...stableidentity_core.streams import get_logger
 from ...stableidentity_core.train import StepReport, TrainConfig
 from ...stableidentity_core.train.config import compute_of
@@ -24,6 +25,7 @@ from ...stableidentity_core.verdict import PROJECTOR_WARNING
 from ...stableidentity_core.words import NameSpace, TrainedProjector
 from . import paths
 from .backend import comfy_backend
+from .cancel import stoppable
 from .checks import check_resolution, check_trio
 from .fingerprint import model_fingerprint, vae_fingerprint
 from .guards import check_host_gradient, outside_inference_mode, telling_of_memory
@@ -61,11 +63,13 @@ def train_projector_in_host(
     titles, faces = [title for title, _face in photos], [face for _title, face in photos]
     known = [] if known_people == "no" else [known_people, *titles]
     settings = {**config.as_dict(), "known": known, "many_people": True}
-    key = work_key(faces, name_spaces, f"{fingerprint} {vae_fingerprint(vae)}", settings)
-    done, checkpoint = (paths.results_folder() / f"{key}.{what}.safetensors" for what in ("projector", "checkpoint"))
-    if (stored := _stored(done)) is not None:
-        log.info("StableIdentity: this projector was trained before; it is taken from %s", done)
+    weights = f"{fingerprint} {vae_fingerprint(vae)}"
+    key = stoppable(lambda: work_key(faces, name_spaces, weights, settings))
+    store = ResultStore(paths.results_folder())
+    if (stored := store.get_projector(key)) is not None:
+        log.info("StableIdentity: this projector was trained before; it is taken from %s", store.folder)
         return stored.projector, _curve(stored, "stored")
+    checkpoint = store.checkpoint(key)
 
     def learned() -> ProjectorResult:
         with comfy_backend(
@@ -91,38 +95,35 @@ def train_projector_in_host(
             on_step = progress(model, config.steps, preview_every, done=run.step)
             return _learned(run, names, checkpoint, lambda report: on_step((report,)))
 
-    result = telling_of_memory(
-        learned,
-        lambda said: (
-            f"The device ran out of memory at {config.resolution}x{config.resolution}, batch {config.batch_size} "
-            f"({said}). {'L' if config.low_memory else 'Set low_memory, or l'}ower batch_size and raise steps as much, "
-            "or free models in ComfyUI."
-        ),
-    )
-    if _kept(result, done):
-        checkpoint.unlink(missing_ok=True)
+    with _kept_within_limit(store, key):
+        result = telling_of_memory(
+            learned,
+            lambda said: (
+                f"The device ran out of memory at {config.resolution}x{config.resolution}, batch {config.batch_size} "
+                f"({said}). {'L' if config.low_memory else 'Set low_memory, or l'}ower batch_size and raise steps as "
+                "much, or free models in ComfyUI."
+            ),
+        )
+        _keep(store, key, result)
     return result.projector, _curve(result, "trained")
 
 
-def _stored(path: Path) -> ProjectorResult | None:
-    """What was trained before, or None; a damaged file is reported, and counts as none."""
-    if not path.is_file():
-        return None
+@contextmanager
+def _kept_within_limit(store: ResultStore, key: str) -> Iterator[None]:
+    """Inside, the checkpoint is safe from other processes; afterwards what is left of this work counts as the rest."""
     try:
-        return load_result(path)
-    except (KeyError, ValueError) as error:  # ValueError: DamagedFileError among others
-        log.warning("StableIdentity: the stored projector %s is damaged (%s); training anew.", path, error)
-        return None
+        with store.working(key):
+            yield
+    finally:
+        store.trim()
 
 
-def _kept(result: ProjectorResult, path: Path) -> bool:
+def _keep(store: ResultStore, key: str, result: ProjectorResult) -> None:
     """A full disk must not cost the training, whose result can still be saved elsewhere."""
     try:
-        save_result(result, path)
+        store.put_projector(key, result)
     except StableIdentityError as error:
         log.warning("StableIdentity: this projector is trained, but was not kept for the next time. %s", error)
-        return False
-    return True
 
 
 def _resumed(new_run: Callable[[], SharedRun], checkpoint: Path) -> SharedRun:
@@ -133,7 +134,7 @@ def _resumed(new_run: Callable[[], SharedRun], checkpoint: Path) -> SharedRun:
     try:
         run.load(checkpoint)
     except StableIdentityError as error:
-        log.warning("StableIdentity: cannot go on with what was begun before (%s); training anew.", error)
+        log.warning("StableIdentity: cannot go on with what was begun before (%s); training from the start.", error)
         return new_run()
     log.info("StableIdentity: going on from step %d of %s", run.step, checkpoint)
     return run

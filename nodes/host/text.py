@@ -171,7 +171,8 @@ class IdentityTokenizer:
 
     def tokenize_with_weights(self, text: str, return_word_ids: bool = False, **kwargs: Any) -> Any:
         check_triggers(text, self.identities)
-        files = {trigger: f"embedding:{self.file(trigger)}" for trigger in find_triggers(text)}
+        named = self.identities.keys() & set(find_triggers(text))
+        files = {trigger: f"embedding:{self.file(trigger)}" for trigger in named}
         return self._tokenizer.tokenize_with_weights(replace_triggers(text, files), return_word_ids, **kwargs)
 
     def file(self, trigger: str) -> str:

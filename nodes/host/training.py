@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -32,6 +32,7 @@ from .text import HostText
 from .weights import GB
 
 log = get_logger(__name__)
+Keep = Callable[[Mapping[str, TrainResult]], None]
 
 
 def host_name_spaces(clip: Any, names: Iterable[str] | None = None) -> tuple[NameSpace, ...]:
@@ -87,27 +88,48 @@ def train_in_host(
     # 2e-3 in fp16).
     weights = f"{fingerprint} {vae_fingerprint(vae)}"
     keys = [work_key(person.faces, name_spaces, weights, config.as_dict(), start) for person in people]
-    done = {} if force else {key: (result, "stored") for key in set(keys) if (result := store.get(key)) is not None}
-    for key in done:
-        log.info("StableIdentity: this training was done before; its result is taken from %s", store.path(key))
-    missing = {key: person for key, person in zip(keys, people, strict=True) if key not in done}
+    by_key = dict(zip(keys, people, strict=True))
+    work = Work(
+        name_spaces=name_spaces,
+        config=config,
+        at_once=at_once,
+        preview_every=preview_every,
+        fingerprint=fingerprint,
+        start=start,
+        named=len(people) > 1,
+    )
+    train = partial(_train, model, clip, vae, work)
+    done = {} if force else _stored(store, by_key, train)
 
     def keep(learned: Mapping[str, TrainResult]) -> None:
         for key, result in learned.items():
             done[key] = result, "trained" if _kept(store, key, result) else "trained, not kept: see the log"
 
-    if missing:
-        work = Work(
-            name_spaces=name_spaces,
-            config=config,
-            at_once=min(at_once, len(missing)),
-            preview_every=preview_every,
-            fingerprint=fingerprint,
-            start=start,
-            named=len(people) > 1,
-        )
-        _train(model, clip, vae, missing, work, keep)
+    if missing := {key: person for key, person in by_key.items() if key not in done}:
+        train(missing, keep)
     return [_output(person, *done[key]) for person, key in zip(people, keys, strict=True)]
+
+
+def _stored(
+    store: ResultStore, people: Mapping[str, Person], train: Callable[[Mapping[str, Person], Keep], None]
+) -> dict[str, tuple[TrainResult, str]]:
+    """What was done before, by its key."""
+
+    def again(key: str) -> TrainResult:
+        # Called by the node that uses the projector. Whether one will, nobody knows before: the host's cache may hand
+        # this output to a node that is connected later.
+        log.info("StableIdentity: the projector of this training has left the store to save space; training it again")
+        results: dict[str, TrainResult] = {}
+        train({key: people[key]}, results.update)
+        _kept(store, key, results[key])
+        return results[key]
+
+    done = {}
+    for key in people:
+        if (result := store.get(key, partial(again, key))) is not None:
+            log.info("StableIdentity: this training was done before; its result is taken from %s", store.path(key))
+            done[key] = result, "stored"
+    return done
 
 
 def _output(person: Person, result: TrainResult, origin: str) -> tuple[Identity, TrainedProjector, Tensor]:
@@ -141,15 +163,9 @@ class Work:
     named: bool  # whether errors must say whom they are about
 
 
-def _train(
-    model: Any,
-    clip: Any,
-    vae: Any,
-    people: Mapping[str, Person],
-    work: Work,
-    keep: Callable[[Mapping[str, TrainResult]], None],
-) -> None:
+def _train(model: Any, clip: Any, vae: Any, work: Work, people: Mapping[str, Person], keep: Keep) -> None:
     """Train people by their keys, so many at once; each such group is handed on when it is done."""
+    work = replace(work, at_once=min(work.at_once, len(people)))
     config, needed = work.config, 0
 
     def learned() -> None:

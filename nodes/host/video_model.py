@@ -18,8 +18,9 @@ from comfy import model_management
 from torch import Tensor
 
 from ...stableidentity_core.errors import DamagedFileError, WrongModelError
-from ...stableidentity_core.files import read_pickled_tensors
+from ...stableidentity_core.files import is_safetensors, read_any_tensors
 from ...stableidentity_core.video import VideoWeights, arrange
+from .cancel import stoppable
 from .video_unet import VideoUNet, unet_settings
 
 DTYPES = {
@@ -90,7 +91,7 @@ def load_video_model(path: str | Path, weight_dtype: str = "default", disable_dy
         DamagedFileError: no readable file of weights.
     """
     try:
-        weights = arrange(read_weights(Path(path)))
+        weights = arrange(stoppable(lambda: read_weights(Path(path))))
     except WrongModelError as error:
         raise WrongModelError(f"{Path(path).name}: {error}") from error
     patcher = _patcher(weights, DTYPES[weight_dtype], disable_dynamic)
@@ -104,14 +105,14 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         DamagedFileError: cut short, or more than tensors.
     """
-    if path.suffix.lower() in (".safetensors", ".sft"):
+    if is_safetensors(path):
         try:
             return comfy.utils.load_torch_file(str(path), safe_load=True)
         except Exception as error:  # whatever the host's reader and the library's raise for broken headers
             raise DamagedFileError(
                 f"{path} ({path.stat().st_size:,} bytes) is not a whole safetensors file: {error}. Copy it again."
             ) from error
-    content = read_pickled_tensors(path)
+    content = read_any_tensors(path)[0]
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
@@ -172,5 +173,6 @@ def _patcher(weights: VideoWeights, dtype: torch.dtype | None, disable_dynamic: 
     if not model_management.is_device_cpu(offload):
         model.to(offload)
     streams = getattr(patcher, "is_dynamic", bool)()
-    model.load_model_weights(weights.tensors, "", **({"assign": True} if streams else {}))
+    # Weights of a safetensors file are read from the disk only here.
+    stoppable(lambda: model.load_model_weights(weights.tensors, "", **({"assign": True} if streams else {})))
     return patcher

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from ..devices import moved
 from ..errors import MissingFileError, StableIdentityError, WrongModelError
 from ..fingerprint import fingerprint_tensors
+from ..readable import library_reads, read_json_object, stands_at
 from ..words.place import PromptRows
 from .clip_text import ClipText
 from .compute import Compute, autocast, cast_copy, check_precision, recomputed
@@ -149,9 +149,11 @@ def load_diffusers(
     """
     if find_spec("diffusers") is None:
         raise StableIdentityError("The command line needs diffusers. Run: pip install diffusers accelerate")
-    if path.is_dir():
-        pipeline = _load_folder(path, dtype)
-    elif path.is_file():
+    standing = stands_at(path)
+    if standing == "folder":
+        with library_reads(path, "a diffusers folder", "Download the folder again, whole."):
+            pipeline = _load_folder(path, dtype)
+    elif standing == "file":
         pipeline = _load_single_file(path, dtype, v_prediction)
     else:
         raise MissingFileError(f"No model at {path}; needed a diffusers folder or a single .safetensors file.")
@@ -162,9 +164,9 @@ def _load_folder(path: Path, dtype: torch.dtype) -> Pipeline:
     from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 
     index = path / "model_index.json"
-    if not index.is_file():
+    if stands_at(index) == "nothing":
         raise MissingFileError(f"{path} has no model_index.json, so it is not a diffusers folder.")
-    kind = json.loads(index.read_text("utf-8")).get("_class_name", "nothing")
+    kind = str(read_json_object(index, "the index of a diffusers folder").get("_class_name", "nothing"))
     if kind.startswith("StableDiffusionXL"):
         return _upcast_vae(StableDiffusionXLPipeline.from_pretrained(path, dtype=dtype))
     if kind.startswith("StableDiffusion3") or not kind.startswith("StableDiffusion"):

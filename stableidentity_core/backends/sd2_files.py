@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError
 
 from ..errors import WrongModelError
 from .clip_text import packaged_tokenizer
@@ -102,7 +101,7 @@ class Configuration:
                 safety_checker=None,
                 feature_extractor=None,
             )
-        except (SafetensorError, KeyError, ValueError, RuntimeError, OSError) as error:
+        except Exception as error:  # diffusers, safetensors and torch raise all kinds for files of other kinds
             raise WrongModelError(
                 f"{path} ({path.stat().st_size:,} bytes) cannot be read as a whole SD2.x checkpoint: {error}. Of "
                 "SD1.5 and SDXL give a diffusers folder."

@@ -11,8 +11,11 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import StableIdentityError
+from ..progress import quiet_loaders
 from ..streams import escape_unprintable
-from . import demo, download, files, photos, projector, score, train
+from . import demo, download, files, photos, projector, score, train, trained
+from .arguments import Parser, telling_of_memory
+from .say import say
 
 INTERRUPTED = 130
 
@@ -21,19 +24,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     escape_unprintable(sys.stdout, sys.stderr)
     options = parser().parse_args(arguments)
+    quiet_loaders("transformers")
     try:
-        options.run(options)
+        with telling_of_memory():
+            options.run(options)
     except StableIdentityError as error:
-        print(f"Error: {error}", file=sys.stderr)
+        say(f"Error: {error}", sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"Interrupted; {options.interrupted}.", file=sys.stderr)
+        say(f"Interrupted; {options.interrupted}.", sys.stderr)
         return INTERRUPTED
     return 0
 
 
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="python -m stableidentity_core", description="Learn a person as two words.")
+    top = Parser(prog="python -m stableidentity_core", description="Learn a person as two words.")
     top.add_argument("--version", action="version", version=__version__)
     top.set_defaults(interrupted="no identity was written")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
@@ -42,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     projector.add_commands(commands)
     score.add_command(commands)
     files.add_commands(commands)
+    trained.add_command(commands)
     demo.add_command(commands)
     download.add_command(commands)
     return top

@@ -12,6 +12,7 @@ from typing import Any
 from ..demo.outcome import Task
 from ..demo.preset import TRAIN
 from ..demo.run import run_demo
+from .say import say
 
 OUT = Path("out") / "demo"
 
@@ -32,7 +33,7 @@ def whole_number(text: str) -> int:
         return int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not a whole number; any whole number is a person, such as 7 or -3"
+            f"{text[:60]!r} is not a whole number; any whole number is a person, such as 7 or -3"
         ) from None
 
 
@@ -41,7 +42,7 @@ def run(options: argparse.Namespace) -> None:
     task = Task(person=options.person, steps=options.steps)
     with _ended_like_interrupted():
         files, report = run_demo(task, options.out, options.comfyui, options.port)
-    print(
+    say(
         f"Face similarity {report['face_similarity']:.2f} (a name that the model knows, {report['celebrity']}: "
         f"{report['named_people_similarity']:.2f}; other people: {report['other_people_similarity']:.2f})\n"
         f"Prompts followed {report['prompt_accuracy']:.0%} (the known name: {report['named_prompt_accuracy']:.0%})\n"

@@ -5,14 +5,22 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
-
-from tqdm import tqdm
+from urllib.parse import quote
 
 from ..errors import StableIdentityError
+from ..progress import progress_bar
 from ..weights import NEEDED, WEIGHTS, DownloadError, Weight, difference, download, get_weight, locate, take_from_folder
 from ..weights.lookup import telling
+from ..weights.part import parts_of
+from .say import say
+
+MODELS = "ComfyUI's models folder"
+MAX_SHOWN = 200  # characters of what was typed, in a message
+MAX_ADDRESS = 8000  # characters, which servers and proxies take
+KEPT = "%/:?#[]@!$&'()*+,;=~"  # of an address that is written as one already
 
 
 def add_command(commands: Any) -> None:
@@ -23,8 +31,8 @@ def add_command(commands: Any) -> None:
     add = command.add_argument
     add("names", nargs="*", metavar="NAME", help="of the list that --list shows")
     add("--all-needed", action="store_true", help=f"all that real photos need: {', '.join(NEEDED)}")
-    add("--list", action="store_true", help="show what there is, and what is in place")
-    add("--models", type=Path, metavar="DIR", help="ComfyUI's models folder")
+    add("--list", action="store_true", help="show what there is, and what is in place or unfinished")
+    add("--models", metavar="DIR", help=MODELS)
     add(
         "--from", dest="origin", metavar="URL_OR_FOLDER", help="your own mirror, laid out as the models folder, or flat"
     )
@@ -37,37 +45,84 @@ def run(options: argparse.Namespace) -> None:
         StableIdentityError: at least one file did not come; each has said why.
     """
     if options.list:
-        show_list(options.models)
+        show_list(None if options.models is None else _folder("--models", options.models, MODELS))
         return
-    if not options.models:
-        options.usage_error("--models DIR is needed: the models folder of your ComfyUI")
-    if not options.models.is_dir():
-        raise StableIdentityError(f"--models is {options.models}, which is no folder; needed ComfyUI's models folder.")
+    if options.models is None:
+        return options.usage_error("--models DIR is needed: the models folder of your ComfyUI")
+    models = _folder("--models", options.models, MODELS)
     names = tuple(dict.fromkeys([*options.names, *(NEEDED if options.all_needed else ())]))
     if not names:
         options.usage_error("nothing to fetch: give a NAME of --list, or --all-needed")
     weights = [get_weight(name) for name in names]
-    failed = [weight.name for weight in weights if not _fetched(weight, options.models, options.origin)]
+    origin = None if options.origin is None else _origin(options.origin)
+    failed = [weight.name for weight in weights if not _fetched(weight, models, origin)]
     if failed:
         raise StableIdentityError(f"{len(failed)} of {len(weights)} files did not come: {', '.join(failed)}.")
 
 
 def show_list(models: Path | None) -> None:
-    """One line for each file: name, place or size, purpose, licence."""
+    """One line for each file: name, place or size, purpose, licence; below it what unfinished downloads have left."""
     for weight in WEIGHTS.values():
         place = locate(weight.name, [models]) if models else None
         state = f"in place at {place}" if place else f"{weight.size} for {weight.folder}/"
-        print(f"{weight.name:24}{weight.purpose}; {state}; licence: {weight.licence}")
+        say(f"{weight.name:24}{weight.purpose}; {state}; licence: {weight.licence}")
+        for part in parts_of(weight.path(models)) if models else ():
+            with suppress(OSError):  # it has just been finished
+                size = f"{part.stat().st_size:,} bytes"
+                say(f"  unfinished: {part} ({size}); the same download goes on from there, or remove the file")
 
 
-def _fetched(weight: Weight, models: Path, origin: str | None) -> bool:
+def _folder(option: str, text: str, needed: str) -> Path:
+    """A folder that is there.
+
+    Raises:
+        StableIdentityError: it is not, or no path of this system can be called so.
+    """
+    try:
+        problem = "empty" if not text else None if Path(text).is_dir() else f"{_shown(text)}, which is no folder"
+    except OSError as error:  # too long, or not to be looked into
+        problem = f"{_shown(text)}, which cannot be looked into ({error.strerror})"
+    except ValueError:  # a null character, or half a character of UTF-16
+        problem = f"{_shown(text)}, which no folder can be called"
+    if problem:
+        raise StableIdentityError(f"{option} is {problem}; needed {needed}.")
+    return Path(text)
+
+
+def _origin(text: str) -> str | Path:
+    """A folder, or the address of a server, with what an address cannot hold written as `%20` and the like.
+
+    Raises:
+        StableIdentityError: neither of the two.
+    """
+    scheme, mark, rest = text.partition("://")
+    if not mark or scheme.lower() not in ("https", "http"):
+        return _folder("--from", text, "your own folder of weights, or an address that begins with https:// or http://")
+    host, slash, path = rest.partition("/")
+    try:
+        if not host or len(text) > MAX_ADDRESS or any(ord(letter) < ord(" ") for letter in text):
+            raise ValueError
+        return f"{scheme}://{host.encode('idna').decode()}{slash}{quote(path, safe=KEPT)}"
+    except ValueError as error:  # also UnicodeError
+        raise StableIdentityError(
+            f"--from is {_shown(text)}, which no server can be called; needed an address such as "
+            "https://your.server/path."
+        ) from error
+
+
+def _shown(text: str) -> str:
+    """What was typed, at a length that a message can hold."""
+    return f"{text[:MAX_SHOWN]}..." if len(text) > MAX_SHOWN else text
+
+
+def _fetched(weight: Weight, models: Path, origin: str | Path | None) -> bool:
     try:
         path = _in_another_place(weight, models) or _fetch(weight, models, origin)
     except DownloadError as error:
-        print(f"Error: {error}", file=sys.stderr)
+        say(f"Error: {error}", sys.stderr)
         return False
     checked = "sha256 as expected" if weight.sha256 else "no sha256 is known to compare with"
-    print(f"{weight.name}: {path} ({path.stat().st_size:,} bytes, {checked}). Licence: {weight.licence}.")
+    say(f"{weight.name}: {path} ({path.stat().st_size:,} bytes, {checked}). Licence: {weight.licence}.")
     return True
 
 
@@ -82,8 +137,8 @@ def _in_another_place(weight: Weight, models: Path) -> Path | None:
         return None
 
 
-def _fetch(weight: Weight, models: Path, origin: str | None) -> Path:
-    with tqdm(unit="B", unit_scale=True, desc=weight.name, delay=0.5) as bar:
+def _fetch(weight: Weight, models: Path, origin: str | Path | None) -> Path:
+    with progress_bar(unit="B", unit_scale=True, desc=weight.name, delay=0.5) as bar:
 
         def on_progress(done: int, total: int | None) -> None:
             bar.total = total
@@ -91,9 +146,9 @@ def _fetch(weight: Weight, models: Path, origin: str | None) -> Path:
 
         if origin is None:
             return download(weight, models, on_progress)
-        if origin.startswith(("https://", "http://")):
-            return download(weight, models, on_progress, urls=mirror_urls(weight, origin))
-        return take_from_folder(weight, Path(origin), models, on_progress)
+        if isinstance(origin, Path):
+            return take_from_folder(weight, origin, models, on_progress)
+        return download(weight, models, on_progress, urls=mirror_urls(weight, origin))
 
 
 def mirror_urls(weight: Weight, base: str) -> Sequence[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,35 +14,41 @@ import torch
 from ..atomic import write_atomically
 from ..errors import StableIdentityError
 from ..identity import Identity, load_identity, save_identity
+from ..printable import printable_line
+from ..writable import check_file
+from .outputs import add_replace
+from .say import say
 
 LONG = 100
+FORMATS = (".safetensors", ".pt", ".bin")
 
 
 def add_commands(commands: Any) -> None:
     inspect = commands.add_parser("inspect", help="tell what an identity file holds")
     inspect.add_argument("file", type=Path)
     inspect.add_argument("--json", action="store_true", help="for programs")
-    inspect.set_defaults(run=run_inspect)
+    inspect.set_defaults(run=run_inspect, interrupted="nothing was changed")
     convert = commands.add_parser("convert", help="change an embedding's format by file ending")
     convert.add_argument("source", type=Path, help=".safetensors, .pt or .bin")
     convert.add_argument("target", type=Path, help=".safetensors (this pack), .pt (A1111) or .bin (diffusers)")
     convert.add_argument("--trigger", help="default: the file's own, or its name")
-    convert.set_defaults(run=run_convert)
+    add_replace(convert)
+    convert.set_defaults(run=run_convert, interrupted="nothing was written")
 
 
 def run_inspect(options: argparse.Namespace) -> None:
     identity = load_identity(options.file)
-    facts = describe(identity)
     if options.json:
-        print(json.dumps(facts, indent=2, sort_keys=True))
+        # ASCII but for DEL, which JSON leaves as it is.
+        print(json.dumps({**describe(identity), "header": _header(identity)}, indent=2).replace("\x7f", "\\u007f"))
         return
-    for key, value in facts.items():
-        text = value if isinstance(value, str) else json.dumps(value)
-        print(f"{key:22} {text if len(text) <= LONG else text[: LONG - 3] + '...'}")
+    _show(describe(identity))
+    say("What the file says of itself:")
+    _show(_header(identity), indent="  ")
 
 
 def describe(identity: Identity) -> dict[str, Any]:
-    """What a file holds, as plain values."""
+    """What a file holds, as plain values; what it says of itself is not among them."""
     words = {
         space: {
             "shape": list(value.shape),
@@ -50,25 +57,46 @@ def describe(identity: Identity) -> dict[str, Any]:
         }
         for space, value in identity.words.items()
     }
-    return {"trigger": identity.trigger, "words": words, "content_hash": identity.content_hash} | dict(
-        sorted(identity.header.items())
-    )
+    return {"trigger": identity.trigger, "words": words, "content_hash": identity.content_hash}
+
+
+def _header(identity: Identity) -> dict[str, str]:
+    return dict(sorted(identity.header.items()))
+
+
+def _show(values: Mapping[str, Any], indent: str = "") -> None:
+    for key, value in values.items():
+        text = printable_line(value if isinstance(value, str) else json.dumps(value))
+        say(f"{indent}{_cut(printable_line(key)):22} {_cut(text)}")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONG else text[: LONG - 3] + "..."
 
 
 def run_convert(options: argparse.Namespace) -> None:
+    check_target(options.target, options.replace)
     identity = load_identity(options.source, options.trigger)
-    write_as(identity, options.target)
-    print(f"{options.target}: {identity.trigger}, {', '.join(identity.words)}")
+    write_as(identity, options.target, replace=options.replace)
+    say(f"{options.target}: {identity.trigger}, {', '.join(identity.words)}")
 
 
-def write_as(identity: Identity, target: Path) -> None:
+def check_target(target: Path, replace: bool) -> None:
+    """Raise before anything is read unless the target has a known ending and can be written."""
+    if target.suffix not in FORMATS:
+        raise StableIdentityError(f"{target} ends in {target.suffix!r}, needed {', '.join(FORMATS)}.")
+    check_file(target, "OUT", replace=replace)
+
+
+def write_as(identity: Identity, target: Path, *, replace: bool = False) -> None:
     """Write in the format that the file's ending stands for.
 
     Raises:
-        StableIdentityError: unknown ending, or several text spaces where the format holds one.
+        FileTakenError: the target is there and is not to be replaced.
+        StableIdentityError: several text spaces where the format holds one.
     """
     if target.suffix == ".safetensors":
-        save_identity(identity, target)
+        save_identity(identity, target, replace=replace)
         return
     if len(identity.words) != 1:
         raise StableIdentityError(
@@ -79,8 +107,6 @@ def write_as(identity: Identity, target: Path) -> None:
         ".pt": {"string_to_param": {"*": words}, "name": identity.trigger},
         ".bin": {identity.trigger: words},
     }
-    if target.suffix not in layouts:
-        raise StableIdentityError(f"{target} ends in {target.suffix!r}, needed .safetensors, .pt or .bin.")
     buffer = io.BytesIO()
     torch.save(layouts[target.suffix], buffer)
-    write_atomically(target, buffer.getvalue())
+    write_atomically(target, buffer.getvalue(), replace=replace)

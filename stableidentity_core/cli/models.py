@@ -10,9 +10,11 @@ import torch
 
 from ..backends.compute import AS_LOADED, PRECISIONS
 from ..backends.diffusers_sd import DiffusersBackend, load_diffusers
-from ..errors import MissingFileError, StableIdentityError
+from ..progress import quiet_loaders
+from ..readable import read_text
 from ..words import NameSpace, build_name_space
 from ..words.names import parse_names
+from .arguments import usable_device
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -21,9 +23,8 @@ def add_model_options(command: Any) -> None:
     add = command.add_argument
     add("--model", type=Path, required=True, help="diffusers folder of SD1.5, SD2.x or SDXL, or single file of SD2.x")
     add("--names", type=Path, help="text file of celebrity names (default: the pack's own)")
-    add(
-        "--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu, cuda, mps (default: %(default)s)"
-    )
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    add("--device", type=usable_device, default=device, help="cpu, cuda, mps (default: %(default)s)")
     add("--dtype", choices=DTYPES, default="fp32", help="of the model (default: %(default)s)")
     add("--v-prediction", action="store_true", help="a single file that predicts v, such as 2.1-768")
 
@@ -40,6 +41,7 @@ def add_computing_options(group: Any) -> None:
 
 
 def load_model(options: argparse.Namespace) -> DiffusersBackend:
+    quiet_loaders("diffusers")
     return load_diffusers(
         options.model, device=options.device, dtype=DTYPES[options.dtype], v_prediction=options.v_prediction
     )
@@ -49,9 +51,7 @@ def read_names(path: Path | None) -> tuple[str, ...] | None:
     """The names of a text file; None, which means the pack's own, where none is given."""
     if path is None:
         return None
-    if not path.is_file():
-        raise MissingFileError(f"No list of names at {path}; needed a text file with one name a line.")
-    return parse_names(path.read_text("utf-8"))
+    return parse_names(read_text(path, "a list of names, one a line"))
 
 
 def name_spaces_of(backend: DiffusersBackend, names: tuple[str, ...] | None) -> list[NameSpace]:
@@ -64,11 +64,3 @@ def name_spaces_of(backend: DiffusersBackend, names: tuple[str, ...] | None) -> 
         )
         for space in backend.text_spaces
     ]
-
-
-def check_out(path: Path) -> None:
-    """Raise before any work unless the name can be a safetensors file's."""
-    if path.suffix != ".safetensors":
-        raise StableIdentityError(f"--out is {path}, needed a name ending in .safetensors.")
-    if path.is_dir():
-        raise StableIdentityError(f"--out is {path}, which is a folder.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,12 +13,19 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from ..atomic import write_atomically
 from ..errors import StableIdentityError
 from ..face import Face, FaceDetector, FaceParser, load_parser, load_retinaface, read_mask, read_photo
 from ..face.prepare import Choice, Prepared, prepare_face
+from ..streams import get_logger
 from ..weights import find, locate
 from ..weights.face_nets import DETECTORS, PARSERS
+from .outputs import add_replace, check_out_folder
+from .say import say
 
+log = get_logger(__name__)
+
+PICTURES = ("portrait", "face_mask", "hair_mask", "overlay", "candidates")
 RULES = ("largest", "most-central", "leftmost")
 
 
@@ -38,6 +46,7 @@ def add_command(commands: Any) -> None:
     command.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder for the pictures and the report"
     )
+    add_replace(command)
 
 
 def add_options(command: Any) -> None:
@@ -59,19 +68,15 @@ def add_options(command: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Write portrait.png, face_mask.png, hair_mask.png, overlay.png, candidates.png and report.txt."""
+    check_out_folder(options.out, [*(f"{name}.png" for name in PICTURES), "report.txt"], options.replace)
     prepared = prepare_face(read_photo(options.photo), **vars(tools_of(options)))
-    options.out.mkdir(parents=True, exist_ok=True)
-    pictures = {
-        "portrait": prepared.face.image,
-        "face_mask": prepared.face.face_mask,
-        "hair_mask": prepared.face.hair_mask,
-        "overlay": prepared.overlay,
-        "candidates": prepared.candidates,
-    }
-    for name, picture in pictures.items():
-        save_picture(picture, options.out / f"{name}.png")
-    (options.out / "report.txt").write_text(prepared.report.text() + "\n", "utf-8")
-    print(f"{prepared.report.text()}\nWritten to {options.out}")
+    face = prepared.face
+    pictures = (face.image, face.face_mask, face.hair_mask, prepared.overlay, prepared.candidates)
+    for name, picture in zip(PICTURES, pictures, strict=True):
+        save_picture(picture, options.out / f"{name}.png", options.replace)
+    report = f"{prepared.report.text()}\n"
+    write_atomically(options.out / "report.txt", report.encode(), replace=options.replace)
+    say(f"{prepared.report.text()}\nWritten to {options.out}")
 
 
 def tools_of(options: argparse.Namespace, parse: bool = True) -> Tools:
@@ -109,7 +114,13 @@ def read_faces(
             )
     none = [None] * len(photos)
     files = zip(photos, face_masks or none, hair_masks or none, strict=True)
-    return [_read(photo, face, hair, tools or Tools()).face for photo, face, hair in files]
+    faces = []
+    for photo, face, hair in files:
+        prepared = _read(photo, face, hair, tools or Tools())
+        for sentence in prepared.report.contradictions:
+            log.warning("%s: %s", photo, sentence)
+        faces.append(prepared.face)
+    return faces
 
 
 def _read(photo: Path, face_mask: Path | None, hair_mask: Path | None, tools: Tools) -> Prepared:
@@ -121,7 +132,7 @@ def _read(photo: Path, face_mask: Path | None, hair_mask: Path | None, tools: To
 
 
 def _choice(text: str) -> Choice:
-    if text.isdigit():
+    if text.isascii() and text.isdecimal() and len(text) < 10:
         return Choice(rule="number", number=int(text))
     if text not in RULES:
         raise StableIdentityError(f"--face is {text!r}, needed {', '.join(RULES)} or a number from 1 on.")
@@ -132,7 +143,11 @@ def _first(names: Sequence[str], models: Path) -> Path:
     return find(next((name for name in names if locate(name, [models])), names[0]), [models])
 
 
-def save_picture(picture: Tensor, path: Path) -> None:
-    """Write a picture [3, H, W] or [H, W] in 0..1 as its file's ending says."""
+def save_picture(picture: Tensor, path: Path, replace: bool) -> None:
+    """Write a picture [3, H, W] or [H, W] in 0..1 as PNG; raises FileTakenError unless it may `replace` a file."""
     pixels = (picture.clamp(0, 1) * 255).round().byte().numpy()
-    Image.fromarray(pixels if picture.ndim == 2 else np.ascontiguousarray(pixels.transpose(1, 2, 0))).save(path)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels if picture.ndim == 2 else np.ascontiguousarray(pixels.transpose(1, 2, 0))).save(
+        buffer, "PNG"
+    )
+    write_atomically(path, buffer.getvalue(), replace=replace)

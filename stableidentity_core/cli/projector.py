@@ -9,8 +9,6 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from tqdm import tqdm
-
 from ..encode import encode_face, load_face_encoder
 from ..encode.protocol import FaceEncoder
 from ..errors import StableIdentityError
@@ -19,6 +17,7 @@ from ..face.folder import faces_of, pictures_in
 from ..identity import normalize_trigger, save_identity
 from ..learn import project
 from ..learn_projector import MANY_PEOPLE, learn_projector
+from ..progress import progress_bar, write_beside_bar
 from ..projector_file import load_projector, save_projector
 from ..start import make_projector
 from ..train import TrainConfig
@@ -26,9 +25,12 @@ from ..train.check import check_gradient
 from ..train.known import KnownPeople
 from ..train.shared import SharedRun, encode_people
 from ..verdict import PROJECTOR_WARNING
-from .models import add_computing_options, add_model_options, check_out, load_model, name_spaces_of, read_names
+from .arguments import count
+from .models import add_computing_options, add_model_options, load_model, name_spaces_of, read_names
+from .outputs import add_replace, check_checkpoint, check_out, save_new
 from .photos import Tools, add_options, read_faces, tools_of
 from .progress import after_each_step
+from .say import say
 
 SETTINGS = ("steps", "batch_size", "learning_rate", "seed", "resolution", "hair_weight")
 
@@ -42,6 +44,7 @@ def add_commands(commands: Any) -> None:
     add("--faces", type=Path, required=True, metavar="DIR", help="folder with a photo of each person, also below it")
     add_options(command)
     add("--out", type=Path, required=True, help="projector file to write, .safetensors")
+    add_replace(command)
     add(
         "--known-people",
         choices=get_args(KnownPeople),
@@ -50,7 +53,13 @@ def add_commands(commands: Any) -> None:
         "there, in seconds (default: %(default)s)",
     )
     add("--checkpoint", type=Path, help="go on from this file if it is there; write it while training")
-    add("--checkpoint-every", type=int, default=100, metavar="N", help="steps between them (default: %(default)s)")
+    add(
+        "--checkpoint-every",
+        type=count,
+        default=100,
+        metavar="N",
+        help="steps between them (default: %(default)s)",
+    )
     group = command.add_argument_group("settings")
     kinds = {field.name: type(getattr(MANY_PEOPLE, field.name)) for field in fields(TrainConfig)}
     for name in SETTINGS:
@@ -69,52 +78,59 @@ def add_commands(commands: Any) -> None:
     add_options(command)
     add("--trigger", default="person-1", help="the word typed in prompts, as <person-1>")
     add("--out", type=Path, required=True, help="identity file to write, .safetensors")
+    add_replace(command)
 
 
 def run(options: argparse.Namespace) -> None:
     """Learn over the folder and write the projector."""
     given = {name: getattr(options, name) for name in (*SETTINGS, "precision", "low_memory")}
     config = replace(MANY_PEOPLE, **{name: value for name, value in given.items() if value is not None})
-    check_out(options.out)
-    photos = pictures_in(options.faces)
+    check_out(options.out, options.replace)
+    check_checkpoint(options.checkpoint, options.out)
+    pictures = pictures_in(options.faces)
+    photos = list(pictures.found)
+    for line in pictures.remarks():
+        say(line, sys.stderr)
     names = read_names(options.names)
     tools, encoder = tools_of(options), load_face_encoder(options.encoder)
     backend = load_model(options)
     name_spaces = name_spaces_of(backend, names)
     check_gradient(backend, compare=options.dtype == "fp32")
     people = encode_people(backend, _faces(photos, tools, encoder), config)
-    print(f"{people.people} of {len(photos)} photos can be learned from.")
+    say(f"{people.people} of {len(photos)} photos can be learned from.")
     projector = make_projector(backend, [people.first], name_spaces, config)
     training = SharedRun(backend, people, projector, config, options.known_people)
     if options.checkpoint and options.checkpoint.is_file():
         training.load(options.checkpoint)
-    with tqdm(total=config.steps, initial=training.step, unit="step") as bar:
+    with progress_bar(total=config.steps, initial=training.step, unit="step") as bar:
         result = learn_projector(training, name_spaces, after_each_step(training, options, bar))
-    save_projector(result.projector, options.out)
+    path = save_new(
+        options.out, options.replace, lambda free, replace: save_projector(result.projector, free, replace=replace)
+    )
     kept = result.projector.facts
     before, after = (kept.get(f"projector_held_out_loss_{when}", "not measured") for when in ("before", "after"))
-    print(f"{options.out}: {people.people} people, loss on people kept aside {before} -> {after}")
+    say(f"{path}: {people.people} people, loss on people kept aside {before} -> {after}")
     if warning := kept.get(PROJECTOR_WARNING):
-        print(f"Warning: {warning}", file=sys.stderr)
+        say(f"Warning: {warning}", sys.stderr)
 
 
 def run_project(options: argparse.Namespace) -> None:
     """Write the identity of the photos' person."""
-    check_out(options.out)
+    check_out(options.out, options.replace)
     trigger = normalize_trigger(options.trigger)
     projector, encoder = load_projector(options.projector), load_face_encoder(options.encoder)
     faces = [encode_face(encoder, face) for face in read_faces(options.photo, tools=tools_of(options))]
     backend = load_model(options)
     identity = project(faces, projector, name_spaces_of(backend, read_names(options.names)), trigger)
-    save_identity(identity, options.out)
-    print(f"{options.out}: {trigger} without any training")
+    path = save_new(options.out, options.replace, lambda free, replace: save_identity(identity, free, replace=replace))
+    say(f"{path}: {trigger} without any training")
 
 
 def _faces(photos: list[Path], tools: Tools, encoder: FaceEncoder) -> Iterator[tuple[str, Face]]:
     """File names and photos as they come; one that cannot be used is told and left out."""
 
     def refused(path: Path, error: StableIdentityError) -> None:
-        tqdm.write(f"Left out: {path}: {error}", file=sys.stderr)
+        write_beside_bar(f"Left out: {path}: {error}")
 
-    for path, face in faces_of(tqdm(photos, desc="photos", unit="photo"), refused, **vars(tools)):
+    for path, face in faces_of(progress_bar(photos, desc="photos", unit="photo"), refused, **vars(tools)):
         yield path.stem, encode_face(encoder, face)

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from torch import Tensor
-from tqdm import tqdm
 
+from ..atomic import write_atomically
 from ..encode import KINDS, load_face_encoder
+from ..progress import progress_bar
 from ..temporal import as_dict, check_plot, clip_plot, read_clip, report, score_clip
+from .outputs import add_replace, check_out_folder
 from .photos import add_options, read_faces, save_picture, tools_of
+from .say import say
 
 
 def add_command(commands: Any) -> None:
@@ -39,22 +42,24 @@ def add_command(commands: Any) -> None:
     )
     add_options(command)
     add("--out", type=Path, required=True, metavar="DIR", help="folder for score.json and score.png")
+    add_replace(command)
 
 
 def run(options: argparse.Namespace) -> None:
     """Write score.json and score.png, and say the same in words."""
     check_plot()
+    check_out_folder(options.out, ("score.json", "score.png"), options.replace)
     tools = tools_of(options, parse=False)
     photos = read_faces(options.photo or [], tools=tools)
     encoder = load_face_encoder(options.encoder)
     frames = _shown(read_clip(options.clip))
     score = score_clip(frames, encoder, photos, detector=tools.detector, choice=tools.choice)
     picture = clip_plot(score, options.clip.name).movedim(-1, 0)
-    options.out.mkdir(parents=True, exist_ok=True)
-    save_picture(picture, options.out / "score.png")
-    (options.out / "score.json").write_text(json.dumps(as_dict(score), indent=2) + "\n", "utf-8")
-    print(f"{report(score)}\nWritten to {options.out}")
+    save_picture(picture, options.out / "score.png", options.replace)
+    content = json.dumps(as_dict(score), indent=2) + "\n"
+    write_atomically(options.out / "score.json", content.encode(), replace=options.replace)
+    say(f"{report(score)}\nWritten to {options.out}")
 
 
 def _shown(frames: Iterable[Tensor]) -> Iterator[Tensor]:
-    yield from tqdm(frames, unit="frame", delay=0.5)
+    yield from progress_bar(frames, unit="frame", delay=0.5)

@@ -8,13 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
-from tqdm import tqdm
-
 from ..encode import KINDS, encode_face, load_face_encoder
 from ..encode.protocol import FaceEncoder
 from ..errors import StableIdentityError
 from ..identity import normalize_trigger, save_identity
 from ..learn import learn_identity, told_held_out
+from ..progress import progress_bar
 from ..projector_file import load_projector
 from ..start import make_projector
 from ..train import TrainConfig, TrainingRun, defaults_of
@@ -24,9 +23,12 @@ from ..train.presets import PRESETS, told, with_preset
 from ..verdict import WARNING
 from ..words import METHODS, Method, needs_face
 from ..words.projector import Normalization
-from .models import add_computing_options, add_model_options, check_out, load_model, name_spaces_of, read_names
+from .arguments import count
+from .models import add_computing_options, add_model_options, load_model, name_spaces_of, read_names
+from .outputs import add_replace, check_checkpoint, check_out, save_new
 from .photos import add_options, read_faces, tools_of
 from .progress import after_each_step
+from .say import say
 
 OWN = {method: defaults_of(method) for method in METHODS}
 
@@ -53,10 +55,15 @@ def add_command(commands: Any) -> None:
     add("--hair-mask", **pictures, help="white on the hair, one a photo (default: none)")
     add("--trigger", default="person-1", help="the word typed in prompts, as <person-1>")
     add("--out", type=Path, required=True, help="identity file to write, .safetensors")
+    add_replace(command)
     add("--projector", type=Path, help="start from this file of `projector`, instead of afresh")
     add("--checkpoint", type=Path, help="go on from this file if it is there; write it while training")
     add(
-        "--checkpoint-every", type=int, default=50, metavar="N", help="steps between checkpoints (default: %(default)s)"
+        "--checkpoint-every",
+        type=count,
+        default=50,
+        metavar="N",
+        help="steps between checkpoints (default: %(default)s)",
     )
     add("--method", choices=METHODS, default=METHODS[0], help="how the words are learned (default: %(default)s)")
     add("--preset", choices=PRESETS, help="settings to begin with, which those below change; fast: " + told("fast"))
@@ -108,7 +115,8 @@ def run(options: argparse.Namespace) -> None:
     config = _config(options)
     trigger = normalize_trigger(options.trigger)
     names = read_names(options.names)
-    check_out(options.out)
+    check_out(options.out, options.replace)
+    check_checkpoint(options.checkpoint, options.out)
     encoder = _encoder(options.encoder, config.method)
     photos = read_faces(options.photo, options.face_mask or [], options.hair_mask or [], tools_of(options))
     faces = photos if encoder is None else [encode_face(encoder, photo) for photo in photos]
@@ -119,12 +127,14 @@ def run(options: argparse.Namespace) -> None:
     training = TrainingRun(backend, faces, make_projector(backend, faces, name_spaces, config, start), config)
     if options.checkpoint and options.checkpoint.is_file():
         training.load(options.checkpoint)
-    with tqdm(total=config.steps, initial=training.step, unit="step") as bar:
+    with progress_bar(total=config.steps, initial=training.step, unit="step") as bar:
         result = learn_identity(training, name_spaces, trigger, after_each_step(training, options, bar))
-    save_identity(result.identity, options.out)
-    print(f"{options.out}: {trigger} by {config.method}, held-out loss {told_held_out(result.identity.header)}")
+    path = save_new(
+        options.out, options.replace, lambda free, replace: save_identity(result.identity, free, replace=replace)
+    )
+    say(f"{path}: {trigger} by {config.method}, held-out loss {told_held_out(result.identity.header)}")
     if warning := result.identity.header.get(WARNING):
-        print(f"Warning: {warning}", file=sys.stderr)
+        say(f"Warning: {warning}", sys.stderr)
 
 
 def _encoder(path: Path | None, method: Method) -> FaceEncoder | None:

@@ -20,6 +20,7 @@ from .weights import Weights
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
 
+ENCODER = "mini-world-vit"
 Module = TypeVar("Module", bound=nn.Module)
 
 
@@ -57,9 +58,7 @@ def mini_world_encoder(weights: Weights) -> FaceViT:
     from transformers import ViTConfig, ViTModel
 
     model = ViTModel(ViTConfig(**FACE_VIT), add_pooling_layer=False)
-    encoder = FaceViT(
-        _filled(model, weights.encoder), name=f"mini-world-vit:{fingerprint_tensors(weights.encoder.items())}"
-    )
+    encoder = FaceViT(_filled(model, weights.encoder), name=f"{ENCODER}:{fingerprint_tensors(weights.encoder.items())}")
     encoder.licence = "as the pack (drawn faces)"
     return encoder
 

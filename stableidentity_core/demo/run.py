@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-import tempfile
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from ..atomic import write_atomically
-from ..errors import StableIdentityError
-from ..identity import save_identity
+from ..errors import FileTakenError, StableIdentityError
+from ..identity import load_identity, save_identity
 from ..plots import require_matplotlib
+from ..progress import progress_bar
+from ..writable import check_folder
 from .describe import describe
 from .headless import HOST as HEADLESS
 from .headless import run_headless
@@ -25,10 +26,12 @@ from .look import PROMPTS
 from .measure import distractors, measure_people, picture_tensor
 from .outcome import Outcome, Task
 from .person import named_person, unseen_person
+from .pipeline import ENCODER
 from .preset import CFG, SAMPLER, SAMPLING_STEPS
 from .sheet import contact_sheet
 from .weights import Weights, load_weights
 
+EVIDENCE = "drawn faces and compositional names: says nothing about real photos"
 OTHERS = 40  # people that the person is told apart from; the benchmark takes 200
 
 
@@ -64,11 +67,11 @@ def run_demo(
             nothing but ComfyUI's log is written then.
     """
     started = time.monotonic()
-    check_out(out)
+    files = Files.of(out, task.trigger)
+    check_out(out, files)
     require_matplotlib()
     weights = load_weights()
-    files = Files.of(out, task.trigger)
-    with tqdm(total=task.work, unit="step", dynamic_ncols=True) as bar:
+    with progress_bar(total=task.work, unit="step", desc="starting") as bar:
 
         def progress(what: str, units: int) -> None:
             bar.set_description(what, refresh=what not in bar.desc)
@@ -82,24 +85,38 @@ def run_demo(
     report = make_report(task, outcome, weights)
     sheet = _sheet(task, outcome, report)
     report["total_seconds"] = round(time.monotonic() - started, 2)
+    # The report first: by it the next run knows that the rest may be replaced.
+    write_atomically(files.report, (json.dumps(report, indent=2, allow_nan=False) + "\n").encode())
     write_atomically(files.sheet, sheet)
     save_identity(outcome.identity, files.identity)
-    write_atomically(files.report, (json.dumps(report, indent=2, allow_nan=False) + "\n").encode())
     return files, report
 
 
-def check_out(out: Path) -> None:
-    """Raise unless files can be written into this folder, which need not be there yet; leaves nothing there."""
+def check_out(out: Path, files: Files) -> None:
+    """Raise unless the results can be written into this folder and nothing but an earlier demo's is lost by it."""
+    check_folder(out, "--out")
+    ours = _is_report(files.report)
+    mine = {files.sheet: ours, files.report: ours, files.identity: _is_drawn(files.identity)}
+    others = [path.name for path, may_go in mine.items() if os.path.lexists(path) and not may_go]
+    if others:
+        raise FileTakenError(
+            f"--out is {out}, which holds {others[0]} already, and no demo has written it. Choose another folder."
+        )
+
+
+def _is_report(path: Path) -> bool:
     try:
-        if out.exists() and not out.is_dir():
-            raise StableIdentityError(f"--out is {out}, which is a file, needed a folder. Choose another name.")
-        nearest = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
-        with tempfile.TemporaryDirectory(dir=nearest):
-            pass
-    except OSError as error:
-        raise StableIdentityError(
-            f"--out is {out}, where nothing can be written: {error.strerror or error}. Choose another folder."
-        ) from error
+        return json.loads(path.read_text("utf-8")).get("evidence") == EVIDENCE
+    except (OSError, ValueError, RecursionError, AttributeError):  # AttributeError: JSON that is no object
+        return False
+
+
+def _is_drawn(path: Path) -> bool:
+    """Whether a file holds a person of the mini world."""
+    try:
+        return load_identity(path).header.get("face_encoder", "").startswith(ENCODER)
+    except StableIdentityError:
+        return False
 
 
 def make_report(task: Task, outcome: Outcome, weights: Weights) -> dict[str, Any]:
@@ -137,7 +154,7 @@ def make_report(task: Task, outcome: Outcome, weights: Weights) -> dict[str, Any
         "value_range": value_range,
         "sampler": {"name": SAMPLER, "steps": SAMPLING_STEPS, "cfg": CFG},
         "settings": json.loads(outcome.identity.header["settings"]),
-        "evidence": "drawn faces and compositional names: says nothing about real photos",
+        "evidence": EVIDENCE,
     }
 
 

@@ -15,9 +15,10 @@ from torchvision.transforms import InterpolationMode
 from ..errors import StableIdentityError
 from ..fingerprint import fingerprint_tensors
 from ..shapes import check_shape
+from .config_fields import COUNT, OBJECT, VISION, judged, three_numbers
 from .crop import FACE_BOX, crop_face, resize
 from .hugging_face import build
-from .weight_file import WeightFile, read_json
+from .weight_file import WeightFile, check_axes, read_config
 
 if TYPE_CHECKING:
     from transformers import CLIPVisionConfig
@@ -108,6 +109,7 @@ def build_clip(file: WeightFile) -> ClipImageEncoder:
             f"{file.path} is a CLIP image encoder without {_PROJECTION} ({len(file.tensors)} tensors). Needed: a "
             "whole CLIP or one saved as CLIPVisionModelWithProjection; download that."
         )
+    check_axes(state, {_WIDTH: 1}, file.path)
     config = _config(file, state)
     width = state[_WIDTH].shape[-1]
     model = build(CLIPVisionModelWithProjection, config, state, file, what="CLIP image encoder", width=width)
@@ -123,16 +125,12 @@ def _config(file: WeightFile, state: Mapping[str, Tensor]) -> CLIPVisionConfig:
     from transformers import CLIPVisionConfig
 
     if file.config is not None:
-        try:
-            known = dict(file.config)
-            if "vision_config" in known:
-                known = known["vision_config"] | {"projection_dim": known.get("projection_dim", 512)}
-            return CLIPVisionConfig.from_dict(known)
-        except (ValueError, AttributeError, TypeError) as error:
-            raise StableIdentityError(
-                f"{file.config_path} ({file.config_path.stat().st_size:,} bytes) cannot be read as the configuration "
-                f"of a CLIP image encoder: {error}. Download it again."
-            ) from error
+        known = file.config
+        if "vision_config" in known:
+            known = {"projection_dim": 512, **known}
+            inner = judged(known, {"vision_config": OBJECT}, file.config_path)["vision_config"]
+            known = {**inner, "projection_dim": known["projection_dim"]}
+        return CLIPVisionConfig(**judged(known, VISION | {"projection_dim": COUNT}, file.config_path))
     layers = len({m[1] for m in (re.match(r"vision_model\.encoder\.layers\.(\d+)\.", key) for key in state) if m})
     width = state[_WIDTH].shape[-1]
     lacking = [key for key in (_PATCH, _POSITIONS, _MLP) if key not in state]
@@ -142,6 +140,7 @@ def _config(file: WeightFile, state: Mapping[str, Tensor]) -> CLIPVisionConfig:
             f"it{', and lacks ' + ', '.join(lacking) if lacking else ''}; known without one are (width, layers) "
             f"{', '.join(map(str, _PUBLISHED))}. Put its config.json into {file.path.parent}."
         )
+    check_axes(state, {_PATCH: 4, _POSITIONS: 2, _MLP: 2, _PROJECTION: 2}, file.path)
     heads, activation = _PUBLISHED[width, layers]
     patch = state[_PATCH].shape[-1]
     return CLIPVisionConfig(
@@ -150,7 +149,7 @@ def _config(file: WeightFile, state: Mapping[str, Tensor]) -> CLIPVisionConfig:
         num_attention_heads=heads,
         hidden_act=activation,
         intermediate_size=state[_MLP].shape[0],
-        image_size=patch * math.isqrt(state[_POSITIONS].shape[0] - 1),
+        image_size=patch * math.isqrt(max(state[_POSITIONS].shape[0] - 1, 1)),
         patch_size=patch,
         projection_dim=state[_PROJECTION].shape[0],
     )
@@ -159,11 +158,11 @@ def _config(file: WeightFile, state: Mapping[str, Tensor]) -> CLIPVisionConfig:
 def _normalisation(file: WeightFile) -> tuple[Sequence[float], Sequence[float]]:
     """Mean and deviation per channel."""
     path = file.path.with_name("preprocessor_config.json")
-    known = (read_json(path) if file.config is not None else None) or {}
-    values = known.get("image_mean", MEAN), known.get("image_std", STD)
-    if any(not isinstance(value, list | tuple) or len(value) != 3 for value in values):
+    known = (read_config(path) if file.config is not None else None) or {}
+    mean, std = known.get("image_mean", MEAN), known.get("image_std", STD)
+    if not three_numbers(mean) or not three_numbers(std) or min(std) <= 0:
         raise StableIdentityError(
-            f"{path} says image_mean {values[0]} and image_std {values[1]}, needed three numbers each. "
-            "Download it again."
+            f"{path} says image_mean {mean!r:.80} and image_std {std!r:.80}, needed three numbers each, and those of "
+            "image_std above 0. Download it again."
         )
-    return values
+    return mean, std

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from ..errors import StableIdentityError
 from .weight_file import WeightFile
@@ -24,11 +28,18 @@ def build(
     Raises:
         StableIdentityError: weights that are missing, left over or do not fit the configuration.
     """
+    whole = [key for key, value in state.items() if not value.is_floating_point()]
+    if whole:
+        raise StableIdentityError(
+            f"{file.path} holds {len(whole)} weights in whole numbers (e.g. {whole[0]}), needed floating-point ones: "
+            "it is quantised or damaged. Download the network as it was published."
+        )
     try:
+        _check_amount(model_class, config, state, settings)
         network, report = model_class.from_pretrained(
             None, config=config, state_dict=dict(state), output_loading_info=True, **settings
         )
-    except (RuntimeError, ValueError) as error:  # shapes that do not fit config.json, or heads that do not fit a width
+    except (RuntimeError, ValueError, ArithmeticError) as error:  # sizes that fit neither the weights nor each other
         raise StableIdentityError(
             f"{file.path} holds weights of width {width} that do not fit its config.json ({config.num_hidden_layers} "
             f"layers of width {config.hidden_size}, {config.num_attention_heads} heads). Download both again, from one "
@@ -43,3 +54,14 @@ def build(
             f"{config.hidden_size}: {counts} (e.g. {example}). Download it again."
         )
     return network.float().eval().requires_grad_(False)
+
+
+def _check_amount(model_class: Any, config: Any, state: Mapping[str, Tensor], settings: Mapping[str, Any]) -> None:
+    """Raise ValueError where the configuration is of a network far larger than the weights: nothing is made of it."""
+    stored = sum(value.numel() for value in state.values())
+    if config.num_hidden_layers <= len(state):
+        with torch.device("meta"):
+            needed = sum(value.numel() for value in model_class(config, **settings).state_dict().values())
+        if needed <= 2 * stored:
+            return
+    raise ValueError(f"config.json is of a larger network than the {stored:,} numbers in the file")

@@ -19,11 +19,16 @@ from torchvision.transforms import InterpolationMode
 from ..errors import StableIdentityError
 from ..fingerprint import fingerprint_tensors
 from ..optional import optional_import
+from .config_fields import three_numbers
 from .crop import ARCFACE_BOX, ARCFACE_SIZE, FACE_BOX, crop_face, resize
 from .weight_file import WeightFile, load_strictly
 
 LICENCE = "not stated (timm-face's weights: trained on MS1MV3, photos for research only)"
 EMBEDDINGS = (128, 256, 512)  # widths that embeddings of faces have and data sets of labelled pictures have not
+MAX_SIDE = 2048  # of the pictures it takes
+_COUNTS = ("depth", "depths", "layers", "num_layers", "num_blocks")
+_SMALL = 1024  # which any size may be
+_NOT_OF_A_NETWORK = ("pretrained", "checkpoint_path", "cache_dir", "pretrained_cfg", "pretrained_cfg_overlay")
 _INTERPOLATIONS = {mode.value: mode for mode in (InterpolationMode.BILINEAR, InterpolationMode.BICUBIC)}
 
 
@@ -51,8 +56,7 @@ class TimmFace:
         self.box = ARCFACE_BOX if self.height == self.width_of_input == ARCFACE_SIZE else FACE_BOX
         self.mean, self.std = list(settings["mean"]), list(settings["std"])
         self.interpolation = _INTERPOLATIONS[settings["interpolation"]]
-        with torch.no_grad():
-            found = tuple(self.model(torch.zeros(1, 3, self.height, self.width_of_input)).shape)
+        found = _shape_of_output(self.model, self.height, self.width_of_input, name)
         if len(found) != 2:
             raise StableIdentityError(
                 f"{name} gives {list(found)} for one picture, needed [1, width]: its config.json switches the pooling "
@@ -96,9 +100,10 @@ def build_timm(file: WeightFile) -> TimmFace:
             architecture, pretrained=False, pretrained_cfg=dict(pretrained_cfg), num_classes=classes, **arguments
         )
         settings = timm.data.resolve_data_config(pretrained_cfg=dict(pretrained_cfg))
-    except (TypeError, ValueError, RuntimeError, AssertionError) as error:
+    except Exception as error:  # timm takes any arguments and raises all kinds for those that do not fit
         raise StableIdentityError(
-            f"{file.config_path} describes a {architecture} that timm {timm.__version__} cannot build: {error}. "
+            f"{file.config_path} describes a {architecture} that timm {timm.__version__} cannot build: {error} "
+            f"({type(error).__name__}). "
             "Download it again, or update timm (pip install timm --upgrade)."
         ) from error
     _check_settings(settings, file)
@@ -106,7 +111,8 @@ def build_timm(file: WeightFile) -> TimmFace:
     if classes not in (0, *EMBEDDINGS):
         model.reset_classifier(0)
     name = f"timm:{architecture}:{fingerprint_tensors(file.tensors.items())}"
-    return TimmFace(model, settings, name=name, licence=pretrained_cfg.get("license") or LICENCE)
+    licence = pretrained_cfg.get("license")
+    return TimmFace(model, settings, name=name, licence=licence if licence and isinstance(licence, str) else LICENCE)
 
 
 def _parts(file: WeightFile) -> tuple[str, Mapping[str, Any], int, Mapping[str, Any]]:
@@ -118,27 +124,66 @@ def _parts(file: WeightFile) -> tuple[str, Mapping[str, Any], int, Mapping[str, 
             f"architecture. Put the one that was published with it into {file.path.parent}."
         )
     architecture, pretrained_cfg = config.get("architecture"), config.get("pretrained_cfg")
-    classes = config.get("num_classes", (pretrained_cfg or {}).get("num_classes") if pretrained_cfg else None)
+    described = pretrained_cfg if isinstance(pretrained_cfg, Mapping) else {}
+    classes = config.get("num_classes", described.get("num_classes"))
     arguments = config.get("model_args") or {}
-    sound = isinstance(pretrained_cfg, Mapping) and isinstance(classes, int) and isinstance(arguments, Mapping)
+    sound = isinstance(pretrained_cfg, Mapping) and type(classes) is int and isinstance(arguments, Mapping)
     if not (isinstance(architecture, str) and sound):
         raise StableIdentityError(
             f"{file.config_path} has {', '.join(sorted(config)) or 'nothing'}; needed architecture, num_classes and "
             "pretrained_cfg, as timm saves them. Download it again."
         )
     assert isinstance(pretrained_cfg, Mapping) and isinstance(classes, int)
+    _check_arguments({**arguments, "num_classes": classes}, file)
     return architecture, pretrained_cfg, classes, {k: v for k, v in arguments.items() if k != "num_classes"}
+
+
+def _check_arguments(arguments: Mapping[str, Any], file: WeightFile) -> None:
+    """Raise for arguments that lead to other files, or to a network far larger than the weights."""
+    sides = [side for tensor in file.tensors.values() for side in tensor.shape]
+    largest = max([_SMALL, *sides])
+    for name, value in arguments.items():
+        most = len(file.tensors) if name in _COUNTS else largest
+        numbers = [number for number in _flat(value) if isinstance(number, int | float)]
+        if name in _NOT_OF_A_NETWORK or any(not -1 <= number <= most for number in numbers):
+            raise StableIdentityError(
+                f"{file.config_path} has {name} {value!r:.80} among the arguments of the network, which does not fit "
+                f"the {len(file.tensors)} tensors beside it. Download both again, from one place."
+            )
+
+
+def _flat(value: Any) -> list[Any]:
+    if isinstance(value, list | tuple):
+        return [inner for item in value for inner in _flat(item)]
+    return [value]
+
+
+def _shape_of_output(model: nn.Module, height: int, width: int, name: str) -> tuple[int, ...]:
+    try:
+        with torch.no_grad():
+            return tuple(model(torch.zeros(1, 3, height, width)).shape)
+    except Exception as error:  # a network of another input size, or of several outputs
+        raise StableIdentityError(
+            f"{name} does not take a picture of {width}x{height} pixels, which its config.json names: {error}. "
+            "Download config.json again from where the weights came."
+        ) from error
 
 
 def _check_settings(settings: Mapping[str, Any], file: WeightFile) -> None:
     size, mean, std = settings["input_size"], settings["mean"], settings["std"]
-    if len(size) != 3 or size[0] != 3 or len(mean) != 3 or len(std) != 3:
+    sized = isinstance(size, list | tuple) and len(size) == 3 and size[0] == 3
+    if not sized or not all(type(side) is int and 1 <= side <= MAX_SIDE for side in size):
         raise StableIdentityError(
-            f"{file.config_path} asks for pictures of {list(size)} with mean {list(mean)} and std {list(std)}; needed "
-            "[3, height, width] and three numbers each. Choose a network for RGB pictures."
+            f"{file.config_path} asks for pictures of {size!r:.80}; needed [3, height, width], each of both at most "
+            f"{MAX_SIDE}. Choose a network for RGB pictures."
         )
-    if settings["interpolation"] not in _INTERPOLATIONS:
+    if not three_numbers(mean) or not three_numbers(std) or min(std) <= 0:
         raise StableIdentityError(
-            f"{file.config_path} asks for the interpolation {settings['interpolation']!r}, known are "
+            f"{file.config_path} asks for pictures with mean {mean!r:.80} and std {std!r:.80}; needed three numbers "
+            "each, and those of std above 0. Choose a network for RGB pictures."
+        )
+    if not isinstance(settings["interpolation"], str) or settings["interpolation"] not in _INTERPOLATIONS:
+        raise StableIdentityError(
+            f"{file.config_path} asks for the interpolation {settings['interpolation']!r:.80}, known are "
             f"{', '.join(_INTERPOLATIONS)}. Change it to the nearest of them."
         )

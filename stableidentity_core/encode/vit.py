@@ -13,9 +13,10 @@ from torch import Tensor
 
 from ..errors import StableIdentityError
 from ..fingerprint import fingerprint_tensors
+from .config_fields import FLAG, VISION, judged
 from .crop import FACE_BOX, crop_face, resize
 from .hugging_face import build
-from .weight_file import REPOSITORY, WEIGHT_FILES, WeightFile, missing_encoder_message, read_weight_file
+from .weight_file import REPOSITORY, WEIGHT_FILES, WeightFile, check_axes, missing_encoder_message, read_weight_file
 
 if TYPE_CHECKING:
     from transformers import ViTConfig, ViTModel
@@ -34,12 +35,13 @@ __all__ = [
 
 LICENCE = "Apache-2.0 (as tagged by its author; training photos not stated)"
 
-# Weights that tell the sizes where there is no config.json.
-_SIZES = (
-    "embeddings.patch_embeddings.projection.weight",
-    "embeddings.position_embeddings",
-    "encoder.layer.0.intermediate.dense.weight",
-)
+# Weights that tell the sizes where there is no config.json, and how many axes they have.
+_CLS = {"embeddings.cls_token": 3}
+_SIZES = {
+    "embeddings.patch_embeddings.projection.weight": 4,
+    "embeddings.position_embeddings": 3,
+    "encoder.layer.0.intermediate.dense.weight": 2,
+}
 
 
 class FaceViT:
@@ -91,6 +93,7 @@ def build_face_vit(file: WeightFile) -> FaceViT:
             f"{file.path} is not a Hugging Face ViT: it has {len(file.tensors)} tensors, the first {file.first_keys}, "
             f"but no embeddings.cls_token and layernorm.weight. Needed: the weights of {REPOSITORY}."
         )
+    check_axes(state, _CLS, file.path)
     width = state["embeddings.cls_token"].shape[-1]
     model = build(ViTModel, _config(file, state), state, file, what="ViT", width=width, add_pooling_layer=False)
     return FaceViT(model, name=f"vit:{fingerprint_tensors(state.items())}")
@@ -107,21 +110,14 @@ def _config(file: WeightFile, state: Mapping[str, Tensor]) -> ViTConfig:
 
     path = file.config_path
     if file.config is not None:
-        try:
-            return ViTConfig.from_dict(
-                {key: value for key, value in file.config.items() if key not in ("id2label", "label2id")}
-            )
-        except (ValueError, AttributeError, TypeError) as error:
-            raise StableIdentityError(
-                f"{path} ({path.stat().st_size:,} bytes) cannot be read as the configuration of a ViT: {error}. "
-                f"Download it again from https://huggingface.co/{REPOSITORY}."
-            ) from error
+        return ViTConfig(**judged(file.config, VISION | {"qkv_bias": FLAG}, path))
     needed = [name for name in _SIZES if name not in state]
     if needed:
         raise StableIdentityError(
             f"{path.parent} has no config.json and its weights lack {', '.join(needed)}, so that the network's sizes "
             f"are not known. Download both again from https://huggingface.co/{REPOSITORY}."
         )
+    check_axes(state, _SIZES, file.path)
     hidden = state["embeddings.cls_token"].shape[-1]
     patch = state["embeddings.patch_embeddings.projection.weight"].shape[-1]
     patches = state["embeddings.position_embeddings"].shape[1] - 1
@@ -131,6 +127,6 @@ def _config(file: WeightFile, state: Mapping[str, Tensor]) -> ViTConfig:
         num_hidden_layers=1 + max(layers),
         num_attention_heads=max(1, hidden // 64),
         intermediate_size=state["encoder.layer.0.intermediate.dense.weight"].shape[0],
-        image_size=patch * math.isqrt(patches),
+        image_size=patch * math.isqrt(max(patches, 1)),
         patch_size=patch,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..errors import DamagedFileError, MissingFileError, StableIdentityError
-from ..files import read_pickled_tensors, read_tensors
+from ..files import read_any_tensors
+from ..readable import files_in, read_json_object, stands_at
 
 REPOSITORY = "jayanta/vit-base-patch16-224-in21k-face-recognition"
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
+LONGEST_NAME = 500
 SUFFIXES = (".safetensors", ".bin", ".pth", ".pt")
 
 
@@ -44,7 +45,7 @@ def read_weight_file(path: str | Path) -> WeightFile:
         StableIdentityError: several files to choose from, a damaged file, or one that holds more than tensors.
     """
     weights = _weights_at(Path(path))
-    content = read_tensors(weights)[0] if weights.suffix == ".safetensors" else read_pickled_tensors(weights)
+    content = read_any_tensors(weights)[0]
     if not isinstance(content, Mapping):
         raise StableIdentityError(
             f"{weights} holds a {type(content).__name__}, needed the named weights of a face encoder. "
@@ -56,30 +57,35 @@ def read_weight_file(path: str | Path) -> WeightFile:
             f"{weights} holds {len(others)} entries that are no weights, the first is {others[0]!r}: it looks like the "
             "state of a training. Choose a file of weights alone."
         )
+    odd = [key for key in content if not str(key).isprintable() or len(str(key)) > LONGEST_NAME]
+    if odd:
+        raise DamagedFileError(f"{weights} holds {len(odd)} tensors whose names are no names. Choose another file.")
     tensors = {str(key): value for key, value in content.items()}
-    return WeightFile(path=weights, tensors=tensors, config=read_json(weights.with_name("config.json")))
+    return WeightFile(path=weights, tensors=tensors, config=read_config(weights.with_name("config.json")))
 
 
-def read_json(path: Path) -> Mapping[str, Any] | None:
+def read_config(path: Path) -> Mapping[str, Any] | None:
     """A JSON object, or None where there is no such file.
 
     Raises:
         DamagedFileError: there is one, but not of a JSON object.
     """
-    if not path.is_file():
-        return None
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError
-        content, problem = None, str(error)
-    else:
-        problem = f"it holds a {type(content).__name__}, needed an object"
-    if not isinstance(content, dict):
-        raise DamagedFileError(
-            f"{path} ({path.stat().st_size:,} bytes) cannot be read as the configuration of a network: {problem}. "
-            "Download it again from where the weights came."
-        )
-    return content
+    return None if stands_at(path) == "nothing" else read_json_object(path, "the configuration of a network")
+
+
+def check_axes(tensors: Mapping[str, Tensor], axes: Mapping[str, int], path: Path) -> None:
+    """Raise unless tensors that tell the sizes of a network are there and have so many axes, none of them empty.
+
+    Raises:
+        DamagedFileError: naming the first that is missing or has another shape.
+    """
+    for name, count in axes.items():
+        shape = list(tensors[name].shape) if name in tensors else None
+        if shape is None or len(shape) != count or 0 in shape:
+            found = "is missing" if shape is None else f"has the shape {shape}"
+            raise DamagedFileError(
+                f"{path} is not whole: {name} {found}, needed a tensor of {count} axes. Download it again."
+            )
 
 
 def missing_encoder_message(path: Path) -> str:
@@ -101,7 +107,7 @@ def load_strictly(network: nn.Module, file: WeightFile, what: str) -> None:
     counters = {key for key in own if key.endswith("num_batches_tracked")}  # of training; old files lack them
     missing = sorted(own.keys() - file.tensors.keys() - counters)
     unexpected = sorted(file.tensors.keys() - own.keys())
-    unfit = sorted(key for key in own.keys() & file.tensors.keys() if own[key].shape != file.tensors[key].shape)
+    unfit = sorted(key for key in own.keys() & file.tensors.keys() if not _alike(own[key], file.tensors[key]))
     if missing or unexpected or unfit:
         kinds = {"missing": missing, "unexpected": unexpected, "mismatched": unfit}
         counts = ", ".join(
@@ -111,10 +117,15 @@ def load_strictly(network: nn.Module, file: WeightFile, what: str) -> None:
     network.load_state_dict({key: file.tensors.get(key, value) for key, value in own.items()})
 
 
+def _alike(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and one.is_floating_point() == other.is_floating_point()
+
+
 def _weights_at(path: Path) -> Path:
-    if path.is_file():
+    standing = stands_at(path)
+    if standing == "file":
         return path
-    files = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES) if path.is_dir() else []
+    files = [file for file in files_in(path) if file.suffix.lower() in SUFFIXES] if standing == "folder" else []
     for name in WEIGHT_FILES:
         if path / name in files:
             return path / name

@@ -114,7 +114,7 @@ def align_face(
         photo_size: height and width in pixels.
         size: S of the portrait, at least 64.
         already_aligned: the largest distance of the corners for that, as a part of the square's
-            side; 0 always cuts anew.
+            side; 0 always cuts.
 
     Raises:
         StableIdentityError: landmarks not finite, in one place or in an order no face has; a size

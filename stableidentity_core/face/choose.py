@@ -46,8 +46,7 @@ def choose_face(
                 count = "is 1 face" if len(candidates) == 1 else f"are {len(candidates)} faces"
                 raise NoFaceError(
                     f"Face number {number} was asked for, and there {count} in the photo, numbered from left to right "
-                    f"from 1 on. Choose 1{'' if len(candidates) == 1 else f' to {len(candidates)}'}; the preview shows "
-                    "the numbers."
+                    f"from 1 on. Choose 1{'' if len(candidates) == 1 else f' to {len(candidates)}'}."
                 )
             return candidates[number - 1]
         case _:

@@ -1,4 +1,4 @@
-"""Faces in a photo: a detector looks at it in several sizes, and all that it finds is told in pixels of the photo."""
+"""Faces in a photo: a detector looks at it in several sizes and gives what it finds in pixels of the photo."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from .photo import shrink_for_looking
 
 THRESHOLD = 0.8
 MIN_SIDE = 16
+QUARTERS = (1, 3, 2)  # counterclockwise: photos that lie on a side are more frequent than those upside down
 GREY = 0.45  # about the mean colour that networks subtract, so that they see nothing there
 
 
@@ -82,7 +83,9 @@ def plan_views(height: int, width: int) -> list[View]:
 
 
 def detect_faces(photo: Tensor, detector: FaceDetector, threshold: float = THRESHOLD) -> list[Candidate]:
-    """Find the faces of a photo in the first size that shows any.
+    """Find the faces of a photo in the first size that shows any, and if none does, of the photo turned.
+
+    The points of faces that do not stand upright are rough; `upright` finds better ones.
 
     Args:
         photo: [3, H, W] in 0..1.
@@ -94,17 +97,16 @@ def detect_faces(photo: Tensor, detector: FaceDetector, threshold: float = THRES
         first), in pixels of the photo. Number 1 is the leftmost.
 
     Raises:
-        NoFaceError: no face; the message tells what was tried and what came nearest.
+        NoFaceError: no face; the message says what was tried and what came nearest.
         StableIdentityError: a photo of less than 16 pixels a side.
     """
     height, width = _check(photo, threshold)
     views = plan_views(height, width)
     refused = _Refused()
-    for view in views:
-        candidates = [
-            candidate for candidate in _look(photo, detector, view) if _is_face(candidate, threshold, refused)
-        ]
-        if candidates:
+    for turns, view in [*((0, view) for view in views), *((turns, views[0]) for turns in QUARTERS)]:
+        seen = _look(torch.rot90(photo, turns, (1, 2)), detector, view)
+        found = [_turned_back(candidate, turns, height, width) for candidate in seen]
+        if candidates := [candidate for candidate in found if _is_face(candidate, threshold, refused)]:
             return sorted(candidates, key=_reading_order)
     raise NoFaceError(_nothing_found(height, width, views, threshold, refused))
 
@@ -142,6 +144,16 @@ def _look(photo: Tensor, detector: FaceDetector, view: View) -> list[Candidate]:
     ]
 
 
+def _turned_back(candidate: Candidate, turns: int, height: int, width: int) -> Candidate:
+    """From a photo of (height, width) that was turned by `turns` quarters counterclockwise to the photo itself."""
+    points = torch.cat([candidate.box.view(2, 2), candidate.landmarks])
+    for done in range(turns, 0, -1):  # the width of the photo before its last quarter turn
+        before = width if done % 2 else height
+        points = torch.stack([before - points[:, 1], points[:, 0]], dim=1)
+    box = torch.cat([points[:2].amin(0), points[:2].amax(0)])
+    return Candidate(box=box, score=candidate.score, landmarks=points[2:])
+
+
 def _is_face(candidate: Candidate, threshold: float, refused: _Refused) -> bool:
     if not candidate.score >= threshold:
         if refused.best is None or candidate.score > refused.best.score:
@@ -159,16 +171,18 @@ def _reading_order(candidate: Candidate) -> tuple[float, float, float]:
 
 def _nothing_found(height: int, width: int, views: list[View], threshold: float, refused: _Refused) -> str:
     tried = ", ".join(map(str, views[:-1])) + f" and {views[-1]}"
-    text = f"No face found in the photo of {width}x{height} pixels, shown to the detector with a long side of {tried}. "
+    text = (
+        f"No face found in the photo of {width}x{height} pixels, shown to the detector with a long side of {tried}, "
+        "and lying on each side and upside down. "
+    )
     if refused.landmarks:
-        count = len(refused.landmarks)
-        text += f"{count} {'was' if count == 1 else 'were'} left out for the five points: {refused.landmarks[0]}. "
-    if refused.best is None:
+        text += f"What looked like one has five points that cannot be a face's: {refused.landmarks[0]}. "
+    elif refused.best is None:
         text += "Nothing in it looks like a face. "
-    else:
+    if refused.best is not None:
         left, top, right, bottom = refused.best.box.tolist()
         text += (
             f"The likeliest place scored {refused.best.score:.2f} (needed {threshold:.2f}) and is {right - left:.0f}x"
             f"{bottom - top:.0f} pixels large. "
         )
-    return text + "Use a photo that shows the whole face upright, crop it closer to the head, or lower the threshold."
+    return text + "Use a photo that shows the whole face, or crop it closer to the head."

@@ -65,6 +65,11 @@ def masks_of_parts(parts: Tensor) -> tuple[Tensor, Tensor]:
     return (~torch.isin(parts, outside)).float(), (parts == FacePart.HAIR).float()
 
 
+def shows_face(parts: Tensor) -> bool:
+    """Whether a parser found a face in a portrait, of its map of parts [S, S]."""
+    return masks_of_parts(parts)[0].mean().item() >= MIN_FACE_SHARE
+
+
 def check_parts(parts: Tensor) -> None:
     """Refuse a map of parts [H, W] of a portrait in which a parser found no face.
 
@@ -74,8 +79,8 @@ def check_parts(parts: Tensor) -> None:
     Raises:
         StableIdentityError: with the share found; or a value that is no class.
     """
-    share = masks_of_parts(parts)[0].mean().item()
-    if share < MIN_FACE_SHARE:
+    if not shows_face(parts):
+        share = masks_of_parts(parts)[0].mean().item()
         found = ", ".join(
             f"{part.name.lower()} {(parts == part).float().mean().item():.0%}" for part in _largest(parts)
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -14,18 +15,34 @@ from torch import Tensor
 from ..errors import MissingFileError, StableIdentityError
 from ..shapes import check_shape
 from ..streams import get_logger
+from .unreadable import why_unreadable
 
 Layout = Literal["hwc", "chw"]
 
 log = get_logger(__name__)
 
+NOT_DECODED = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
+"""What Pillow recognises and leaves to other programs, Ghostscript among them, which would run what a file says."""
+
+
+def readable_formats() -> list[str]:
+    """Names of the formats that the installed Pillow decodes, with what plugins have added to it."""
+    Image.init()
+    return [name for name in Image.OPEN if name not in NOT_DECODED]
+
+
+def readable_endings() -> frozenset[str]:
+    """Endings of files in these formats, such as ".jpg", in lower case."""
+    formats = set(readable_formats())
+    return frozenset(ending for ending, name in Image.registered_extensions().items() if name in formats)
+
 
 def read_photo(path: Path) -> Tensor:  # [3, H, W]
     """Read a picture file as RGB, float32 in 0..1, turned as its EXIF mark says.
 
-    Transparency is laid over black, as in `portrait`; of an animation the first picture is taken
-    and the log says so; 16 bits a channel keep their range (colour: its upper 8 bits, by Pillow).
-    Colour profiles are not applied, as in ComfyUI.
+    Transparency is laid over black, as in `portrait`; of a file of several pictures, such as an
+    animation, the first is taken and the log says so; 16 bits a channel keep their range (colour:
+    its upper 8 bits, by Pillow). Colour profiles are not applied, as in ComfyUI.
 
     Raises:
         MissingFileError: no such file.
@@ -54,7 +71,7 @@ def photo_of_image(image: Tensor, layout: Layout = "hwc") -> Tensor:  # [3, H, W
     """
     check_shape(image, "h w c" if layout == "hwc" else "c h w", "The photo")
     image = image.detach().cpu()
-    image = image.float() if image.is_floating_point() else image  # whole numbers are told of below
+    image = image.float() if image.is_floating_point() else image  # whole numbers are refused below
     channels_first = image.permute(2, 0, 1) if layout == "hwc" else image
     if channels_first.shape[0] not in (1, 3, 4) or not image.numel():
         raise StableIdentityError(
@@ -99,28 +116,22 @@ def shrink_for_looking(
 
 
 def _read(path: Path, mode: Literal["RGB", "L"]) -> np.ndarray:
-    if not path.is_file():
+    if not os.path.isfile(path):  # and not Path.is_file, which raises for a name that is too long
         raise MissingFileError(f"No picture at {path}.")
-    try:
-        with Image.open(path) as image:
-            frames = getattr(image, "n_frames", 1)
-            first = next(iter(ImageSequence.Iterator(image)))
-            pixels = _pixels(ImageOps.exif_transpose(first), mode)
-    except StableIdentityError:
-        raise
-    except Exception as error:  # damaged pictures make Pillow raise all kinds: SyntaxError, EOFError, struct.error
-        raise StableIdentityError(
-            f"{path} ({path.stat().st_size:,} bytes) cannot be read as a picture: {error}. {_advice(path)}"
-        ) from error
+    frames, image = _decode(path)
     if frames > 1:
-        log.warning("%s is an animation of %d pictures; the first one is used.", path, frames)
-    return pixels
+        log.warning("%s holds %d pictures; the first one is used.", path, frames)
+    return _pixels(image, mode)
 
 
-def _advice(path: Path) -> str:
-    if path.suffix.lower() in (".heic", ".heif"):
-        return "Pillow does not read HEIC; save the photo as JPEG or PNG."
-    return "Copy it again, or save it anew as JPEG or PNG."
+def _decode(path: Path) -> tuple[int, Image.Image]:
+    """How many pictures a file holds, and the first of them, turned as its EXIF mark says."""
+    try:
+        with Image.open(path, formats=readable_formats()) as file:
+            frames = getattr(file, "n_frames", 1)
+            return frames, ImageOps.exif_transpose(next(iter(ImageSequence.Iterator(file))))
+    except Exception as error:  # damaged pictures make Pillow raise all kinds: SyntaxError, EOFError, struct.error
+        raise StableIdentityError(why_unreadable(path, error)) from error
 
 
 def _pixels(image: Image.Image, mode: Literal["RGB", "L"]) -> np.ndarray:
@@ -143,12 +154,16 @@ def _pixels(image: Image.Image, mode: Literal["RGB", "L"]) -> np.ndarray:
 
 
 def _check_values(image: Tensor) -> None:
+    if image.is_complex():
+        raise StableIdentityError(
+            f"The photo holds {image.dtype}, needed floating-point values from 0 to 1. Look at the node before."
+        )
     flat = image.view(-1) if image.is_contiguous() else image  # a quarter of the time
     low, high = (limit.item() for limit in flat.aminmax())
     if not -0.01 <= low <= high <= 1.01 or not image.is_floating_point():
         if image.is_floating_point() and (bad := int((~image.isfinite()).sum())):
             raise StableIdentityError(
-                f"The photo has {bad} values that are not finite (NaN or infinite). Load it anew."
+                f"The photo has {bad} values that are not finite (NaN or infinite). Load it again."
             )
         raise StableIdentityError(
             f"The photo holds {image.dtype} from {low:.2f} to {high:.2f}, needed floating-point values from 0 to 1. "

@@ -96,7 +96,8 @@ def portrait(
     if face.max() < 0.5:
         raise StableIdentityError(
             "The face mask marks nothing (its largest value is "
-            f"{face.max().item():.2f}, needed 0.5 or more somewhere). Paint the face white or disconnect the mask."
+            f"{face.max().item():.2f}, needed 0.5 or more somewhere). Paint the face white, or disconnect the mask: of "
+            "a picture in which nothing was painted, Load Image gives an empty one."
         )
     return Face(image=rgb, face_mask=face, hair_mask=hair)
 
@@ -127,7 +128,7 @@ def _to_rgb(image: Tensor) -> Tensor:
 def _check_values(image: Tensor, what: str) -> None:
     if not image.isfinite().all():
         bad = (~image.isfinite()).sum().item()
-        raise StableIdentityError(f"{what} has {bad} values that are not finite (NaN or infinite). Load it anew.")
+        raise StableIdentityError(f"{what} has {bad} values that are not finite (NaN or infinite). Load it again.")
     low, high = image.min().item(), image.max().item()
     if low < -0.01 or high > 1.01:
         raise StableIdentityError(
@@ -140,16 +141,21 @@ def fit_mask(mask: Tensor, what: str, picture_size: tuple[int, int]) -> Tensor:
     """A mask [H', W'] of a picture at the picture's size (height, width).
 
     Raises:
-        StableIdentityError: empty, values not finite or outside 0..1, or other proportions than the picture.
+        StableIdentityError: empty, values not finite or outside 0..1, or other proportions than the picture;
+            a mask that marks nothing may have any, as hosts give one for a picture without a mask.
     """
     check_shape(mask, "h w", what)
     if mask.numel() == 0:
         raise StableIdentityError(
             f"The {what} is empty ({mask.shape[1]}x{mask.shape[0]} pixels). Disconnect or repaint it."
         )
+    if mask.is_complex():
+        raise StableIdentityError(f"The {what} holds {mask.dtype}, needed floating-point values from 0 to 1.")
     mask = mask.detach().float().cpu()
     _check_values(mask, f"The {what}")
     height, width = picture_size
+    if not mask.any():
+        return torch.zeros(picture_size)
     if abs(mask.shape[0] / mask.shape[1] * width / height - 1) > 0.02:
         raise StableIdentityError(
             f"The {what} is {mask.shape[1]}x{mask.shape[0]} pixels, its picture {width}x{height}: "

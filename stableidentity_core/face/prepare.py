@@ -6,15 +6,18 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
+from ..errors import StableIdentityError
 from .align import Alignment, align_face
 from .candidates_preview import draw_candidates
 from .choose import FaceRule, choose_face
 from .detect import Candidate, FaceDetector, detect_faces
+from .mask_check import GivenMasks, contradictions
 from .overlay import overlay
 from .parsers import FaceParser
 from .parsing import check_parts, masks_of_parts
 from .portrait import SIZE, Face, fit_mask, portrait
 from .quality import QualityReport, assess
+from .upright import upright
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +64,13 @@ def prepare_face(
     found = _find(photo, detector, choice, size)
     face = portrait(*_at_portrait(photo, found, face_mask, hair_mask), size=size)
     parts = None if parser is None else parser(face.image)
-    if parts is not None and not (face_mask is not None and hair_mask is not None):
-        face = _with_parts(face, parts, face_mask, hair_mask)
+    given = GivenMasks(
+        face=None if face_mask is None else face.face_mask,
+        hair=None if hair_mask is None else face.hair_mask,
+        hair_elsewhere=hair_mask is not None and hair_mask.max().item() >= 0.5,
+    )
+    if parts is not None:
+        face = _with_parts(face, parts, given)
     report = assess(
         photo_size=photo_size,
         landmarks=found.landmarks,
@@ -71,6 +79,11 @@ def prepare_face(
         parts=parts,
         face_mask=face.face_mask,
         hair_mask=face.hair_mask,
+    )
+    report = replace(
+        report,
+        contradictions=contradictions(given, parts, size),
+        remarks=(*report.remarks, *_without_parser(parts, given)),
     )
     return Prepared(
         face=replace(face, quality=report.as_dict()),
@@ -114,8 +127,10 @@ def _find(photo: Tensor, detector: FaceDetector | None, choice: Choice, size: in
         return _Found()
     photo_size = (photo.shape[-2], photo.shape[-1])
     candidates = detect_faces(photo, detector)
-    chosen = choose_face(candidates, choice.rule, photo_size, choice.number)
-    return _Found(candidates=tuple(candidates), chosen=chosen, alignment=align_face(chosen.landmarks, photo_size, size))
+    first = choose_face(candidates, choice.rule, photo_size, choice.number)
+    chosen = upright(photo, first, detector)
+    shown = tuple(chosen if candidate is first else candidate for candidate in candidates)
+    return _Found(candidates=shown, chosen=chosen, alignment=align_face(chosen.landmarks, photo_size, size))
 
 
 def _at_portrait(
@@ -124,21 +139,36 @@ def _at_portrait(
     """Photo and masks as `portrait` takes them, cut out where a face was found."""
     if found.alignment is None:
         return photo, face_mask, hair_mask
-    size = (photo.shape[-2], photo.shape[-1])
     face, hair = (
-        None if mask is None else found.alignment.warp_mask(fit_mask(mask, name, size))
+        None if mask is None else _mask_at_portrait(mask, name, found.alignment, photo)
         for mask, name in ((face_mask, "face mask"), (hair_mask, "hair mask"))
     )
+    if face_mask is not None and face is not None and face.max() < 0.5 <= face_mask.max():
+        raise StableIdentityError(
+            "The face mask marks nothing within the portrait of the chosen face, only other places of the photo. "
+            "Choose the face that it belongs to (which_face), or disconnect the mask."
+        )
     return found.alignment.warp(photo), face, hair
 
 
-def _with_parts(face: Face, parts: Tensor, face_mask: Tensor | None, hair_mask: Tensor | None) -> Face:
+def _mask_at_portrait(mask: Tensor, name: str, alignment: Alignment, photo: Tensor) -> Tensor:
+    return alignment.warp_mask(fit_mask(mask, name, (photo.shape[-2], photo.shape[-1])))
+
+
+def _with_parts(face: Face, parts: Tensor, given: GivenMasks) -> Face:
     """The parser's masks where the user gave none."""
-    if face_mask is None:
+    if given.face is None:
         check_parts(parts)
     seen_face, seen_hair = masks_of_parts(parts)
     return replace(
         face,
-        face_mask=face.face_mask if face_mask is not None else seen_face,
-        hair_mask=face.hair_mask if hair_mask is not None else seen_hair,
+        face_mask=seen_face if given.face is None else given.face,
+        hair_mask=seen_hair if given.hair is None else given.hair,
     )
+
+
+def _without_parser(parts: Tensor | None, given: GivenMasks) -> tuple[str, ...]:
+    """What is taken or missing for want of a parser."""
+    missing = ["the face mask is the oval of an aligned portrait"] * (given.face is None)
+    missing += ["the hair is not known"] * (given.hair is None)
+    return (f"No parsing: {', and '.join(missing)}.",) if missing and parts is None else ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -26,6 +27,11 @@ class Identity:
         if not self.words:
             raise StableIdentityError(f"Identity {self.trigger} has no words.")
         for space, words in self.words.items():
+            if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", space):  # it is a key of the file and stands in a list
+                raise StableIdentityError(
+                    f"The words of {self.trigger} are of a text space {space!r}, needed a name of letters, digits, "
+                    "'.', '_' and '-', such as 'clip_l'."
+                )
             check_shape(words, "n d", f"words of {space}")
             if words.numel() == 0 or not words.isfinite().all():
                 raise StableIdentityError(f"The words of {self.trigger} in {space} are empty or not finite.")

@@ -12,6 +12,7 @@ from torch import Tensor
 from ..errors import MissingFileError, StableIdentityError
 from ..face import read_photo
 from ..optional import optional_import
+from ..readable import files_in, stands_at
 
 PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 
@@ -26,9 +27,10 @@ def read_clip(path: Path) -> Iterator[Tensor]:  # [3, H, W] each
         MissingPackageError: a video, and no working PyAV.
         StableIdentityError: no video, or a picture that cannot be read.
     """
-    if path.is_dir():
+    standing = stands_at(path)
+    if standing == "folder":
         yield from map(read_photo, pictures_of(path))
-    elif path.is_file():
+    elif standing == "file":
         yield from _read_video(path)
     else:
         raise MissingFileError(f"No clip at {path}; needed a video file, or a folder with its frames as pictures.")
@@ -40,7 +42,7 @@ def pictures_of(folder: Path) -> list[Path]:
     Raises:
         MissingFileError: none.
     """
-    found = [path for path in folder.iterdir() if path.suffix.lower() in PICTURES]
+    found = [path for path in files_in(folder) if path.suffix.lower() in PICTURES]
     if not found:
         raise MissingFileError(
             f"No pictures in {folder}; needed the clip's frames, as {', '.join(sorted(PICTURES))} whose names give "

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..optional import optional_import
+from ..printable import printable
 from .score import Series, TemporalScore
 
 WIDTH, HEIGHT, DPI = 768, 384, 96  # pixels
@@ -45,7 +46,7 @@ def clip_plot(score: TemporalScore, title: str = "") -> Tensor:
     if score.to_photo is not None:
         drawn.append(_draw(axes, score.to_photo, "frame to photo", PHOTO, 1.0))
     axes.set(xlabel="frame", ylabel="face similarity")
-    axes.set_title(title, loc="left", fontsize=11)
+    axes.set_title(printable(title), loc="left", fontsize=11, parse_math=False)  # a file's name may hold dollars
     axes.set_xlim(0.5, len(score.faces) + 0.5)
     axes.set_ylim(min(0.0, *drawn) - 0.05, 1.05)
     axes.xaxis.get_major_locator().set_params(integer=True)

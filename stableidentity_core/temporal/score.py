@@ -65,7 +65,7 @@ class TemporalScore:
 def score_clip(
     frames: Iterable[Tensor],  # F pictures [C, H, W] in 0..1
     encoder: FaceEncoder,
-    photos: Sequence[Face | Tensor] = (),
+    photos: Iterable[Face | Tensor] = (),
     *,
     detector: FaceDetector | None = None,
     choice: Choice = LARGEST,

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from ..errors import DamagedFileError, StableIdentityError
 from ..files import read_tensors, save_tensors
 from ..fingerprint import WHOLE, fingerprint_tensors
+from ..json_text import parse_json, parse_object, parse_whole
 from .config import TrainConfig
-from .loss_scale import LossScale
+from .loss_scale import FIRST, LEAST, LossScale
 
 if TYPE_CHECKING:
     from .run import TrainingRun
@@ -41,41 +45,126 @@ def load_checkpoint(run: TrainingRun | SharedRun, path: Path) -> None:
         StableIdentityError: not such a checkpoint; the run is as before.
     """
     tensors, metadata = read_tensors(path)
-    _check(run, metadata, path)
-    try:
-        scale = LossScale(*json.loads(metadata.get("loss_scale", "[]")))
-        run.projector.load_state_dict(_under(tensors, "projector."))
-        optimizer = run.optimizer.state_dict()
-        for index in optimizer["param_groups"][0]["params"]:
-            optimizer["state"][index] = _under(tensors, f"optimizer.{index}.")
-        run.optimizer.load_state_dict(optimizer)
-        run.generator.set_state(tensors["generator"])
-    except (KeyError, RuntimeError, ValueError, TypeError) as error:
-        raise DamagedFileError(f"{path} lacks parts of a checkpoint: {error}. Start anew.") from error
-    run.loss_scale = scale
-    run.step = int(metadata["step"])
-
-
-def _check(run: TrainingRun | SharedRun, metadata: dict[str, str], path: Path) -> None:
     if metadata.get("format") != FORMAT:
         raise StableIdentityError(
             f"{path} is not a training checkpoint: its format is {metadata.get('format')!r}, needed {FORMAT!r}."
         )
-    then: dict[str, Any] = TrainConfig().as_dict() | json.loads(metadata["config"])  # older ones lack newer settings
+    try:
+        facts = _Facts.of(metadata)
+        _check_work(run, facts, path)
+        state = _State.of(tensors, run)
+    except DamagedFileError as error:
+        raise DamagedFileError(
+            f"{path} is not a whole checkpoint: {error} Choose another file, or remove it and start again."
+        ) from error
+    run.projector.load_state_dict(state.projector)
+    run.optimizer.load_state_dict({**run.optimizer.state_dict(), "state": state.optimizer})
+    run.generator.set_state(state.generator)
+    run.loss_scale = facts.loss_scale
+    run.step = facts.step
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Facts:
+    """What the header says."""
+
+    step: int
+    config: dict[str, Any]
+    work: str
+    loss_scale: LossScale
+
+    @classmethod
+    def of(cls, metadata: Mapping[str, str]) -> _Facts:
+        missing = [key for key in ("step", "config", "work", "loss_scale") if key not in metadata]
+        if missing:
+            raise DamagedFileError(f"its header lacks {', '.join(missing)}.")
+        try:
+            return cls(
+                step=parse_whole(metadata["step"], "its step"),
+                # Older ones lack newer settings.
+                config=TrainConfig().as_dict() | parse_object(metadata["config"], "its config"),
+                work=metadata["work"],
+                loss_scale=_loss_scale(metadata["loss_scale"]),
+            )
+        except StableIdentityError as error:
+            raise DamagedFileError(str(error)) from error
+
+
+def _loss_scale(text: str) -> LossScale:
+    """Of [value, steps]."""
+    scale = parse_json(text, "its loss_scale")
+    match scale:
+        case [float() | int() as value, int() as steps] if LEAST <= value <= FIRST and steps >= 0:
+            return LossScale(float(value), steps)
+    raise DamagedFileError(
+        f"its loss_scale is {str(scale)[:40]!r}, needed a value up to {FIRST:g} and a count of steps."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _State:
+    """What the tensors say, each of the shape and type that the run has."""
+
+    projector: dict[str, Tensor]
+    optimizer: dict[int, dict[str, Tensor]]
+    generator: Tensor
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, Tensor], run: TrainingRun | SharedRun) -> _State:
+        projector = _under(tensors, "projector.")
+        _check_alike(projector, run.projector.state_dict(), "projector")
+        parameters = [parameter for group in run.optimizer.param_groups for parameter in group["params"]]
+        # Before the first step the optimiser has nothing to remember.
+        begun = any(key.startswith("optimizer.") for key in tensors)
+        optimizer = {index: _under(tensors, f"optimizer.{index}.") for index in range(len(parameters) if begun else 0)}
+        for index, state in optimizer.items():
+            like = parameters[index].detach()
+            needed = {"step": torch.zeros(()), "exp_avg": like, "exp_avg_sq": like}
+            _check_alike(state, needed, f"optimizer.{index}")
+        return cls(projector=projector, optimizer=optimizer, generator=_generator_state(tensors))
+
+
+def _check_alike(found: Mapping[str, Tensor], needed: Mapping[str, Tensor], what: str) -> None:
+    for key, like in needed.items():
+        if key not in found:
+            raise DamagedFileError(f"it lacks {what}.{key}.")
+        value = found[key]
+        if (value.shape, value.dtype) != (like.shape, like.dtype):
+            raise DamagedFileError(
+                f"{what}.{key} is {list(value.shape)} of {value.dtype}, needed {list(like.shape)} of {like.dtype}."
+            )
+        if not value.isfinite().all():
+            raise DamagedFileError(f"{what}.{key} holds values that are not finite.")
+    if unknown := sorted(found.keys() - needed.keys()):
+        raise DamagedFileError(f"it holds {what}.{unknown[0]}, which this training does not have.")
+
+
+def _generator_state(tensors: Mapping[str, Tensor]) -> Tensor:
+    try:
+        torch.Generator().set_state(tensors["generator"])
+    except (KeyError, RuntimeError, TypeError) as error:
+        raise DamagedFileError(f"it lacks a state of random numbers ({error}).") from error
+    return tensors["generator"]
+
+
+def _check_work(run: TrainingRun | SharedRun, facts: _Facts, path: Path) -> None:
     now = run.config.as_dict()
     # A falling rate was falling towards those steps, so that more of them are another training.
     free = {"steps"} if run.config.rate_schedule == "constant" else set()
-    differing = [key for key in now if key not in free and then.get(key) != now[key]]
+    differing = [key for key in now if key not in free and facts.config.get(key) != now[key]]
     if differing:
-        changes = ", ".join(f"{key} {then.get(key)!r} -> {now[key]!r}" for key in differing)
-        raise StableIdentityError(f"{path} was made with other settings: {changes}. Use the same, or start anew.")
-    if int(metadata["step"]) > run.config.steps:
+        changes = ", ".join(f"{key} {facts.config.get(key)!r} -> {now[key]!r}" for key in differing)
         raise StableIdentityError(
-            f"{path} is of step {metadata['step']}, {run.config.steps} are asked for. Ask for more, or start anew."
+            f"{path} was made with other settings: {changes}. Use the same, or another checkpoint file."
         )
-    if metadata.get("work") != run.work:
+    if facts.step > run.config.steps:
         raise StableIdentityError(
-            f"{path} is of another photo, model, face encoder or list of names. Choose another file, or start anew."
+            f"{path} is of step {facts.step}, {run.config.steps} are asked for. Ask for more, or use another "
+            "checkpoint file."
+        )
+    if facts.work != run.work:
+        raise StableIdentityError(
+            f"{path} is of another photo, model, face encoder or list of names. Use another checkpoint file."
         )
 
 
@@ -87,5 +176,5 @@ def work_hash(run: TrainingRun) -> str:
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:32]
 
 
-def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
@@ -15,6 +16,33 @@ ReconstructionLatents = Literal["unscaled", "scaled"]
 LossArea = Literal["canvas", "mask"]
 Augmentation = Literal["published", "none"]
 RateSchedule = Literal["constant", "cosine"]
+
+
+MAX_SIDE = 4096  # pixels; several times what any Stable Diffusion was made for
+_WHOLE = {
+    "steps": (1, 10_000_000),
+    "batch_size": (1, 4096),
+    "seed": (-(2**63), 2**64 - 1),  # that torch's generators take
+    "view_pool": (0, 100_000),
+}
+_NUMBERS: Mapping[str, tuple[Callable[[float], bool], str]] = {
+    "learning_rate": (lambda value: 0 < value <= 1, "above 0 and at most 1"),
+    "alpha": (lambda value: 0 <= value <= 1, "between 0 and 1"),
+    "hair_weight": (lambda value: 0 <= value < math.inf, "0 or more, and finite"),
+    "weight_decay": (lambda value: 0 <= value < math.inf, "0 or more, and finite"),
+    "beta1": (lambda value: 0 <= value < 1, "0 or more, below 1"),
+    "beta2": (lambda value: 0 <= value < 1, "0 or more, below 1"),
+    "max_grad_norm": (lambda value: value > 0, "above 0"),
+}
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "method": METHODS,
+    "normalization": get_args(Normalization),
+    "reconstruction_latents": get_args(ReconstructionLatents),
+    "loss_area": get_args(LossArea),
+    "augmentation": get_args(Augmentation),
+    "rate_schedule": get_args(RateSchedule),
+    "precision": PRECISIONS,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,51 +101,52 @@ class TrainConfig:
     low_memory: bool = False
 
     def __post_init__(self):
-        require = {
-            "method": (self.method in METHODS, f"one of {METHODS}"),
-            "steps": (self.steps >= 1, "at least 1"),
-            "learning_rate": (0 < self.learning_rate <= 1, "above 0 and at most 1"),
-            "batch_size": (self.batch_size >= 1, "at least 1"),
-            "resolution": (self.resolution >= 64 and self.resolution % 8 == 0, "a multiple of 8, at least 64"),
-            "alpha": (0 <= self.alpha <= 1, "between 0 and 1"),
-            "hair_weight": (0 <= self.hair_weight < float("inf"), "0 or more, and finite"),
-            "normalization": (self.normalization in get_args(Normalization), f"one of {get_args(Normalization)}"),
-            "reconstruction_latents": (
-                self.reconstruction_latents in get_args(ReconstructionLatents),
-                f"one of {get_args(ReconstructionLatents)}",
-            ),
-            "loss_area": (self.loss_area in get_args(LossArea), f"one of {get_args(LossArea)}"),
-            "augmentation": (self.augmentation in get_args(Augmentation), f"one of {get_args(Augmentation)}"),
-            "view_pool": (self.view_pool >= 0, "0 or more"),
-            "rate_schedule": (self.rate_schedule in get_args(RateSchedule), f"one of {get_args(RateSchedule)}"),
-            "weight_decay": (0 <= self.weight_decay < float("inf"), "0 or more, and finite"),
-            "beta1": (0 <= self.beta1 < 1, "0 or more, below 1"),
-            "beta2": (0 <= self.beta2 < 1, "0 or more, below 1"),
-            "max_grad_norm": (self.max_grad_norm > 0, "above 0"),
-            "precision": (self.precision in PRECISIONS, f"one of {PRECISIONS}"),
-            "low_memory": (isinstance(self.low_memory, bool), "true or false"),
-        }
-        for name, (fits, needed) in require.items():
-            if not fits:
-                raise StableIdentityError(f"{name} is {getattr(self, name)!r}, needed {needed}.")
+        for name, (low, high) in _WHOLE.items():
+            value = getattr(self, name)
+            _require(name, value, _is_whole(value) and low <= value <= high, f"a whole number from {low} to {high:,}")
+        side = self.resolution
+        fits = _is_whole(side) and 64 <= side <= MAX_SIDE and side % 8 == 0
+        _require("resolution", side, fits, f"a multiple of 8 from 64 to {MAX_SIDE}")
+        for name, (fits_in, needed) in _NUMBERS.items():
+            value = getattr(self, name)
+            _require(name, value, _is_number(value) and fits_in(value), needed)
+        for name, choices in _CHOICES.items():
+            value = getattr(self, name)
+            _require(name, value, isinstance(value, str) and value in choices, f"one of {choices}")
+        _require("low_memory", self.low_memory, isinstance(self.low_memory, bool), "true or false")
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-# What the publications set otherwise. Both learn from the noise alone at all timesteps, which is alpha 0. Steps are
-# for one person: 800 for two (Celeb-Basis' code), 5,000 (Textual Inversion's paper). Their scripts multiply the rate
-# by the batch size and the number of GPUs; here it is what AdamW takes.
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _require(name: str, value: Any, fits: bool, needed: str) -> None:
+    if not fits:
+        raise StableIdentityError(f"{name} is {value!r:.60}, needed {needed}.")
+
+
+# Where the other methods differ. Both learn from the noise alone at all timesteps, which is alpha 0. The rate is what
+# AdamW gets.
+# Celeb-Basis: its published code, 800 steps for two people, rate 0.005 times a batch of 2.
+# Textual Inversion: its paper, 5,000 steps, batch 4, base rate 0.005. The paper multiplies that by batch size and GPUs
+# (0.04); the configuration of its code for Stable Diffusion has 6,100 steps, batch 2, rate 0.01.
 _OWN: Mapping[Method, Mapping[str, Any]] = {
     "stableidentity": {},
-    "celeb_basis": {"steps": 400, "learning_rate": 5e-3, "batch_size": 2, "alpha": 0.0},
+    "celeb_basis": {"steps": 400, "learning_rate": 1e-2, "batch_size": 2, "alpha": 0.0},
     "textual_inversion": {"steps": 5000, "learning_rate": 5e-3, "batch_size": 4, "alpha": 0.0},
 }
 OWN_SETTINGS = ("steps", "learning_rate", "batch_size", "alpha")  # that differ between the methods
 
 
 def defaults_of(method: Method) -> TrainConfig:
-    """The settings that a method was published with; where it is silent, those of all."""
+    """The default settings of a method: its publication's where they are known, else those of StableIdentity."""
     return TrainConfig(method=method, **_OWN.get(method, {}))  # an unknown one is refused there
 
 

@@ -8,7 +8,7 @@ nothing like it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -42,7 +42,12 @@ def known_places(titles: Sequence[str], name_spaces: Sequence[NameSpace]) -> dic
 
 
 def fit_known(
-    projector: Projector, features: Tensor, words: Mapping[str, Tensor], name_spaces: Sequence[NameSpace], seed: int
+    projector: Projector,
+    features: Tensor,
+    words: Mapping[str, Tensor],
+    name_spaces: Sequence[NameSpace],
+    seed: int,
+    on_step: Callable[[], None] = lambda: None,
 ) -> float:
     """Bring the projector's words of known people near their names' embeddings; trains in place.
 
@@ -50,6 +55,7 @@ def fit_known(
         features: [K, F] of the known people.
         words: {text space: [K, 2, D]}, their names' embeddings.
         seed: of the draws.
+        on_step: called before each step; may raise to cancel.
 
     Returns:
         Mean square distance of the last batch, in the names' own deviations; 1 is what the names' mean would give.
@@ -71,6 +77,7 @@ def fit_known(
     generator = torch.Generator().manual_seed(seed)
     loss = torch.zeros(())
     for step in range(FIT.steps):
+        on_step()
         chosen = torch.randint(sizes["k"], (FIT.batch_size,), generator=generator)
         made = projector(features[chosen].to(device))
         losses = [

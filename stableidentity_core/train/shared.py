@@ -160,7 +160,8 @@ class SharedRun:
         """
         known = known_places(self.people.titles, name_spaces)
         words = {name: torch.stack([pair[name] for pair in known.values()]) for name in next(iter(known.values()), {})}
-        fit_known(self.projector, self.people.features[list(known)], words, name_spaces, self.config.seed)
+        features = self.people.features[list(known)]
+        fit_known(self.projector, features, words, name_spaces, self.config.seed, self.backend.check_cancelled)
 
     @cached_property
     def held_out(self) -> HeldOut | None:

@@ -103,12 +103,23 @@ def _sizes(
 def _count(shapes: Mapping[str, Shape], pattern: str) -> int:
     """The largest number that a name has at the pattern's group; 0 without one."""
     numbers = (re.match(pattern, name) for name in shapes)
-    return max((int(found[1]) for found in numbers if found), default=0)
+    largest = max((int(found[1][:9]) for found in numbers if found), default=0)
+    if largest > len(shapes):
+        raise WrongModelError(
+            f"The file numbers its parts up to {largest:,} and has {len(shapes)} weights; it is not whole. Download it "
+            "again."
+        )
+    return largest
 
 
 def _shape(shapes: Mapping[str, Shape], name: str) -> Shape:
     if name not in shapes:
         raise WrongModelError(
             f"The file looks like a text-to-video UNet but lacks {name}; it is not whole. Download it again."
+        )
+    if len(shapes[name]) < 2 or 0 in shapes[name]:
+        raise WrongModelError(
+            f"The file looks like a text-to-video UNet, but its {name} has the shape {list(shapes[name])}; it is "
+            "damaged. Download it again."
         )
     return shapes[name]

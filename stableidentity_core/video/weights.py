@@ -82,6 +82,12 @@ def arrange(tensors: Mapping[str, Tensor]) -> VideoWeights:
     own = {_name(row, source): row for row in weight_names(sizes)}
     flat = {name: _linear(tensor, own[name].shape) if name in own else tensor for name, tensor in tensors.items()}
     _check(source, {name: row.shape for name, row in own.items()}, flat)
+    whole = [name for name, tensor in flat.items() if not tensor.is_floating_point()]
+    if whole:
+        raise WrongModelError(
+            f"{len(whole)} weights of this file are whole numbers (e.g. {whole[0]}), needed floating-point ones: it is "
+            "quantised or damaged. Download the file as it was published."
+        )
     return VideoWeights(sizes=sizes, source=source, tensors={row.host: flat[name] for name, row in own.items()})
 
 

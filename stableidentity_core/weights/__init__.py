@@ -1,4 +1,5 @@
-from .download import difference, download, take_from_folder
+from .check import difference
+from .download import download, take_from_folder
 from .lookup import facexlib_folder, find, locate
 from .part import DownloadError
 from .table import NEEDED, WEIGHTS, get_weight

@@ -33,7 +33,7 @@ def find(name: str, roots: Sequence[Path]) -> Path:
 def locate(name: str, roots: Sequence[Path]) -> Path | None:
     """As `find`, but None when the file is nowhere."""
     weight = get_weight(name)
-    return next((path for root in roots for place in places(weight) if (path := root / place).is_file()), None)
+    return next((path for root in roots for place in places(weight) if _is_file(path := root / place)), None)
 
 
 def facexlib_folder() -> Path | None:
@@ -67,6 +67,13 @@ def places(weight: Weight) -> tuple[PurePosixPath, ...]:
 def telling(weight: Weight) -> bool:
     """Does the file's name say what it is? `model.safetensors` does not."""
     return [other.file for other in WEIGHTS.values()].count(weight.file) == 1
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a path that is too long, or a folder that nobody may look into
+        return False
 
 
 def _quoted(path: Path) -> str:

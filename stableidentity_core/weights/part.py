@@ -1,20 +1,32 @@
-"""The `.part` file of a download: the beginning of a file on disk, with the hash of it."""
+"""The `.part` file of a download: the beginning of a file on disk."""
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
+from ..aside import aside
 from ..errors import DownloadError
+from .check import difference
 from .weight import Weight
 
-CHUNK = 1 << 20
+_REMEDIES = {
+    errno.ENOSPC: "Free some space or choose another models folder.",
+    errno.ENAMETOOLONG: "Choose a models folder with a shorter path.",
+    errno.EFBIG: "The file system, or a limit of this process, allows no file of this size.",
+    errno.EISDIR: "Move that folder away.",
+    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST), "A file stands where a folder is needed; move it away."),
+    **dict.fromkeys(
+        (errno.EACCES, errno.EPERM, errno.EROFS), "Make the folder writable, or close what has the file open."
+    ),
+}
 
 
 class Wrong(Exception):
@@ -25,24 +37,21 @@ class Part:
     """Opens what an earlier attempt left, or begins anew; closed by `with`, which keeps what is there.
 
     Raises:
-        DownloadError: (every method) the disk is full or the folder cannot be written.
+        DownloadError: (every method) the disk is full, the folder cannot be written, or somebody else writes the file.
     """
 
     def __init__(self, target: Path, weight: Weight, origin: str):
         # Without a hash nothing would show that halves of two addresses do not fit together.
-        tag = "" if weight.sha256 else f".{hashlib.sha256(origin.encode()).hexdigest()[:8]}"
+        tag = "" if weight.sha256 else f".{hashlib.sha256(origin.encode(errors='replace')).hexdigest()[:8]}"
         self.target = target
         self.path = target.with_name(f"{target.name}{tag}.part")
         self._weight = weight
-        self._digest = hashlib.sha256()
+        self._total: int | None = None
         self.size = 0
         with self._disk():
             target.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("a+b")
-            self._file.seek(0)
-            for chunk in iter(lambda: self._file.read(CHUNK), b""):
-                self._digest.update(chunk)
-                self.size += len(chunk)
+            self._file = self.path.open("ab", buffering=0)  # what is counted as written is written
+            self.size = os.fstat(self._file.fileno()).st_size
 
     def __enter__(self) -> Part:
         return self
@@ -57,19 +66,35 @@ class Part:
         """Throw away what is there."""
         with self._disk():
             self._file.truncate(0)
-        self._digest, self.size = hashlib.sha256(), 0
+        self.size = 0
 
     def write(self, chunk: bytes) -> None:
+        left = memoryview(chunk)
         with self._disk():
-            self._file.write(chunk)
-        self._digest.update(chunk)
-        self.size += len(chunk)
+            while left:
+                self._check_alone()
+                written = self._file.write(left)
+                self.size += written
+                left = left[written:]
+
+    def _check_alone(self) -> None:
+        """Locks keep others away; not every network share has them."""
+        found = os.fstat(self._file.fileno()).st_size
+        if found != self.size:
+            raise DownloadError(
+                f"{self.path} has {found:,} bytes, {self.size:,} were written here: another process writes into it. "
+                "Let one finish, remove that file if none is left, and repeat."
+            )
 
     def check_total(self, total: int) -> None:
         """Before the bytes come: is it the table's size, and does it fit on the disk?"""
         if self._weight.bytes not in (None, total):
             self.restart()
             raise Wrong(f"offers {total:,} bytes, needed {self._weight.size}")
+        if self._total not in (None, total):
+            self.restart()
+            raise Wrong(f"offered {self._total:,} bytes at first and {total:,} later: the file there has changed")
+        self._total = total
         with self._disk():
             free = shutil.disk_usage(self.target.parent).free
         if free < total - self.size:
@@ -78,37 +103,41 @@ class Part:
                 f"{free:,} are free there. Free some space or choose another folder."
             )
 
-    def put_in_place(self) -> None:
-        """Check the whole file and give it its name; a wrong one is removed.
+    def put_in_place(self, on_wait: Callable[[], None]) -> None:
+        """Check the whole file as it is on the disk and give it its name; a wrong one is removed.
+
+        Args:
+            on_wait: called at least five times a second. What it raises leaves the part as it is.
 
         Raises:
-            Wrong: its size or sha256 is not that of the table.
+            Wrong: its kind, size or sha256 is not that of the table.
         """
         with self._disk():
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            aside(lambda: os.fsync(self._file.fileno()), on_wait)  # which may take long on a slow disk
+            self._check_alone()
             self._file.close()
-            problem = self._problem()
+            problem = difference(self._weight, self.path, on_wait)
             if problem:
                 self.path.unlink()
                 raise Wrong(f"gave a file that {problem}; it was removed")
             os.replace(self.path, self.target)
-            for rest in self.target.parent.glob(f"{glob.escape(self.target.name)}*.part"):
+            for rest in parts_of(self.target):
                 rest.unlink(missing_ok=True)
-
-    def _problem(self) -> str | None:
-        if self.size == 0 or self._weight.bytes not in (None, self.size):
-            return f"has {self.size:,} bytes, needed {self._weight.size}"
-        if self._weight.sha256 not in (None, self._digest.hexdigest()):
-            return f"has sha256 {self._digest.hexdigest()}, needed {self._weight.sha256}"
-        return None
 
     @contextmanager
     def _disk(self) -> Iterator[None]:
         try:
             yield
-        except OSError as error:
+        except DownloadError:
+            raise
+        except (OSError, ValueError) as error:  # ValueError: a null character in the path
+            code, said = (error.errno, error.strerror) if isinstance(error, OSError) else (None, None)
             raise DownloadError(
-                f"{self.path} could not be written after {self.size:,} bytes: {error.strerror or error}. Free some "
-                "space, make the folder writable or choose another one, and repeat."
+                f"{self.path} could not be written after {self.size:,} bytes: {said or error}. "
+                f"{_REMEDIES.get(code or 0, 'Choose another models folder.')} Then repeat."
             ) from error
+
+
+def parts_of(target: Path) -> list[Path]:
+    """What unfinished downloads of a file have left, of any address."""
+    return sorted(target.parent.glob(f"{glob.escape(target.name)}*.part"))

@@ -27,7 +27,7 @@ def get_weight(name: str) -> Weight:
         return WEIGHTS[name]
     close = difflib.get_close_matches(name, WEIGHTS, n=1)
     raise StableIdentityError(
-        f"No weights are called {name!r}"
+        f"No weights are called {name[:100]!r}"
         + (f"; did you mean {close[0]!r}?" if close else ".")
         + f" There are: {', '.join(WEIGHTS)}."
     )

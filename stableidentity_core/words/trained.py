@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import get_args
 
 import torch
 from torch import Tensor
 
 from ..errors import StableIdentityError
+from ..json_text import parse_texts, parse_whole
 from .basis import CelebBasisProjector
 from .free import TextualInversionProjector
 from .method import METHODS, WORDS, Method, Projector
 from .names import NameSpace
 from .projector import Normalization, StableIdentityProjector
 
+FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+NORMALIZATIONS: tuple[Normalization, ...] = get_args(Normalization)
 PROJECTORS: dict[Method, type[Projector]] = {
     kind.method: kind for kind in (StableIdentityProjector, CelebBasisProjector, TextualInversionProjector)
 }
@@ -51,15 +55,49 @@ class TrainedProjector:
 
     @classmethod
     def read(cls, state: Mapping[str, Tensor], header: Mapping[str, str]) -> TrainedProjector:
-        """The inverse of `described`; raises KeyError or ValueError where something is missing or odd."""
+        """The inverse of `described`.
+
+        Raises:
+            StableIdentityError: the header lacks something or has odd values, or the weights are not its weights.
+        """
+        projector = cls.of_header(state, header)
+        projector._check_state()
+        return projector
+
+    @classmethod
+    def of_header(cls, state: Mapping[str, Tensor], header: Mapping[str, str]) -> TrainedProjector:
+        """The same, without a look at the weights."""
+        missing = [key for key in ("feature_width", "normalization", "encoder") if key not in header]
+        if missing:
+            raise StableIdentityError(f"its header lacks {', '.join(missing)}.")
+        method, normalization = header.get("method", METHODS[0]), header["normalization"]  # older files lack the method
+        for what, found, known in (("method", method, METHODS), ("normalization", normalization, NORMALIZATIONS)):
+            if found not in known:
+                raise StableIdentityError(f"its {what} is {found[:40]!r}, needed one of {known}.")
         return cls(
             state=state,
-            feature_width=int(header["feature_width"]),
-            normalization=header["normalization"],  # type: ignore[arg-type]  # checked when it is used
+            feature_width=parse_whole(header["feature_width"], "its feature_width"),
+            normalization=normalization,  # type: ignore[arg-type]  # checked above
             encoder=header["encoder"],
-            method=header.get("method", "stableidentity"),  # type: ignore[arg-type]  # as above; older ones lack it
-            facts=json.loads(header.get("facts", "{}")),
+            method=method,  # type: ignore[arg-type]
+            facts=parse_texts(header.get("facts", "{}"), "its facts"),
         )
+
+    def _check_state(self) -> None:
+        """Raise unless the weights can be computed with and are of the header's feature width."""
+        if not self.state:
+            raise StableIdentityError("it holds no weights.")
+        for key, value in self.state.items():
+            if value.dtype not in FLOATS or not value.isfinite().all():
+                raise StableIdentityError(
+                    f"{key} is {value.dtype}{' with values that are not finite' if value.dtype in FLOATS else ''}, "
+                    f"needed finite values of one of {', '.join(map(str, FLOATS))}."
+                )
+        widths = {value.shape[1] for value in self.state.values() if value.ndim == 2 and value.numel()}
+        if needs_face(self.method) and self.feature_width not in widths:
+            raise StableIdentityError(
+                f"its header has feature_width {self.feature_width}, its weights have widths {sorted(widths)}."
+            )
 
     def build(self, name_spaces: Sequence[NameSpace]) -> Projector:
         """The projector with these weights.

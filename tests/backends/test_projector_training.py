@@ -47,7 +47,7 @@ def test_a_state_of_an_older_version_does_not_block_the_work(training, new_run, 
     tensors, facts = read_tensors(state)
     save_file(tensors, state, {**facts, "format": "stableidentity-checkpoint-1"})
     assert training._resumed(new_run, state).step == 0
-    assert "stableidentity-checkpoint-1" in caplog.text and "training anew" in caplog.text
+    assert "stableidentity-checkpoint-1" in caplog.text and "training from the start" in caplog.text
 
 
 def test_nothing_of_a_damaged_state_is_taken(training, new_run, state, caplog):
@@ -55,6 +55,6 @@ def test_nothing_of_a_damaged_state_is_taken(training, new_run, state, caplog):
     del tensors["generator"]
     save_file(tensors, state, facts)
     run, fresh = training._resumed(new_run, state), new_run()
-    assert run.step == 0 and "training anew" in caplog.text
+    assert run.step == 0 and "training from the start" in caplog.text
     for ours, theirs in zip(run.projector.parameters(), fresh.projector.parameters(), strict=True):
         assert torch.equal(ours, theirs)

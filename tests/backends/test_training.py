@@ -28,32 +28,34 @@ def astronaut(face_vit):
 
 
 def learned(backend, face):
+    """The words before the training, by their text space, and what came of it."""
     spaces = [
         build_name_space(space.name, partial(backend.tokenize, space.name), partial(backend.embed_tokens, space.name))
         for space in backend.text_spaces
     ]
     run = TrainingRun(backend, [face], make_projector(backend, [face], spaces, CONFIG), CONFIG)
-    return learn_identity(run, spaces, "anna")
+    return run.words(), learn_identity(run, spaces, "anna")
 
 
 @pytest.mark.host
 def test_both_adapters_learn_the_same_words(tiny_folder, astronaut, comfyui):
-    by_diffusers = learned(load_diffusers(tiny_folder), astronaut)
+    start, by_diffusers = learned(load_diffusers(tiny_folder), astronaut)
     with host_backend(comfyui, tiny_folder) as backend:
-        by_comfyui = learned(backend, astronaut)
+        _start, by_comfyui = learned(backend, astronaut)
     words, others = by_diffusers.identity.words, by_comfyui.identity.words
     assert list(words) == list(others)
     for space in words:
-        # Rounding of the schedules (5e-7), grown through the steps of Adam; measured 2e-7.
-        assert (words[space] - others[space]).abs().max() < 1e-4
-    assert torch.allclose(by_diffusers.losses, by_comfyui.losses, rtol=1e-4)  # measured 9e-6
+        # Rounding of the schedules and of sums in another order, which grows through the steps of Adam.
+        assert (words[space] - others[space]).norm() < 0.1 * (words[space] - start[space]).norm()
+    losses = by_diffusers.losses
+    assert (losses - by_comfyui.losses).abs().max() < 0.01 * losses.std()  # they are of other timesteps at each step
 
 
 @pytest.mark.host
 def test_training_without_inference_tensors_left_behind(tiny_eps, astronaut, comfyui):
     """Words, losses and projector of a training can be used in any mode."""
     with host_backend(comfyui, tiny_eps) as backend:
-        result = learned(backend, astronaut)
+        _start, result = learned(backend, astronaut)
     tensors = [result.losses, *result.identity.words.values(), *result.projector.state.values()]
     assert not any(tensor.is_inference() or tensor.requires_grad for tensor in tensors)
 

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.host
 
 FRAMES, SIDE, TEXT = 8, 8, 64
 # Batches of another size are summed in another order: 1e-7 a time, which the first sigma (14), cfg (9) and the steps
-# make 2e-5 at most. Frames of another clip would change a tenth or more.
-TOLERANCE = 1e-4
+# make some 1e-5. What matters changes more than ten times the bound, as the tests here see for themselves.
+TOLERANCE = 1e-3
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +161,7 @@ def test_windows_without_overlap_are_clips_of_their_own(model, windows, cfg, wit
     halves = torch.cat([made(model, slice(0, 4)), made(model, slice(4, 8))])
     cut = made(windows.with_windows(model, 4, 0, False), slice(None))
     assert far(cut, halves) < TOLERANCE
-    assert far(made(model, slice(None)), cut) > 0.01, "the windows change nothing"
+    assert far(made(model, slice(None)), cut) > 10 * TOLERANCE, "the windows change nothing"
 
 
 @pytest.mark.parametrize("rows", [4, 8])
@@ -215,9 +215,9 @@ def test_the_hosts_own_windows_keep_clips_apart(model, monkeypatch):
 def test_each_frame_has_its_own_pose(model, monkeypatch):
     pictures = hints(FRAMES)
     together = sample(model, control=control_of(pictures))
-    assert far(together, sample(model)) > 0.01, "ControlNet changes nothing"
+    assert far(together, sample(model)) > 10 * TOLERANCE, "ControlNet changes nothing"
     other = sample(model, control=control_of(pictures.flip(0)))
-    assert far(together, other) > 0.01, "the order of the poses changes nothing"
+    assert far(together, other) > 10 * TOLERANCE, "the order of the poses changes nothing"
     starve(model, monkeypatch, FRAMES)
     assert far(sample(model, control=control_of(pictures)), together) < TOLERANCE
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from backends.pack import pack_module
+from rounding import assert_same_but_for_rounding
 from stableidentity_core.errors import DamagedFileError, WrongModelError
 from stableidentity_core.video import FULL, weight_names
 from tiny import modelscope_weights, tiny_video_unet
@@ -16,11 +18,19 @@ from tiny import modelscope_weights, tiny_video_unet
 pytestmark = pytest.mark.host
 
 TEXT = 64
+# Kernels work on batches of another size in another order: 3e-6 was seen; what a clip is made of changes more than 0.1.
+SAME = 1e-4
 
 
 @pytest.fixture(scope="module")
 def theirs():
     return tiny_video_unet(channels=(32, 64, 64), blocks=2)
+
+
+@pytest.fixture(scope="module")
+def twin(theirs):
+    """The same without any rounding to speak of."""
+    return deepcopy(theirs).double()
 
 
 @pytest.fixture(scope="module")
@@ -58,16 +68,18 @@ def run(unet, clips: torch.Tensor, text: torch.Tensor, time: float = 601.0, **op
     return out.unflatten(0, (count, frames))
 
 
-# fp32 sums in another order: measured 3e-6 at most, outputs have a deviation of 0.5.
 @pytest.mark.parametrize("clips,frames,height,width", [(1, 5, 8, 8), (2, 3, 9, 7), (1, 1, 8, 8), (2, 4, 5, 12)])
 @pytest.mark.parametrize("time", [1.0, 981.0])
-def test_noise_equals_diffusers(theirs, ours, clips, frames, height, width, time):
+def test_noise_equals_diffusers(theirs, twin, ours, clips, frames, height, width, time):
     latents, text = noise(clips, frames, 4, height, width), noise(clips, 77, TEXT, seed=2)
-    with torch.no_grad():
-        expected = theirs(latents.transpose(1, 2), torch.tensor([time] * clips), text).sample.transpose(1, 2)
-    found = run(ours, latents, text, time)
+
+    def noise_of(unet, dtype: torch.dtype) -> torch.Tensor:
+        with torch.no_grad():
+            return unet(latents.to(dtype).transpose(1, 2), torch.tensor([time] * clips), text.to(dtype)).sample
+
+    found, expected = run(ours, latents, text, time).transpose(1, 2), noise_of(theirs, torch.float32)
     assert expected.std() > 0.1
-    assert (found - expected).abs().max() <= 1e-5
+    assert_same_but_for_rounding(found, expected, noise_of(twin, torch.float64))
 
 
 def test_at_full_size_the_hosts_module_has_exactly_the_named_weights(host):
@@ -103,12 +115,11 @@ def test_clips_of_one_batch_do_not_touch(ours):
     together = run(ours, clips, text)
     changed = clips.clone()
     changed[1] += 1
-    # One float32 rounding apart: kernels may work on batches of another size in another order.
-    assert (run(ours, changed, text)[0] - together[0]).abs().max() < 1e-5
-    assert (run(ours, changed, text)[1] - together[1]).abs().max() > 0.1
+    assert (run(ours, changed, text)[0] - together[0]).abs().max() < SAME
+    assert (run(ours, changed, text)[1] - together[1]).abs().max() > 1000 * SAME
     for number in range(2):
         alone = run(ours, clips[number : number + 1], text[number : number + 1])[0]
-        assert (alone - together[number]).abs().max() < 1e-5
+        assert (alone - together[number]).abs().max() < SAME
 
 
 def test_frames_of_one_clip_do_touch(ours):

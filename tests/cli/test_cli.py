@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -41,10 +42,13 @@ def test_train_then_inspect_then_convert(world, tmp_path, capsys):
     assert train(world, out) == 0
     identity = load_identity(out)
     assert identity.trigger == "<anna>" and identity.words["clip_h"].shape == (2, 64)
-    capsys.readouterr()
+    shown = capsys.readouterr().err
+    assert "\r" not in shown and re.search(r"^100% 6/6 .*loss=", shown, re.MULTILINE), (
+        "bars drawn outside of a terminal"
+    )
     assert main(["inspect", str(out), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
-    assert facts["steps"] == "6" and facts["words"]["clip_h"]["shape"] == [2, 64]
+    assert facts["header"]["steps"] == "6" and facts["words"]["clip_h"]["shape"] == [2, 64]
     assert main(["inspect", str(out)]) == 0
     assert "<anna>" in capsys.readouterr().out
 
@@ -94,7 +98,7 @@ def test_a_method_brings_its_own_settings_and_options_go_before_them(world, tmp_
     celebs, single = tmp_path / "celebs.safetensors", tmp_path / "single.safetensors"
     assert train(world, celebs, "--method", "celeb_basis", "--steps", "1") == 0
     assert train(world, single, "--method", "celeb_basis", "--steps", "1", "--batch-size", "1", "--alpha", "0.5") == 0
-    own = {"method": "celeb_basis", "learning_rate": 5e-3, "batch_size": 2, "alpha": 0.0, "resolution": 64, "steps": 1}
+    own = {"method": "celeb_basis", "learning_rate": 1e-2, "batch_size": 2, "alpha": 0.0, "resolution": 64, "steps": 1}
     assert own.items() <= settings_of(celebs).items()
     assert {**own, "batch_size": 1, "alpha": 0.5}.items() <= settings_of(single).items()
     assert "coefficients" in load_identity(celebs).header

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -175,3 +177,14 @@ def _empty_sheet():
 
     tiles = torch.ones(len(PROMPTS), 3, 8, 8)
     return torch.ones(3, 8, 8), [("a row", tiles)] * 3, PROMPTS, "A title", ["a note " * 12]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="shells there let nobody ignore signals")
+def test_a_suite_in_the_background_can_interrupt_the_demo_too(tmp_path):
+    """A shell lets what it starts with & ignore Ctrl-C, which children inherit; so do those of this process here."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        told = run_demo(tmp_path, program=("-c", "import signal; print(signal.getsignal(signal.SIGINT).__name__)"))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert told.stdout.strip() == "default_int_handler"

@@ -132,6 +132,74 @@ def test_wrong_usage_is_told_and_nothing_is_fetched(capsys, arguments, code, sai
     assert said in capsys.readouterr().err
 
 
+LONG = "x" * 5000
+
+
+@pytest.mark.parametrize("text", ["", "a\0b", "\ud800", LONG, f"{LONG}/{LONG}", "no where", "\x1b[31m", __file__])
+def test_a_folder_that_is_none_is_told(models, capsys, text):
+    for options in (["--models", text], ["--models", str(models), "--from", text], ["--list", "--models", text]):
+        assert main(["download", "bisenet", *options]) == 1
+        said = capsys.readouterr().err
+        assert said.startswith(f"Error: {options[-2]} is ") and "; needed " in said and said.count("\n") == 1
+        assert len(said) < 600 and "\x1b" not in said and "\0" not in said
+    assert files(models) == set()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://",
+        "https:///x",
+        "http://a\nb/x",
+        "http://h/\0",
+        "http://h/\ud800",
+        "http://\ud800/x",
+        f"http://h/{LONG * 2}",
+    ]
+    + [f"http://{LONG}/x", "http://a..b/x", "http://h/\x1b[31m"],
+)
+def test_an_address_that_no_server_has_is_told(models, capsys, text):
+    assert main(["download", "bisenet", "--models", str(models), "--from", text]) == 1
+    said = capsys.readouterr().err
+    assert "Error: --from is http" in said and "which no server can be called" in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", LONG, "", "\x1b[31m"])
+def test_a_name_that_is_none_is_told(models, capsys, name):
+    assert main(["download", name, "--models", str(models)]) == 1
+    said = capsys.readouterr().err
+    assert "No weights are called" in said and len(said) < 1000 and "\x1b" not in said
+
+
+def test_an_address_is_taken_as_a_browser_takes_it(server, models):
+    server.files["my%20files/%C3%BC/parsing_bisenet.pth"] = CONTENT["bisenet"]
+    origin = server.url("good", "my files/ü").replace("http", "HTTP")
+    assert main(["download", "bisenet", "--models", str(models), "--from", origin]) == 0
+    assert server.requests[-1][0] == "/good/my%20files/%C3%BC/parsing_bisenet.pth"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems take no such names, or write other encodings")
+def test_a_path_that_the_terminal_has_no_letters_for_is_shown_all_the_same(tmp_path):
+    models = tmp_path / "mödels\udcff"
+    WEIGHTS["bisenet"].path(models).parent.mkdir(parents=True)
+    WEIGHTS["bisenet"].path(models).write_bytes(b"x")
+    command = [sys.executable, "-m", "stableidentity_core", "download", "--list", "--models", str(models)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "1"}
+    done = subprocess.run(command, capture_output=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert b"in place at " in done.stdout and b"m\\xf6dels\\udcff" in done.stdout
+
+
+def test_the_list_names_what_unfinished_downloads_have_left(models, capsys):
+    part = WEIGHTS["sd21_base"].path(models).with_name("v2-1_512-ema-pruned.safetensors.part")
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"x" * 12_345)
+    assert main(["download", "--list", "--models", str(models)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    place = next(place for place, line in enumerate(lines) if line.startswith("sd21_base "))
+    assert f"unfinished: {part} (12,345 bytes)" in lines[place + 1] and len(lines) == len(WEIGHTS) + 1
+
+
 def test_an_interrupt_keeps_what_arrived_and_says_so(server, models, monkeypatch, capsys):
     from stableidentity_core.cli import download as command
 

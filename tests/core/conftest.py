@@ -9,19 +9,12 @@ import pytest
 import torch
 from skimage import data
 
+from downloads import CONTENT, NAME
+from file_server import FileServer, serving
 from stableidentity_core.backends.diffusers_sd import DiffusersBackend, load_diffusers
 from stableidentity_core.face import Face, portrait
 from stableidentity_core.words import NameSpace, build_name_space
 from tiny import tiny_face_vit, tiny_sd
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Models this small are an order of magnitude faster on one thread than on several."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +32,16 @@ def backend(sd_folder) -> DiffusersBackend:
 def own_backend(sd_folder) -> DiffusersBackend:
     """For tests that change weights."""
     return load_diffusers(sd_folder)
+
+
+@pytest.fixture(scope="session")
+def exact_backend(sd_folder) -> DiffusersBackend:
+    """In float64, for trainings that are the same in another order of sums.
+
+    Adam divides by gradients that may be tiny, so that a few steps make shares of the way out of float32's rounding,
+    and how large a share is up to the processor's kernels.
+    """
+    return load_diffusers(sd_folder, dtype=torch.float64)
 
 
 @pytest.fixture(scope="session")
@@ -77,3 +80,13 @@ def name_space_of(backend: DiffusersBackend, names: tuple[str, ...] | None = Non
 def names(backend) -> NameSpace:
     """The pack's own names in the tiny model's text space."""
     return name_space_of(backend)
+
+
+@pytest.fixture
+def server(monkeypatch) -> Iterator[FileServer]:
+    """A server of files that has one weight of the table, by good and bad manners."""
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)  # of this machine, not the test's business
+    with serving() as server:
+        server.files[NAME] = CONTENT
+        yield server

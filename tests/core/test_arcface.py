@@ -124,7 +124,8 @@ def test_a_template_of_a_scaled_and_shifted_square_is_found_exactly():
 def test_pixels_equal_those_of_pil_in_the_order_blue_green_red(encoder, portrait):
     ours, theirs = encoder.preprocess(portrait[None]), twin_pixels(portrait)
     assert ours.shape == (1, 3, 112, 112)
-    assert (ours - theirs).abs().max() < 1e-5  # float32 sums of weights that add up to one
+    # float32 sums of weights that add up to one; a wrong kernel, place or order of colours would be 0.01 and more.
+    assert (ours - theirs).abs().max() < 1e-4
     assert (ours.flip(1) - theirs).abs().max() > 0.1  # the astronaut is not grey
     assert ours.min() >= -1 and ours.max() <= 1 and ours.min() < -0.9
 

@@ -8,7 +8,8 @@ from safetensors.torch import save_file
 
 from core.make import some_face, some_names
 from core.training import FEATURES, finish, new_run, small, words
-from stableidentity_core.errors import StableIdentityError
+from stableidentity_core.errors import DamagedFileError, StableIdentityError
+from stableidentity_core.files import read_tensors
 
 
 @pytest.fixture
@@ -139,3 +140,49 @@ def test_a_refused_checkpoint_leaves_the_run_as_it_was(backend, names, checkpoin
         run.load(checkpoint)
     untouched = new_run(backend, names, small(seed=1))
     assert finish(run) == finish(untouched)
+
+
+ODD = {
+    "no step": lambda tensors, header: header.pop("step"),
+    "no config": lambda tensors, header: header.pop("config"),
+    "no work": lambda tensors, header: header.pop("work"),
+    "step is a word": lambda tensors, header: header.update(step="two"),
+    "step is negative": lambda tensors, header: header.update(step="-1"),
+    "step in other digits": lambda tensors, header: header.update(step="\u0662"),
+    "step without end": lambda tensors, header: header.update(step="9" * 5000),
+    "config is a list": lambda tensors, header: header.update(config="[1]"),
+    "config is no JSON": lambda tensors, header: header.update(config="{"),
+    "config nested without end": lambda tensors, header: header.update(config="[" * 100_000),
+    "loss scale is an object": lambda tensors, header: header.update(loss_scale='{"value": 1}'),
+    "loss scale of words": lambda tensors, header: header.update(loss_scale='["a", "b"]'),
+    "loss scale of three": lambda tensors, header: header.update(loss_scale="[1, 2, 3]"),
+    "loss scale is not finite": lambda tensors, header: header.update(loss_scale="[NaN, 0]"),
+    "loss scale is huge": lambda tensors, header: header.update(loss_scale="[1e300, 0]"),
+    "no generator": lambda tensors, header: tensors.pop("generator"),
+    "generator too short": lambda tensors, header: tensors.update(generator=tensors["generator"][:10].clone()),
+    "generator of floats": lambda tensors, header: tensors.update(generator=tensors["generator"].float()),
+    "optimiser lacks a part": lambda tensors, header: tensors.pop("optimizer.1.exp_avg"),
+    "optimiser of another shape": lambda t, header: t.update({"optimizer.1.exp_avg": torch.zeros(3, 3)}),
+    "optimiser that is not finite": lambda tensors, header: tensors["optimizer.1.exp_avg"].fill_(torch.inf),
+    "optimiser in half": lambda t, h: t.update({"optimizer.1.exp_avg": t["optimizer.1.exp_avg"].half()}),
+    "optimiser with something else": lambda tensors, header: tensors.update({"optimizer.1.more": torch.zeros(1)}),
+    "projector lacks a part": lambda t, header: t.pop("projector.spaces.clip_h.first.weight"),
+    "projector of whole numbers": lambda t, h: t.update({key: t[key].long() for key in t if "projector" in key}),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_checkpoint_of_odd_content_is_refused_by_name_and_the_run_is_as_before(
+    backend, names, checkpoint, tmp_path, name
+):
+    tensors, header = read_tensors(checkpoint)
+    ODD[name](tensors, header)
+    odd = tmp_path / "odd.safetensors"
+    save_file(tensors, odd, header)
+    run = new_run(backend, names, weights=99)
+    before = {key: value.clone() for key, value in run.projector.state_dict().items()}
+    with pytest.raises(DamagedFileError, match=f"{odd} is not a whole checkpoint"):
+        run.load(odd)
+    assert run.step == 0 and not run.optimizer.state_dict()["state"]
+    assert all(torch.equal(value, before[key]) for key, value in run.projector.state_dict().items())
+    assert torch.equal(run.generator.get_state(), new_run(backend, names).generator.get_state())

@@ -52,7 +52,7 @@ def test_of_equal_faces_the_lower_number_is_taken(rule):
         (ALL, 4, "number 4 was asked for, and there are 3 faces.*left to right.*Choose 1 to 3"),
         (ALL, 0, "number 0 .*are 3 faces"),
         (ALL, -1, "number -1"),
-        ([LEFT], 2, "number 2 .*is 1 face in the photo.*Choose 1;"),
+        ([LEFT], 2, "number 2 .*is 1 face in the photo.*Choose 1\\."),
     ],
 )
 def test_a_number_too_high_or_low_is_a_sentence_with_the_count(faces, number, said):

@@ -38,7 +38,7 @@ def test_pictures_come_in_the_order_of_their_numbers(tmp_path):
     frames = list(read_clip(tmp_path / "clip"))
     assert [frame.shape for frame in frames] == [(3, 12, 16)] * 4
     means = torch.stack([frame.mean() for frame in frames])
-    assert torch.allclose(means, torch.arange(4) * 20 / 255, atol=2 / 255)  # JPEG and WebP round
+    assert torch.allclose(means, torch.arange(4) * 20 / 255, atol=5 / 255)  # JPEG and WebP round; steps are 20
 
 
 def test_a_video_gives_all_its_frames(tmp_path):
@@ -46,7 +46,7 @@ def test_a_video_gives_all_its_frames(tmp_path):
     frames = list(read_clip(tmp_path / "clip.mp4"))
     assert [frame.shape for frame in frames] == [(3, 48, 64)] * 6
     means = torch.stack([frame.mean() for frame in frames])
-    assert torch.allclose(means, torch.arange(6) * 40 / 255, atol=5 / 255)  # the codec rounds
+    assert torch.allclose(means, torch.arange(6) * 40 / 255, atol=10 / 255)  # the codec rounds; steps are 40
 
 
 def test_a_video_needs_pyav_and_pictures_do_not(tmp_path, monkeypatch):

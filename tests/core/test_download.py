@@ -3,56 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import random
 import re
 import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from file_server import CUT, FileServer, serving
-from stableidentity_core.weights import DownloadError, Weight, difference, download, get_weight, take_from_folder
+from downloads import CONTENT, NAME, WRONG, cancel_after, failing, parts, unknown_at, weight_at
+from file_server import CUT
+from stableidentity_core.weights import DownloadError, difference, download, take_from_folder
 from stableidentity_core.weights.part import Part
 
 ROOT = Path(__file__).resolve().parents[2]
-NAME = "parsing_bisenet.pth"
-CONTENT = random.Random(0).randbytes(1_500_000)  # three pieces of the server that cuts
-WRONG = random.Random(1).randbytes(len(CONTENT))
-BISENET = get_weight("bisenet")
-
-
-@pytest.fixture
-def server(monkeypatch) -> Iterator[FileServer]:
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):  # of this machine, not the test's business
-        monkeypatch.delenv(name, raising=False)
-    with serving() as server:
-        server.files[NAME] = CONTENT
-        yield server
-
-
-def weight_at(*urls: str, **known) -> Weight:
-    known = {"bytes": len(CONTENT), "sha256": hashlib.sha256(CONTENT).hexdigest(), "about": None} | known
-    return replace(BISENET, urls=urls, **known)
-
-
-def unknown_at(*urls: str) -> Weight:
-    return weight_at(*urls, bytes=None, sha256=None, hash_from=None, about="2 MB")
-
-
-def parts(models: Path) -> list[Path]:
-    return sorted(models.rglob("*.part"))
-
-
-def failing(weight: Weight, models: Path) -> str:
-    with pytest.raises(DownloadError) as caught:
-        download(weight, models)
-    assert not weight.path(models).is_file()
-    return str(caught.value)
 
 
 def test_a_file_comes_whole_into_its_folder_and_progress_counts_its_bytes(server, tmp_path):
@@ -96,23 +61,6 @@ def test_a_download_goes_on_where_it_was_cancelled(server, tmp_path):
     assert download(weight, tmp_path, lambda done, _total: seen.append(done)).read_bytes() == CONTENT
     assert [wanted for _, wanted in server.requests] == [None, f"bytes={begun}-"]
     assert seen[0] == begun and parts(tmp_path) == []
-
-
-def cancel_after(weight: Weight, models: Path, enough: int) -> int:
-    """Bytes that are kept."""
-
-    class Cancelled(BaseException):  # as the host's interrupt, which is no Exception of ours
-        pass
-
-    def cancel(done: int, _total: int | None) -> None:
-        if done >= enough:
-            raise Cancelled
-
-    with pytest.raises(Cancelled):
-        download(weight, models, cancel)
-    (part,) = parts(models)
-    assert part.read_bytes() == CONTENT[: part.stat().st_size]
-    return part.stat().st_size
 
 
 def test_a_server_that_cannot_go_on_begins_at_the_beginning(server, tmp_path):
@@ -176,11 +124,23 @@ def test_a_whole_left_over_gets_its_name_without_asking_the_server(server, tmp_p
     assert download(weight, tmp_path).read_bytes() == CONTENT and server.requests == []
 
 
-def test_a_whole_left_over_of_unknown_size_is_fetched_anew(server, tmp_path):
-    weight = unknown_at(server.url("good", NAME))
+@pytest.mark.parametrize(
+    "known", [{"bytes": None}, {"bytes": None, "sha256": None}], ids=["hash known", "nothing known"]
+)
+def test_a_whole_left_over_of_unknown_size_is_not_fetched_again(server, tmp_path, known):
+    weight = weight_at(server.url("good", NAME), **known)
     cancel_after(weight, tmp_path, len(CONTENT))
     assert download(weight, tmp_path).read_bytes() == CONTENT
-    assert [wanted for _, wanted in server.requests] == [None, f"bytes={len(CONTENT)}-", None]
+    assert [wanted for _, wanted in server.requests] == [None, f"bytes={len(CONTENT)}-"]
+
+
+def test_a_whole_left_over_that_is_wrong_is_fetched_anew(server, tmp_path):
+    weight = weight_at(server.url("good", NAME), bytes=None)
+    part = weight.path(tmp_path).with_name(f"{NAME}.part")
+    part.parent.mkdir(parents=True)
+    part.write_bytes(WRONG)
+    assert download(weight, tmp_path).read_bytes() == CONTENT
+    assert [wanted for _, wanted in server.requests] == [f"bytes={len(CONTENT)}-", None]
 
 
 # Addresses that do not give the file.

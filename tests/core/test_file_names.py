@@ -12,7 +12,7 @@ from stableidentity_core.identity import load_identity
 from stableidentity_core.identity.save import IfExists, save_under_name
 
 
-@pytest.mark.parametrize("name", ["anna", "anna-2026", "Anna_B.v2", "007", "Jürgen", "安娜", "a" * 100])
+@pytest.mark.parametrize("name", ["anna", "anna-2026", "Anna_B.v2", "a007", "Jürgen", "安娜", "a" * 100])
 def test_usable_names_are_kept_as_they_are_and_can_be_written(tmp_path, name):
     assert safe_file_name(f" {name}\n") == name
     path = save_under_name(some_identity(), tmp_path, name)
@@ -40,16 +40,34 @@ def test_usable_names_are_kept_as_they_are_and_can_be_written(tmp_path, name):
         ("CON", "reserved"),
         ("con.x", "reserved"),
         ("Lpt1", "reserved"),
+        ("com\u00b9", "reserved"),
+        ("LPT\u00b3.x", "reserved"),
+        ("\ud800", "contains"),
+        ("a" * 90 + "\ud800" * 5, "contains"),
         ("a" * 101, "has 101 characters, at most 100"),
         ("a" * 300, "has 300 characters, at most 100"),
+        ("2026", r"read as a number: ComfyUI takes \(embedding:2026\) for a weight\..*'person-2026'"),
+        ("007", "as a number"),
+        ("-1.5", "as a number"),
+        ("1e5", "as a number"),
+        ("1_000", "as a number"),
+        ("NaN", "as a number"),
+        ("infinity", "as a number"),
+        ("\u0663", "as a number"),  # Arabic
+        ("\uff11\uff12", "as a number"),
+        ("1e", "as a number"),  # with a number added
+        ("anna.pt", r"ends in '\.pt', .* two files, anna\.pt and anna\.pt\.safetensors.*'anna'"),
+        ("anna.BIN", r"ends in '\.bin'"),
+        ("anna.safetensors.safetensors", "ends in '.safetensors'"),
     ],
 )
 def test_other_names_are_refused_with_the_reason_and_nothing_is_written(tmp_path, name, problem):
     folder = tmp_path / "embeddings"
     folder.mkdir()
-    with pytest.raises(StableIdentityError, match=problem):
+    with pytest.raises(StableIdentityError, match=problem) as error:
         save_under_name(some_identity(), folder, name)
     assert list(tmp_path.rglob("*")) == [folder]
+    assert len(str(error.value)) < 400
 
 
 def test_a_name_of_too_many_bytes_is_refused_and_nothing_is_written(tmp_path):
@@ -59,7 +77,8 @@ def test_a_name_of_too_many_bytes_is_refused_and_nothing_is_written(tmp_path):
 
 
 def test_the_files_ending_may_be_typed_too(tmp_path):
-    assert save_under_name(some_identity(), tmp_path, "anna.safetensors").name == "anna.safetensors"
+    for name in ("anna.safetensors", " anna.SafeTensors "):
+        assert save_under_name(some_identity(), tmp_path, name).name == "anna.safetensors"
     with pytest.raises(StableIdentityError, match="is empty"):
         save_under_name(some_identity(), tmp_path, ".safetensors")
 
@@ -98,7 +117,9 @@ def test_replace_overwrites(tmp_path):
 def test_stop_names_the_file_and_the_ways_out_and_keeps_it(tmp_path):
     path = save_under_name(some_identity(), tmp_path, "anna")
     before = saved(tmp_path)
-    with pytest.raises(StableIdentityError, match=rf"{path} holds another person.*add a number.*replace"):
+    with pytest.raises(
+        StableIdentityError, match=rf"embedding:anna already stands for {path}, which .*add a number.*replace"
+    ):
         save_under_name(some_identity(seed=1), tmp_path, "anna", IfExists.STOP)
     assert saved(tmp_path) == before
 
@@ -113,7 +134,7 @@ def test_a_name_taken_by_another_ending_is_taken(tmp_path, suffix):
     """The host finds `embedding:anna` whatever the ending."""
     torch.save(torch.zeros(1, 2, 1024), tmp_path / f"anna{suffix}")
     assert save_under_name(some_identity(), tmp_path, "anna").name == "anna-2.safetensors"
-    with pytest.raises(StableIdentityError, match=f"anna{suffix} holds another person"):
+    with pytest.raises(StableIdentityError, match=f"anna{suffix}, which does not hold this person"):
         save_under_name(some_identity(seed=1), tmp_path, "anna", IfExists.STOP)
 
 

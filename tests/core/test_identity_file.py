@@ -8,10 +8,10 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from core.make import randn, some_identity
-from stableidentity_core.errors import DamagedFileError, MissingFileError, StableIdentityError
+from stableidentity_core.errors import DamagedFileError, FileTakenError, MissingFileError, StableIdentityError
 from stableidentity_core.identity import Identity, load_identity, save_identity
 
 
@@ -63,6 +63,64 @@ def test_two_text_spaces_stand_under_the_names_that_sdxl_readers_look_for(path):
     back = load_identity(path)
     assert back.trigger == "<anna>" and back.words.keys() == words.keys()
     assert all(torch.equal(back.words[space], words[space]) for space in words)
+
+
+@pytest.mark.parametrize(
+    "widths",
+    [
+        {"clip_l": 768, "clip_g": 1280, "t5xxl": 4096},
+        {"llama": 4096, "t5xxl": 4096},
+        {"qwen25_7b": 3584},
+        {"t5xxl": 4096},
+        {"clip_l": 1280},
+        {"clip_h": 5},
+        {"a-space.of_my-own": 768},
+        {"x": 768, "y": 768},
+    ],
+    ids=lambda widths: "+".join(widths),
+)
+def test_every_text_space_comes_back(path, widths):
+    """The header says which they are, whatever their widths and names."""
+    words = {space: randn(3, width, seed=width) for space, width in widths.items()}
+    save_identity(Identity(trigger="anna", words=words), path)
+    back = load_identity(path)
+    assert back.trigger == "<anna>" and back.words.keys() == words.keys()
+    assert all(torch.equal(back.words[space], words[space]) for space in words)
+    save_identity(back, path.with_name("again"))
+    assert path.with_name("again").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("space", ["", "a,b", "__metadata__", "a b", "<x>"])
+def test_a_text_space_must_have_a_plain_name(space):
+    with pytest.raises(StableIdentityError, match=r"are of a text space .*, needed a name of letters"):
+        Identity(trigger="anna", words={space: randn(2, 768)})
+
+
+@pytest.mark.parametrize(
+    ("tensors", "header"),
+    [
+        ({"clip_l": randn(2, 768)}, {}),
+        ({"<anna>": randn(2, 768)}, {"text_space": "clip_l,clip_g", "text_width": "768,1280"}),
+        ({"clip_l": randn(2, 768), "x": randn(2, 768, seed=1)}, {"text_space": "clip_l", "text_width": "768"}),
+        ({"<anna>": randn(2, 768)}, {"text_space": "clip_h", "text_width": "1024"}),
+        ({"<anna>": randn(2, 768)}, {"text_space": "clip_l"}),
+        ({"<anna>": torch.tensor(1.0)}, {"text_space": "clip_l", "text_width": "768"}),
+    ],
+)
+def test_a_header_that_contradicts_its_tensors_is_refused(path, tensors, header):
+    save_file(tensors, path, {"format": "stableidentity-1", "trigger": "<anna>", **header})
+    with pytest.raises(StableIdentityError, match=r"says in its header .* but its tensors are .*use the original"):
+        load_identity(path)
+
+
+def test_an_older_file_is_replaced_only_if_wanted(path):
+    save_identity(some_identity(), path)
+    before = path.read_bytes()
+    with pytest.raises(FileTakenError):
+        save_identity(some_identity(seed=1), path, replace=False)
+    assert path.read_bytes() == before
+    save_identity(some_identity(seed=1), path)
+    assert path.read_bytes() != before
 
 
 def test_diffusers_loads_it_under_the_trigger_with_equal_embeddings(path, sd_folder):

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from core.make import randn
-from stableidentity_core.errors import DamagedFileError, StableIdentityError
+from stableidentity_core.errors import DamagedFileError, MissingFileError, StableIdentityError
 from stableidentity_core.identity import load_identity
 
 
@@ -81,9 +81,13 @@ def test_a_file_name_that_is_no_trigger_still_gives_one(tmp_path, name):
     "content,message",
     [
         ({"a": randn(2, 55)}, r"width 55; known are 768 \(clip_l\), 1024 \(clip_h\), 1280 \(clip_g\)"),
-        ({"a": randn(2, 768), "b": randn(2, 1024)}, r"several widths \[768, 1024\]"),
-        ({"a": randn(100, 768)}, "holds 100 words, needed 1 to 75"),
-        ({"a": torch.zeros(0, 768)}, "holds 0 words, needed 1 to 75"),
+        ({"a": randn(2, 768), "b": randn(2, 1024)}, "holds 2 tensors, among them 'b', .*ComfyUI would not use all"),
+        ({"clip_l": randn(2, 768), "t5xxl": randn(2, 4096)}, "among them 't5xxl', which is no key"),
+        ({f"layer{i:03}": randn(2, 768, seed=i) for i in range(99)}, r"'layer005' and 93 more, .*model or a LoRA"),
+        ({"a": randn(100, 768)}, "holds 100 words of width 768, needed 1 to 75"),
+        ({"a": torch.zeros(0, 768)}, "holds 0 words of width 768, needed 1 to 75"),
+        ({"a": randn(2, 2, 768)}, r"holds a tensor \[2, 2, 768\], needed \[N, D\]"),
+        ({"a": randn(2, 768).double() * 1e300}, "not finite in 32 bits"),
         ({"a": torch.zeros(2, 0)}, "."),
         ({"a": torch.tensor(3.0)}, "no embedding"),
         ({"a": torch.full((2, 768), float("nan"))}, "not finite"),
@@ -96,7 +100,8 @@ def test_safetensors_that_hold_no_embedding_are_refused(tmp_path, content, messa
 
 
 @pytest.mark.parametrize(
-    "content", [{}, {"a": 1}, [], [randn(2, 768)], "text", 3, None, {"string_to_param": 5}, {"string_to_param": {}}]
+    "content",
+    [{}, {"a": 1}, [], [randn(2, 768)], [{"a": 1}], "text", 3, None, {"string_to_param": 5}, {"string_to_param": {}}],
 )
 def test_pickles_that_hold_no_embedding_are_refused(tmp_path, content):
     torch.save(content, tmp_path / "a.pt")
@@ -114,14 +119,55 @@ def test_a_truncated_torch_file_is_told_by_path(tmp_path, suffix, share):
         load_identity(path)
 
 
-@pytest.mark.parametrize("content", [b"<!DOCTYPE html><html>Not found</html>", b"\0" * 100, b"version https://git-lfs"])
-@pytest.mark.parametrize("suffix", [".pt", ".bin", ".safetensors"])
-def test_a_download_that_went_wrong_is_called_damaged(tmp_path, suffix, content):
-    """The page of an error, a hole, the pointer of git-lfs: common, and no reason to suspect the author only."""
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"<!DOCTYPE html><html>Not found</html>", "a web page; download the file itself"),
+        (bytes(100), "begins with zeros"),
+        (b"version https://git-lfs.github.com/spec/v1", "the pointer of a file kept by Git LFS"),
+        (b"", "it is empty"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(50), r"begins with b'.x89PNG"),
+        (b"{}", "begins with b'{}'"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".pt", ".bin", ".safetensors", ""])
+def test_a_download_that_went_wrong_is_called_what_it_is(tmp_path, suffix, content, what):
+    """Common, and no reason to suspect code in it."""
     path = tmp_path / f"a{suffix}"
     path.write_bytes(content)
-    with pytest.raises(DamagedFileError, match=rf"{path} .*(damaged|not a whole)"):
+    message = rf"{path} \({len(content)} bytes\) is not a whole safetensors or torch file: .*{what}.*again"
+    with pytest.raises(DamagedFileError, match=message):
         load_identity(path)
+
+
+@pytest.mark.parametrize("name", ["a.SAFETENSORS", "a.pt", "a.bin", "a.txt", "a"])
+def test_safetensors_under_any_ending(tmp_path, name):
+    save_file({"x": randn(2, 768)}, tmp_path / name)
+    assert torch.equal(load_identity(tmp_path / name).words["clip_l"], randn(2, 768))
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("name", ["a.safetensors", "a.PT", "a.sft", "a"])
+def test_torch_files_under_any_ending(tmp_path, name, zipped):
+    torch.save({"x": randn(2, 768)}, tmp_path / name, _use_new_zipfile_serialization=zipped)
+    assert torch.equal(load_identity(tmp_path / name).words["clip_l"], randn(2, 768))
+
+
+@pytest.mark.parametrize("shape", [(75, 2_000_000), (2_000_000, 768), (1, 2, 1 << 40)])
+@pytest.mark.parametrize("key", ["x", "clip_l"])
+def test_a_small_file_that_stands_for_gigabytes_is_refused_before_it_is_copied(tmp_path, shape, key):
+    path = tmp_path / "a.pt"
+    torch.save({key: torch.zeros(1).expand(*shape)}, path)
+    with pytest.raises(StableIdentityError, match=r"width 2000000|at most 4,194,304 values|width 1099511627776"):
+        load_identity(path)
+
+
+@pytest.mark.parametrize(
+    "path", ["a\0b.pt", "a" * 300 + ".pt", "no/such/folder.pt", "\ud800.pt"], ids=["null", "long", "none", "surrogate"]
+)
+def test_paths_that_no_file_can_have(tmp_path, path):
+    with pytest.raises(MissingFileError, match="No identity file can be read at"):
+        load_identity(tmp_path / path)
 
 
 class _MakeFolder:

@@ -83,3 +83,20 @@ def test_a_run_without_known_people_refuses_to_begin_with_them(backend, names):
     run = SharedRun(backend, people, make_projector(backend, [people.first], [names], config), config, "first")
     with pytest.raises(StableIdentityError, match="Only 0 of the photos"):
         learn_projector(run, [names])
+
+
+def test_fitting_sees_a_cancel_at_each_step():
+    class Cancelled(BaseException):
+        pass
+
+    steps = []
+
+    def on_step() -> None:
+        steps.append(1)
+        if len(steps) == 3:
+            raise Cancelled
+
+    space = some_names(60)
+    with pytest.raises(Cancelled):
+        fit_known(StableIdentityProjector(8, [space]), randn(60, 8), {"clip_h": space.embeddings}, [space], 0, on_step)
+    assert len(steps) == 3

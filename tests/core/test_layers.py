@@ -92,16 +92,20 @@ def test_no_module_imports_itself_by_way_of_others(imports):
 @pytest.mark.parametrize(
     "package,may_use",
     [
-        ("weights", {"atomic", "errors", "files"}),
-        ("face", {"errors", "files", "fingerprint", "optional", "shapes", "streams", "weights"}),
-        ("words", {"devices", "errors", "shapes"}),
+        ("weights", {"aside", "atomic", "errors", "files", "streams"}),
+        ("face", {"errors", "files", "fingerprint", "optional", "printable", "shapes", "streams", "weights"}),
+        ("words", {"devices", "errors", "json_text", "shapes"}),
         ("identity", {"atomic", "files", "errors", "fingerprint", "shapes"}),
-        ("encode", {"files", "errors", "face", "fingerprint", "optional", "shapes", "weights"}),
-        ("train", {"files", "backends", "devices", "errors", "face", "fingerprint", "shapes", "words"}),
-        ("backends", {"devices", "errors", "fingerprint", "words"}),
+        ("encode", {"files", "errors", "face", "fingerprint", "optional", "readable", "shapes", "weights"}),
+        ("train", {"files", "backends", "devices", "errors", "face", "fingerprint", "json_text", "shapes", "words"}),
+        ("backends", {"devices", "errors", "fingerprint", "readable", "words"}),
         ("comfyui", {"errors"}),
         ("video", {"errors"}),
-        ("temporal", {"encode", "errors", "face", "optional"}),
+        (
+            "store",
+            {"atomic", "errors", "face", "files", "fingerprint", "identity", "json_text", "shapes", "words"},
+        ),
+        ("temporal", {"encode", "errors", "face", "optional", "printable", "readable"}),
         ("space_map", {"bases", "errors", "identity", "optional", "words"}),
         (
             "demo",
@@ -117,8 +121,9 @@ def test_no_module_imports_itself_by_way_of_others(imports):
                 "identity",
                 "learn",
                 "plots",
+                "progress",
             }
-            | {"projector_file", "shapes", "start", "train", "words"},
+            | {"projector_file", "shapes", "start", "train", "words", "writable"},
         ),
     ],
 )

@@ -73,9 +73,13 @@ def test_one_photo_trains_as_it_did_before_there_were_several(
     assert [drawn_at for _, drawn_at in reports] == timesteps
     # Exact: not one draw more or less, on whatever machine.
     assert hashlib.sha256(run.generator.get_state().numpy().tobytes()).hexdigest()[:16] == state
-    # Equal bit by bit where they were recorded; other processors add up in another order.
-    assert [loss for loss, _ in reports] == pytest.approx(losses, rel=1e-3)
-    assert words(run).reshape(-1)[::32].tolist() == pytest.approx(values, rel=1e-2, abs=1e-3)
+    # Equal bit by bit where they were recorded. Other processors add up in another order, and Adam makes more of it, so
+    # what counts is how near it is beside a training with other draws.
+    other = new_run(backend, names, small(seed=12, **settings))
+    finish(other)
+    found, of_other = (words(one).reshape(-1)[::32] - torch.tensor(values) for one in (run, other))
+    assert found.norm() < 0.1 * of_other.norm()
+    assert [loss for loss, _ in reports] == pytest.approx(losses, rel=0.02)
 
 
 def test_a_single_photo_is_chosen_without_a_draw():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import subprocess
 import sys
@@ -13,8 +14,11 @@ import torch
 from safetensors.torch import save_file
 
 from core.make import randn, rng, some_face, some_identity, some_names
+from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.face import Face, FaceFeature
-from stableidentity_core.store import ResultStore, TrainResult, work_key
+from stableidentity_core.store import ResultStore, TrainResult, results, work_key
+from stableidentity_core.store.folder import Kind
+from stableidentity_core.store.pack import pack_projector, pack_words
 from stableidentity_core.train import TrainConfig
 from stableidentity_core.words import NameSpace, StableIdentityProjector, TrainedProjector
 
@@ -31,7 +35,8 @@ def some_result() -> TrainResult:
     trained = TrainedProjector(
         state=projector.state_dict(), feature_width=8, normalization="joint_affine", encoder="random"
     )
-    return TrainResult(identity=some_identity(16, steps="3"), projector=trained, losses=torch.tensor([3.0, 2.0, 1.0]))
+    identity = some_identity(16, method="stableidentity", steps="3")
+    return TrainResult(identity=identity, projector=trained, losses=torch.tensor([3.0, 2.0, 1.0]))
 
 
 def test_a_result_comes_back_bit_by_bit(store):
@@ -57,30 +62,110 @@ def test_an_unknown_key_and_a_missing_folder_give_none(store):
     assert store.get("key") is None
 
 
-@pytest.mark.parametrize("damage", ["empty", "cut", "noise", "no header", "other format", "no losses", "folder"])
-def test_a_damaged_file_counts_as_none_is_reported_and_can_be_replaced(store, caplog, damage):
+def packed(result: TrainResult | None = None):
+    """Both files as they are written: [words, projector] of (tensors, header)."""
+    result = result or some_result()
+    return [pack_words(result), pack_projector(result)]
+
+
+def with_json(**header) -> str:
+    return json.dumps({**some_result().identity.header, **header})
+
+
+WORDS, PROJECTOR = range(2)
+ODD_HEADERS = {
+    "no header at all": (WORDS, lambda tensors, header: header.clear()),
+    "other format": (WORDS, lambda tensors, header: header.update(format="stableidentity-result-0")),
+    "header is a list": (WORDS, lambda tensors, header: header.update(header="[]")),
+    "header is no JSON": (WORDS, lambda tensors, header: header.update(header="{")),
+    "header nested without end": (WORDS, lambda tensors, header: header.update(header="[" * 100_000)),
+    "header with numbers": (WORDS, lambda tensors, header: header.update(header=with_json(seed=1))),
+    "header without steps": (WORDS, lambda tensors, header: header.update(header='{"method": "stableidentity"}')),
+    "held-out loss is no number": (WORDS, lambda t, h: h.update(header=with_json(held_out_loss_after="low"))),
+    "no trigger": (WORDS, lambda tensors, header: header.pop("trigger")),
+    "odd trigger": (WORDS, lambda tensors, header: header.update(trigger="a b")),
+    "no encoder": (WORDS, lambda tensors, header: header.pop("encoder")),
+    "no losses": (WORDS, lambda tensors, header: tensors.pop("losses")),
+    "losses of 2 dimensions": (WORDS, lambda tensors, header: tensors.update(losses=torch.zeros(2, 2))),
+    "no words": (WORDS, lambda tensors, header: tensors.pop("words.clip_h")),
+    "words of 3 dimensions": (WORDS, lambda t, h: t.update({"words.clip_h": torch.zeros(1, 2, 16)})),
+    "whole numbers": (WORDS, lambda t, h: t.update({"words.clip_h": torch.zeros(2, 16, dtype=torch.int64)})),
+    "words that are not finite": (WORDS, lambda t, h: t.update({"words.clip_h": torch.full((2, 16), torch.nan)})),
+    "facts is a list": (PROJECTOR, lambda tensors, header: header.update(facts="[1]")),
+    "facts with numbers": (PROJECTOR, lambda tensors, header: header.update(facts='{"a": 1}')),
+    "width is no number": (PROJECTOR, lambda tensors, header: header.update(feature_width="١")),
+    "width is huge": (PROJECTOR, lambda tensors, header: header.update(feature_width="9" * 5000)),
+    "width of another encoder": (PROJECTOR, lambda tensors, header: header.update(feature_width="9")),
+    "unknown method": (PROJECTOR, lambda tensors, header: header.update(method="magic")),
+    "unknown normalization": (PROJECTOR, lambda tensors, header: header.update(normalization="some")),
+    "no weights": (PROJECTOR, lambda t, h: [t.pop(key) for key in list(t) if key != "losses"]),
+    "half weights": (PROJECTOR, lambda t, h: t.update({key: t[key].half() for key in t})),
+}
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "noise"])
+@pytest.mark.parametrize("kind", [Kind.WORDS, Kind.PROJECTOR])
+def test_a_damaged_file_counts_as_none_is_reported_and_can_be_replaced(store, caplog, damage, kind):
     store.put("key", some_result())
-    path = store.path("key")
+    path = store.path("key", kind)
     content = path.read_bytes()
-    if damage == "folder":
-        path.unlink()
-        path.mkdir()
-        assert store.get("key") is None
-        return
-    ways = {
-        "empty": lambda: path.write_bytes(b""),
-        "cut": lambda: path.write_bytes(content[: len(content) // 2]),
-        "noise": lambda: path.write_bytes(bytes(range(256)) * 8),
-        "no header": lambda: save_file({"losses": torch.zeros(1)}, path),
-        "other format": lambda: save_file({"losses": torch.zeros(1)}, path, {"format": "stableidentity-result-0"}),
-        "no losses": lambda: path.write_bytes(content.replace(b'"losses"', b'"lasses"')),
-    }
-    ways[damage]()
+    path.write_bytes({"empty": b"", "cut": content[: len(content) // 2], "noise": bytes(range(256)) * 8}[damage])
     with caplog.at_level(logging.WARNING):
         assert store.get("key") is None
     assert str(path) in caplog.text
     store.put("key", some_result())
     assert store.get("key") is not None
+
+
+@pytest.mark.parametrize("name", ODD_HEADERS)
+def test_a_file_of_odd_content_is_reported_and_trained_again(store, caplog, name):
+    which, change = ODD_HEADERS[name]
+    tensors, header = packed()[which]
+    change(tensors, header)
+    store.put("key", some_result())
+    path = store.path("key", [Kind.WORDS, Kind.PROJECTOR][which])
+    save_file(tensors, path, header)
+    with caplog.at_level(logging.WARNING):
+        assert store.get("key") is None
+    assert str(path) in caplog.text
+
+
+def test_a_folder_in_the_place_of_a_file_counts_as_none(store):
+    store.path("key").mkdir(parents=True)
+    assert store.get("key") is None
+
+
+def test_the_projector_is_trained_again_when_somebody_looks_at_it_and_not_before(store):
+    store.put("key", some_result())
+    store.path("key", Kind.PROJECTOR).unlink()
+    assert store.get("key") is None, "half a result, and nobody who could make the other half"
+    done = []
+
+    def again() -> TrainResult:
+        done.append(1)
+        return some_result()
+
+    got = store.get("key", again)
+    assert (got.projector.encoder, got.projector.feature_width) == ("random", 8)
+    assert torch.equal(got.losses, some_result().losses) and not done
+    features = randn(2, 8)
+    for _ in range(2):
+        words = got.projector.build([some_names()])(features)["clip_h"]
+        assert torch.equal(words, some_result().projector.build([some_names()])(features)["clip_h"])
+    assert len(done) == 1
+
+
+def test_a_full_disk_leaves_no_half_of_a_result(store, monkeypatch):
+    def fails(path, *_packed):
+        if path == store.path("key"):
+            raise StableIdentityError("No space left")
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x")
+
+    monkeypatch.setattr(results, "save_tensors", fails)
+    with pytest.raises(StableIdentityError, match="No space left"):
+        store.put("key", some_result())
+    assert not list(store.folder.iterdir())
 
 
 def key(face: Face | None = None, names=None, model: str = "model-1", **settings) -> str:

@@ -16,9 +16,9 @@ from stableidentity_core.start import make_projector
 from stableidentity_core.train import TrainConfig, TrainingRun, defaults_of, train_together
 from stableidentity_core.words import METHODS
 
-# Products of larger matrices are added up in another order, and Adam divides by gradients that may be tiny. As a share
-# of the way that the words go in the few steps here, 4e-4 was measured at most; somebody else's draw gives about 1.
-SAME = 2e-3
+# Of the way that the words go in the few steps here. Somebody else's draw gives about 1; in float64 another order of
+# sums gives 0, or the last bit of the float32 words.
+SAME = 1e-3
 
 
 def some_people(count: int = 3, **face) -> list:
@@ -52,10 +52,11 @@ def assert_as_alone(backend, names, people, config: TrainConfig, seeds=None) -> 
         own = [step[number] for step in reports]
         assert [report.timesteps for report in own] == [report.timesteps for report in expected]
         assert torch.equal(ours.generator.get_state(), alone.generator.get_state()), "a draw more or less, or another's"
+        # float32 numbers of float64 sums.
         assert [report.loss for report in own] == pytest.approx([report.loss for report in expected], rel=1e-4)
-        assert [report.grad_norm for report in own] == pytest.approx([one.grad_norm for one in expected], rel=1e-3)
+        assert [report.grad_norm for report in own] == pytest.approx([one.grad_norm for one in expected], rel=1e-4)
         for one, other in zip(own, expected, strict=True):
-            assert one.z0.shape == other.z0.shape and torch.allclose(one.z0, other.z0, rtol=1e-3, atol=1e-3)
+            assert one.z0.shape == other.z0.shape and torch.allclose(one.z0, other.z0, rtol=1e-4, atol=1e-4)
         assert off(ours, alone, start) < SAME
 
 
@@ -69,26 +70,26 @@ def assert_as_alone(backend, names, people, config: TrainConfig, seeds=None) -> 
         {"augmentation": "none", "max_grad_norm": 1e-2},
     ],
 )
-def test_each_learns_what_they_would_learn_alone(backend, names, settings):
-    assert_as_alone(backend, names, some_people(), small(seed=3, **settings))
+def test_each_learns_what_they_would_learn_alone(exact_backend, names, settings):
+    assert_as_alone(exact_backend, names, some_people(), small(seed=3, **settings))
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_so_do_all_methods_at_their_own_settings(backend, names, method):
+def test_so_do_all_methods_at_their_own_settings(exact_backend, names, method):
     config = replace(defaults_of(method), steps=3, resolution=64, seed=1)
-    assert_as_alone(backend, names, some_people(), config)
+    assert_as_alone(exact_backend, names, some_people(), config)
 
 
-def test_each_may_have_a_seed_of_their_own(backend, names):
-    assert_as_alone(backend, names, some_people(), small(), seeds=[5, 6, 7])
+def test_each_may_have_a_seed_of_their_own(exact_backend, names):
+    assert_as_alone(exact_backend, names, some_people(), small(), seeds=[5, 6, 7])
 
 
-def test_photos_of_different_sizes_and_encoders_go_together(backend, names):
+def test_photos_of_different_sizes_and_encoders_go_together(exact_backend, names):
     """Each has a projector of their own, which is as wide as their feature."""
     wide = some_face(96, features=12, seed=4)
     assert wide.feature is not None
     wide = replace(wide, feature=replace(wide.feature, encoder="another"))
-    assert_as_alone(backend, names, [[some_face(features=FEATURES)], [wide]], small())
+    assert_as_alone(exact_backend, names, [[some_face(features=FEATURES)], [wide]], small())
 
 
 def test_one_person_is_what_it_was_bit_by_bit(backend, names):
@@ -154,12 +155,12 @@ def dot(mask: torch.Tensor) -> torch.Tensor:
     return mask
 
 
-def test_each_ones_state_is_saved_and_goes_on_together_or_alone(backend, names, tmp_path):
+def test_each_ones_state_is_saved_and_goes_on_together_or_alone(exact_backend, names, tmp_path):
     config = small()
-    whole = runs_of(backend, names, some_people(), config)
+    whole = runs_of(exact_backend, names, some_people(), config)
     starts = [words(run) for run in whole]
     list(train_together(whole))
-    halfway = runs_of(backend, names, some_people(), config)
+    halfway = runs_of(exact_backend, names, some_people(), config)
     steps = train_together(halfway)
     next(steps)
     next(steps)
@@ -167,7 +168,7 @@ def test_each_ones_state_is_saved_and_goes_on_together_or_alone(backend, names, 
         run.save(tmp_path / f"{number}.safetensors")
 
     def resumed() -> list[TrainingRun]:
-        runs = runs_of(backend, names, some_people(), config)
+        runs = runs_of(exact_backend, names, some_people(), config)
         for number, run in enumerate(runs):
             run.load(tmp_path / f"{number}.safetensors")
         return runs
@@ -200,22 +201,22 @@ def test_forty_people(backend, names):
     assert len(reports) == 40 and len({report.loss for report in reports}) == 40
 
 
-def test_results_are_those_of_single_runs(backend, names, monkeypatch):
+def test_results_are_those_of_single_runs(exact_backend, names, monkeypatch):
     monkeypatch.setattr("stableidentity_core.train.held_out.DRAWS", 2)  # for time
     people, config = some_people(2), small(seed=2)
-    together, seen = runs_of(backend, names, people, config), []
+    together, seen = runs_of(exact_backend, names, people, config), []
     triggers = ["anna", "ben"]
     results = learn_identities(together, [names], triggers, lambda reports: seen.append(len(reports)))
     assert seen == [2] * config.steps
-    for trigger, result, run in zip(triggers, results, runs_of(backend, names, people, config), strict=True):
+    for trigger, result, run in zip(triggers, results, runs_of(exact_backend, names, people, config), strict=True):
         expected = learn_identity(run, [names], trigger)
         ours, theirs = result.identity, expected.identity
         assert ours.trigger == theirs.trigger == f"<{trigger}>"
-        assert torch.allclose(ours.words["clip_h"], theirs.words["clip_h"], atol=1e-3)
+        assert torch.allclose(ours.words["clip_h"], theirs.words["clip_h"], atol=1e-4)  # as above, of words around one
         assert torch.allclose(result.losses, expected.losses, rtol=1e-4) and result.losses.shape == (config.steps,)
         for key, value in theirs.header.items():
             if key.startswith("held_out"):
-                assert float(ours.header[key]) == pytest.approx(float(value), rel=1e-3)
+                assert float(ours.header[key]) == pytest.approx(float(value), rel=1e-3)  # six digits are written
             elif key not in ("value_range", "date"):
                 assert ours.header[key] == value
         assert not any(value.requires_grad for value in [*ours.words.values(), *result.projector.state.values()])

@@ -48,7 +48,7 @@ def test_known_and_present_passes():
     assert check_triggers("a <lora:x:1> of <anna>", ["<anna>"]) is None
 
 
-@pytest.mark.parametrize("typed", ["<ana>", "<Anna>", "<anna >", "<anna b>"])
+@pytest.mark.parametrize("typed", ["<ana>", "<br>", "<\u5b89\u5a1c>"])
 def test_an_unknown_one_is_named_with_those_there_are(typed):
     with pytest.raises(StableIdentityError, match=rf"names {typed}, but the identities here are: <anna>, <bob>\."):
         check_triggers(f"photo of {typed}", ["<bob>", "<anna>"])
@@ -60,8 +60,97 @@ def test_a_weight_inside_the_brackets_is_told_where_it_belongs(typed):
         check_triggers(f"photo of {typed}", ["<bob>", "<anna>"])
 
 
-def test_brackets_of_other_packs_are_left_alone():
-    assert check_triggers("<lora:anna:1.2> <hypernet:x> <carl:1.2> of <anna>", ["<anna>"]) is None
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<lora:anna:1.2> <hypernet:x> <carl:1.2> of <anna>",
+        "<lora: anna>",
+        "<b>bold</b> <anna>",
+        "<B>bold</b > <anna>",
+        "5 < x > 3",
+        "a<b and c>d",
+        "<3 <anna> >_<",
+        "anna -> ben",
+        "\u00abLe Monde\u00bb and \u300a\u4e09\u4f53\u300b",
+        "[anna], (anna), {anna}",
+        "\uff1c\u5b89\u5a1c\uff1e",
+        "<<anna>>",
+        "<anna>\u200b",
+    ],
+)
+def test_what_is_not_spelled_as_a_trigger_is_text(text):
+    assert check_triggers(text, ["<anna>", "<ben>"]) is None
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "<Anna>",
+        "<\u0430nna>",  # Cyrillic
+        "<\u00e1nna>",
+        "\uff1canna\uff1e",
+        "\ufe64anna\ufe65",
+        "&lt;anna&gt;",
+        "&#60;anna&#x3E;",
+        "<anna&gt;",
+        "<an\u200bna>",
+        "<\ufeffanna>",
+        "<an\u00adna>",
+        "<anna\u00a0>",
+        "<anna >",
+        "< anna>",
+        "<anna b>",
+        "<dear anna>",
+        "<anna/>",
+        "</anna>",
+        "\u2039anna\u203a",
+        "\u00abanna\u00bb",
+        "\u3008Anna\u3009",
+        "\u300aanna\u300b",
+        "\u27e8anna\u27e9",
+        "\\<anna\\>",
+        "<anna",
+        "anna>",
+        "<anna,",
+    ],
+)
+@pytest.mark.parametrize("text", ["{}", "photo of {} and <ben>", "<ben> and ({}:1.2)"])
+def test_what_was_meant_for_a_trigger_is_told_with_the_right_spelling(typed, text):
+    with pytest.raises(StableIdentityError, match=r"The prompt (says|names) .*Type <anna>") as error:
+        check_triggers(text.format(typed), ["<anna>", "<ben>"])
+    assert "\u200b" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "typed", ["<anna|ben>", "<anna, ben>", "<anna & Ben>", "\uff1canna\uff0fben\uff1e", "<{anna|ben}>"]
+)
+def test_two_people_in_one_pair_of_brackets(typed):
+    with pytest.raises(StableIdentityError, match="Type <anna> <ben>"):
+        check_triggers(f"photo of {typed}", ["<anna>", "<ben>"])
+
+
+def test_a_character_that_cannot_be_told_apart_is_named():
+    for typed, name in (("<an\u200bna>", "ZERO WIDTH SPACE"), ("<\u0430nna>", "CYRILLIC SMALL LETTER A")):
+        with pytest.raises(StableIdentityError, match=name):
+            check_triggers(typed, ["<anna>"])
+
+
+@pytest.mark.parametrize(
+    "text", ["embedding:", "a embedding: ", "(embedding::1.2)", "embedding:(b:1.1)", "embedding:)"]
+)
+def test_an_embedding_without_a_name(text):
+    """The host's nodes break off there."""
+    with pytest.raises(StableIdentityError, match="says 'embedding:' without a name"):
+        check_triggers(f"{text} <anna>" if text == "embedding:)" else text, ["<anna>"])
+
+
+@pytest.mark.parametrize(
+    ("text", "what"), [("(" * 3000 + "a" + ")" * 3000, "3000 brackets"), ("\ud800 <anna>", "half a")]
+)
+def test_a_prompt_that_no_node_could_read(text, what):
+    with pytest.raises(StableIdentityError, match=what) as error:
+        check_triggers(text, ["<anna>"])
+    assert len(str(error.value).encode()) < 400
 
 
 def test_a_missing_one_is_named_with_the_prompt():
@@ -84,6 +173,11 @@ def test_a_long_prompt_is_shortened_in_the_message():
         ("<anna><bob>", "W1 W2"),
         ("<anna> and <bob>", "W1 and W2"),
         ("<anna>,<anna>", "W1 , W1"),
+        ("embedding:<anna>", "W1"),
+        ("(embedding:<anna>:1.2), embedding:<bob>", "( W1 :1.2), W2"),
+        ("photo,Embedding: <anna>", "photo, W1"),
+        ("embedding:(<anna>:1.2)", "( W1 :1.2)"),
+        ("embedding:<carl> embedding:carl", "embedding:<carl> embedding:carl"),
         ("<carl> and  <lora:x:1>", "<carl> and <lora:x:1>"),
         ("", ""),
     ],

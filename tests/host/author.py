@@ -144,7 +144,7 @@ METHODS = """## One person, three methods
 2. Change `person` or the prompts. What was learned before is not learned again.
 
 **What differs**
-- `method`, and with it `steps`, `learning_rate`, `batch_size` and `alpha`: each has what it was published with.
+- `method`, and with it `steps`, `learning_rate`, `batch_size` and `alpha`: each method has its own defaults.
   Choosing a method in StableIdentity Train sets them.
 - Textual Inversion needs no face encoder. Its 5,000 steps of 4 views take by far the longest: on a CPU lower `steps`
   for a first look.

@@ -61,10 +61,14 @@ class Refusals:
         return result
 
     def files(self) -> dict[Path, tuple[int, int]]:
-        """Embeddings and stored trainings, with size and time of change."""
+        """Embeddings and stored trainings, with size and time of change; a stored training's is that of its use."""
         folders = self.world.server.models / "embeddings", self.world.server.user / "stableidentity"
         found = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
-        return {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in found}
+        stats = {path: path.stat() for path in found}
+        return {
+            path: (state.st_size, 0 if path.parent == self.world.store else state.st_mtime_ns)
+            for path, state in stats.items()
+        }
 
     def clean(self, log_from: int, errors: int = 1) -> None:
         """No half-written file anywhere, and no traceback in the log but that of the raised error."""

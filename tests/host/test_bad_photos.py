@@ -40,7 +40,7 @@ def with_image(world: World, kind: str):
     [
         ("1x1", ("1x1 pixels", "at least 64x64", "larger photo")),
         ("empty batch", ("0 pictures", "at least 1")),
-        ("nan", ("786432 values", "NaN", "Load it anew")),
+        ("nan", ("786432 values", "NaN", "Load it again")),
         ("too bright", ("from 0.00 to 255.00", "values from 0 to 1", "Load Image")),
     ],
 )

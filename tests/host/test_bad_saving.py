@@ -37,6 +37,7 @@ def was_trained(result) -> bool:
         ("nul.safetensors", ("reserved name on Windows",)),
         ("a" * 300, ("300 characters", "at most 100")),
         ("line\nbreak", ("contains",)),
+        ("com\u00b9", ("reserved name on Windows",)),
     ],
 )
 def test_names_that_no_file_can_have(world, bad, name, needed):
@@ -45,6 +46,19 @@ def test_names_that_no_file_can_have(world, bad, name, needed):
     del prompt["curve"]
     bad.refused(prompt, "The name", *needed, "Use letters, digits", "'anna-2026'", by="our check")
     assert not list(world.server.base.parent.glob("x*")) and not list(world.server.models.glob("x*"))
+
+
+@pytest.mark.parametrize(
+    ("name", "needed"),
+    [
+        ("2026", ("as a number", "(embedding:2026)", "'person-2026'")),
+        ("anna.pt", ("ends in '.pt'", "two files", "'anna'")),
+    ],
+)
+def test_names_that_no_prompt_can_say(world, bad, people, name, needed):
+    prompt = {"who": person("bert")}
+    prompt["save"] = node("StableIdentitySave", identity=["who", 0], name=name, if_exists="add a number")
+    bad.refused(prompt, "The name", *needed, by="our check")
 
 
 def test_a_bad_name_that_arrives_by_a_link(world, bad):
@@ -58,7 +72,7 @@ def test_a_bad_name_that_arrives_by_a_link(world, bad):
 def test_a_name_that_is_taken(world, bad, people):
     prompt = {"who": person("bert")}
     prompt["save"] = node("StableIdentitySave", identity=["who", 0], name="good", if_exists="stop")
-    bad.refused(prompt, "good.safetensors holds another person", "'add a number'", "'replace'")
+    bad.refused(prompt, "embedding:good already stands for", "good.safetensors", "'add a number'", "'replace'")
 
 
 def test_a_bad_name_costs_no_training(world, bad):
@@ -121,7 +135,7 @@ def test_a_disk_that_is_read_only(world, bad):
         log = world.server.log_file.stat().st_size
         failed = world.server.run(learn(world.eps, name="read-only", steps=1))
         assert failed.status == "error" and "read-only.safetensors" in failed.error
-        assert "Read-only file system" in failed.error and "choose another folder" in failed.error
+        assert "Read-only file system" in failed.error and "choose another name or folder" in failed.error
         bad.clean(log)
     bad.good("a read-only disk")
 

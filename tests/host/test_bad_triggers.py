@@ -32,6 +32,39 @@ def test_an_unknown_trigger(world, bad, people, way):
     bad.refused(prompt, "<ana>", "<anna>", "spelling", "'a photo of <ana>'")
 
 
+@pytest.mark.parametrize(
+    ("typed", "needed"),
+    [
+        ("\uff1canna\uff1e", "FULLWIDTH LESS-THAN SIGN"),
+        ("<an\u200bna>", "ZERO WIDTH SPACE"),
+        ("<anna|bert>", "Type <anna>"),
+        ("&lt;anna&gt;", "Type <anna>"),
+        ("embedding:", "without a name"),
+    ],
+)
+def test_what_was_meant_for_a_trigger(world, bad, people, typed, needed):
+    """Stock prompt nodes would read it as text, or break off."""
+    bad.refused(applying(world, f"a photo of {typed}", anna=person("anna")), "The prompt", needed)
+
+
+@pytest.mark.parametrize("way", [encoding, applying])
+@pytest.mark.parametrize(
+    ("typed", "stock"),
+    [
+        ("a photo of embedding:<anna> laughing", "a photo of embedding:bad-anna laughing"),
+        ("(embedding:<anna>:1.3), photo,embedding:<anna>", "(embedding:bad-anna :1.3), photo, embedding:bad-anna "),
+        ("<b>bold</b> <anna> 5 < x > 3", "<b>bold</b> embedding:bad-anna 5 < x > 3"),
+    ],
+)
+def test_prefixes_and_other_angle_brackets(world, people, way, typed, stock):
+    prompt = way(world, typed, anna=person("anna"))
+    prompt["stock"] = node("CLIPTextEncode", clip=["trio", 1], text=stock)
+    prompt["out"]["inputs"]["b"] = ["stock", 0]
+    result = world.server.run(prompt)
+    assert result.status == "success", result.error
+    assert result.outputs["out"]["difference"] == [0]
+
+
 @pytest.mark.parametrize("way", [encoding, applying])
 def test_two_people_with_one_trigger(world, bad, people, way):
     prompt = way(world, "a photo of <anna>", anna=person("anna"), bert=person("bert", trigger="anna"))

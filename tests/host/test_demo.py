@@ -89,7 +89,7 @@ def learning(pack: Path, out: Path, through_tasks: dict) -> Iterator[tuple[subpr
     process = start_demo(pack, "--steps", FOREVER, "--out", out, **through_tasks)
     try:
         seen = ""
-        while not re.search(r"learning:[^/]*\| [1-9]\d*/", seen):
+        while not re.search(r"learning: +\d+% [1-9]\d*/", seen):
             seen = (seen + process.stderr.read(1))[-200:]
             assert process.poll() is None, seen
         servers = [child for child in psutil.Process(process.pid).children(recursive=True) if _is_server(child)]

@@ -119,7 +119,7 @@ def test_choosing_a_method_sets_its_own_settings(page: Page) -> None:
 
 
 def test_loading_a_training_changes_none_of_its_settings(page: Page) -> None:
-    """Not even those that another method was published with."""
+    """Not even the defaults of another method."""
     settings = {**own("stableidentity"), "method": "celeb_basis"}
     prompt = {"1": {"class_type": TRAIN, "inputs": settings}}
     ui = ui_from_api(page, prompt)

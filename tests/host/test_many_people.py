@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from host.prompts import Json, node
 from host.server import ROOT
 from host.test_people_workflows import pictures
 from host.world import World
+from stableidentity_core import cli
 from stableidentity_core.identity import load_identity
 from stableidentity_core.projector_file import load_projector
 from stableidentity_core.words.names import celebrity_names
@@ -157,3 +159,18 @@ def test_the_mini_worlds_projector_needs_no_training(server):
     assert all(picture.shape == (128, 128, 3) and picture.std() > 20 for picture in painted.values())
     difference = np.abs(painted["Without training: snow"] - painted["With 25 steps: snow"]).mean()
     assert 0.2 < difference < np.abs(painted["Without training: snow"] - painted["Without training: city"]).mean()
+
+
+def test_broken_off_work_is_kept_listed_and_removed_when_asked(world, folder, capsys):
+    started = world.server.submit(shipped(world, steps=5000, seed=77))
+    assert started.wait_for("progress") is not None
+    assert list(world.store.glob("*.lock")), "nothing keeps other processes from removing the state"
+    time.sleep(1)
+    world.server.interrupt()
+    assert started.finish(timeout=30).status == "interrupted"
+    (state,) = world.store.glob("*.checkpoint.safetensors")
+    assert not list(world.store.glob("*.lock"))
+    assert cli.main(["trained", "--folder", str(world.store)]) == 0
+    assert f"{state.name[:12]}  " in (shown := capsys.readouterr().out) and "broken off at step " in shown
+    assert cli.main(["trained", "--folder", str(world.store), "--delete", state.name[:12]]) == 0
+    assert not state.exists()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from face_nets import pointing_retinaface, random_bisenet
 from host.prompts import Json, learn, node
@@ -68,6 +68,88 @@ def test_without_networks_a_wide_photo_tells_what_to_fetch(world, bad: Refusals,
     bad.refused(
         prompt, "1024x640", "no detector in place", "python -m stableidentity_core download retinaface_resnet50", "MIT"
     )
+
+
+def test_of_a_square_without_a_detector_the_first_line_says_that_nobody_looked(world):
+    """Before the module puts networks in place, too."""
+    Image.new("RGB", (512, 512), (120, 130, 140)).save(world.server.input / "wall.png")
+    result = world.server.run(prepare("wall.png", strict=False))
+    assert result.status == "success", result.error
+    first, second, *rest = result.outputs["2"]["text"][0].splitlines()
+    assert first == "No detector looked for a face: the picture was taken as an aligned portrait."
+    assert second.startswith("Photo quality: unknown") and not any("[ok]" in line for line in rest)
+
+
+@pytest.fixture
+def cut_out(world) -> str:
+    """The astronaut's face with everything else transparent, as background removers leave a portrait."""
+    with Image.open(world.server.input / "astronaut.png") as astronaut:
+        portrait = astronaut.crop((137, 28, 311, 202)).resize((512, 512))
+    shape = Image.new("L", (512, 512))
+    ImageDraw.Draw(shape).ellipse([60, 10, 452, 600], fill=255)
+    portrait.putalpha(shape)
+    portrait.save(world.server.input / "cut_out.png")
+    return "cut_out.png"
+
+
+def with_own_mask(image: str, **settings) -> Json:
+    """MASK of Load Image, which is the inverse of alpha, on face_mask."""
+    prompt = prepare(image, find_face="off", parse_face="off", **settings)
+    prompt["2"]["inputs"]["face_mask"] = ["1", 1]
+    return prompt
+
+
+def test_the_mask_of_a_cut_out_portrait_is_said_first_and_refused_by_strict(world, bad: Refusals, cut_out):
+    result = world.server.run(with_own_mask(cut_out, strict=False))
+    assert result.status == "success", result.error
+    first = result.outputs["2"]["text"][0].splitlines()[0]
+    assert first.startswith("[!] The face mask contradicts the face: ") and "transparent background" in first
+    bad.refused(with_own_mask(cut_out, strict=True), "The face mask contradicts", "Disconnect", "strict")
+
+
+def test_a_picture_without_a_mask_connected_to_face_mask_is_refused_for_that(world, bad: Refusals, wide):
+    """Load Image gives 64 x 64 zeros, which are no mask of this picture's proportions."""
+    prompt = learn(world.eps, name="bad", image=wide)
+    prompt["face"]["inputs"]["face_mask"] = ["image", 1]
+    Image.new("RGB", (600, 590), "grey").save(world.server.input / "nearly.png")
+    prompt["image"]["inputs"]["image"] = "nearly.png"
+    bad.refused(prompt, "face mask marks nothing", "Load Image gives an empty one")
+
+
+def folder(name: str, **settings) -> Json:
+    inputs = {"folder": name, "find_face": "off", "parse_face": "off", "at_most": 500} | settings
+    return {
+        "people": node("StableIdentityPrepareFolder", **inputs),
+        "report": node("PreviewAny", source=["people", 2]),
+    }
+
+
+def test_a_folder_of_photos_with_what_systems_leave_in_it(world, bad: Refusals):
+    """Also by a link in the input folder, as the host takes it; what is added below it is seen at the next run."""
+    elsewhere = world.server.base / "photos"
+    for name in ("anna.jfif", "ben.gif", "._anna.png", "@eaDir/anna.png/THUMB.png"):
+        path = elsewhere / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (128, 128), "grey").save(path, {".jfif": "JPEG"}.get(path.suffix))
+    (elsewhere / "carl.heic").write_bytes(b"\x00\x00\x00\x18ftypheic" + b"\x00" * 100)
+    (elsewhere / "dora.jpg").write_bytes(b"\x00\x00\x00\x18ftypheic" + b"\x00" * 100)
+    (world.server.input / "crowd").symlink_to(elsewhere)
+    result = world.server.run(folder("crowd"))
+    assert result.status == "success", result.error
+    lines = result.outputs["report"]["text"][0].splitlines()
+    assert lines[0] == "No detector looked for a face: the pictures were taken as aligned portraits."
+    assert lines[1] == "2 of 3 photos taken."
+    assert any(line.startswith("dora.jpg: ") and "is a HEIC picture" in line for line in lines)
+    assert any(line.startswith("2 left out (hidden") and "@eaDir/" in line and "._anna.png" in line for line in lines)
+    assert any(line.startswith("1 left out (a HEIC picture") and "carl.heic" in line for line in lines)
+    Image.new("RGB", (128, 128), "grey").save(elsewhere / "emil.png")
+    again = world.server.run(folder("crowd", at_most=3))
+    text = again.outputs["report"]["text"][0]
+    assert "2 of 3 photos taken." in text and "1 more were not looked at: at_most is 3." in text
+    for name in ("../photos", str(elsewhere), "crowd/../../photos"):
+        bad.refused(folder(name), "is not below", "a link to their folder")
+    bad.refused(folder("nobody"), "No folder at", "nobody")
+    bad.refused(folder("n" * 300), "No folder at")
 
 
 def test_preview_overlay_and_report_arrive_in_the_history(world, nets, wide):

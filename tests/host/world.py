@@ -24,7 +24,12 @@ class World:
 
     @property
     def trained(self) -> list[Path]:
-        return sorted((self.server.user / "stableidentity" / "trained").glob("*"))
+        """The words of all stored trainings."""
+        return sorted(path for path in self.store.glob("*.safetensors") if path.name.count(".") == 1)
+
+    @property
+    def store(self) -> Path:
+        return self.server.user / "stableidentity" / "trained"
 
 
 def make_world(server: ComfyServer, folder: Path) -> World:

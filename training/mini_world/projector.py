@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import get_args
 
 import torch
-from tqdm import tqdm
 
 from stableidentity_core.demo.look import draw_look
 from stableidentity_core.demo.painter import SIZE, paint
@@ -26,6 +25,7 @@ from stableidentity_core.encode import encode_face
 from stableidentity_core.encode.protocol import FaceEncoder
 from stableidentity_core.face.portrait import Face, portrait
 from stableidentity_core.learn_projector import MANY_PEOPLE, learn_projector
+from stableidentity_core.progress import progress_bar
 from stableidentity_core.projector_file import save_projector
 from stableidentity_core.start import make_projector
 from stableidentity_core.train.known import KnownPeople
@@ -39,7 +39,7 @@ def photos(names: Sequence[str], people: int, encoder: FaceEncoder) -> Iterator[
     """The celebrities and so many people without a name, without hats and glasses, which would be learned too."""
     everybody = [(name, named_person(name)) for name in names]
     everybody += [("", passer_by(FIRST + number)) for number in range(people)]
-    for number, (name, person) in enumerate(tqdm(everybody, desc="people", unit="person", mininterval=5)):
+    for number, (name, person) in enumerate(progress_bar(everybody, desc="people", unit="person")):
         look = draw_look(generator("shared projector", number))[0]
         drawn = paint(person, replace(look, style="photo", glasses="none", hat="none"))
         image = torch.from_numpy(drawn.image.copy()).movedim(-1, 0).float() / 255
@@ -73,7 +73,7 @@ def main() -> None:
     checkpoint = options.out.with_suffix(".checkpoint")
     if checkpoint.is_file():
         run.load(checkpoint)
-    with tqdm(total=config.steps, initial=run.step, unit="step") as bar:
+    with progress_bar(total=config.steps, initial=run.step, unit="step") as bar:
 
         def on_step(report) -> None:
             bar.update()

@@ -8,6 +8,7 @@ from torch import Tensor
 from ...shapes import check_shape
 from ..align import Alignment
 from ..landmarks import landmark_problem
+from ..parsing import shows_face
 from ..portrait import SIZE
 from .cover import beyond_border, covered, features_region
 from .picture import blur_sigma, light
@@ -19,7 +20,7 @@ MIN_SOURCE = 256  # px; half of the portrait: face encoders look at 376 of its 5
 MAX_BLUR = 3.0  # px of 512; tried: 1.0 to 1.7, and 2.8 to 2.9 when blurred by 2, where lashes and irises are gone
 MAX_YAW = 30.0  # degrees; there the nose is seen 3 times nearer to the far eye than from the front, at 41 on it
 MAX_PITCH = 25.0  # degrees; smiles and long noses alone feign 10
-MAX_ROLL = 45.0  # degrees; alignment turns it back, but detectors are trained on upright faces
+TURNED = 45.0  # degrees; from there on the report says that the portrait was turned upright
 MIN_MEAN, MAX_MEAN = 0.12, 0.85  # dark skin reflects 5 to 8 % of the light, 0.25 to 0.31 in sRGB: 2 stops below
 MAX_WHITE = 0.05  # highlights of the nose and forehead take up less
 MAX_BLACK = 0.15  # pupils, nostrils, black beards and brows take up less
@@ -66,6 +67,9 @@ def assess(
     return QualityReport(
         findings=tuple(result for result in results if isinstance(result, Finding)),
         left_out=tuple(result for result in results if isinstance(result, str)),
+        detected=landmarks is not None,
+        face_seen=landmarks is not None or (parts is not None and shows_face(parts)),
+        remarks=_turned(landmarks, alignment),
     )
 
 
@@ -150,7 +154,7 @@ def _pose(landmarks: Tensor | None) -> Results:
     if problem := landmark_problem(landmarks):
         return [f"The head's pose was not measured from its landmarks: {problem}."]
     pose = head_pose(landmarks)
-    yaw, pitch, roll = abs(pose.yaw), abs(pose.pitch), abs(pose.roll)
+    yaw, pitch = abs(pose.yaw), abs(pose.pitch)
     turned = "right" if pose.yaw > 0 else "left"
     bend = "Lower the chin: the face looks up" if pose.pitch > 0 else "Raise the chin: the face looks down"
     return [
@@ -162,15 +166,24 @@ def _pose(landmarks: Tensor | None) -> Results:
             f"Turn the head towards the camera: it is turned by about {yaw:.0f} degrees to the viewer's {turned}.",
         ),
         _at_most("pitch", pitch, MAX_PITCH, "degrees", f"{bend} by about {pitch:.0f} degrees."),
-        _at_most("roll", roll, MAX_ROLL, "degrees", f"Rotate the photo upright: it lies {roll:.0f} degrees aslant."),
     ]
+
+
+def _turned(landmarks: Tensor | None, alignment: Alignment | None) -> tuple[str, ...]:
+    """That the portrait does not lie as the photo does; how upright the photo is does not matter to it."""
+    if landmarks is None or alignment is None or landmark_problem(landmarks):
+        return ()
+    roll = abs(head_pose(landmarks).roll)
+    if roll < TURNED:
+        return ()
+    return (f"The face lies {roll:.0f} degrees aslant in the photo; the portrait was turned upright.",)
 
 
 def _cover(parts: Tensor | None, hair_mask: Tensor) -> Results:
     if parts is None:
         unknown = "Hat, glasses and other things on the face were not measured: there is no map of face parts."
         if not hair_mask.any():
-            return ["Hair on the face was not measured: there is neither a map of face parts nor a hair mask.", unknown]
+            return ["Hair on the face was not measured: there is no map of face parts, and no hair is marked.", unknown]
         return [_hair(hair_mask.detach().cpu()[features_region(hair_mask.shape[-1])].float().mean().item()), unknown]
     cover = covered(parts)
     hat = f"Take off the hat or push it back: it covers {cover.hat:.0%} of the face."
@@ -191,7 +204,7 @@ def _hair(share: float) -> Finding:
 
 def _border(alignment: Alignment | None, photo_size: tuple[int, int]) -> Results:
     if alignment is None:
-        return ["What the border cuts off was not measured: the photo was taken for an aligned portrait."]
+        return ["What the border cuts off was not measured: the photo was taken as an aligned portrait."]
     beyond = beyond_border(alignment, photo_size)
     cut = f"Use a photo that shows the whole face: {beyond.face:.0%} of it lies beyond the border."
     narrow = f"Use a photo with more room around the head: {beyond.portrait:.0%} of the portrait had to be made up."

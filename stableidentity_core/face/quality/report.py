@@ -7,6 +7,8 @@ from typing import Any
 
 from ...errors import StableIdentityError
 
+NO_DETECTOR = "No detector looked for a face: the picture was taken as an aligned portrait."
+
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
@@ -31,6 +33,10 @@ class QualityReport:
 
     findings: tuple[Finding, ...]
     left_out: tuple[str, ...] = ()  # a sentence for each measure that could not be taken
+    contradictions: tuple[str, ...] = ()  # sentences about masks that do not fit the face
+    face_seen: bool = True  # False: neither a detector nor a parser has seen a face where the measures were taken
+    detected: bool = True  # False: no detector looked for a face
+    remarks: tuple[str, ...] = ()  # other sentences about how the portrait and its masks came about
 
     @property
     def bad(self) -> tuple[Finding, ...]:
@@ -38,35 +44,57 @@ class QualityReport:
 
     @property
     def good(self) -> bool:
-        return not self.bad
+        """Nothing is known against the photo; with `face_seen` False little is known in its favour."""
+        return not self.bad and not self.contradictions
 
     def text(self) -> str:
-        """Lines for people: what to change first, then the rest."""
-        taken = f"{len(self.findings)} measure{'' if len(self.findings) == 1 else 's'}"
+        """Lines for people: what is wrong with masks and photo first, then the rest."""
+        lines = [f"[!] {sentence}" for sentence in self.contradictions]
+        lines += [] if self.detected else [NO_DETECTOR]
+        lines += [self._headline(), *(f"[!] {finding.line}" for finding in self.bad)]
+        mark = "[ok]" if self.face_seen else "[within limits]"
+        lines += [f"{mark} {finding.line}" for finding in self.findings if finding.good]
+        lines += [f"[not measured] {sentence}" for sentence in self.left_out]
+        return "\n".join([*lines, *self.remarks])
+
+    def _headline(self) -> str:
+        count = len(self.findings)
+        taken = f"{count} measure{'' if count == 1 else 's'}"
         if not self.findings:
-            head = "Photo quality: nothing could be measured."
-        elif self.good:
-            head = f"Photo quality: good in all of {taken}."
-        else:
-            head = f"Photo quality: {len(self.bad)} of {taken} to improve."
-        lines = [f"[!] {finding.line}" for finding in self.bad]
-        lines += [f"[ok] {finding.line}" for finding in self.findings if finding.good]
-        return "\n".join([head, *lines, *(f"[not measured] {sentence}" for sentence in self.left_out)])
+            return "Photo quality: nothing could be measured."
+        if not self.face_seen:
+            return (
+                f"Photo quality: unknown. If it is an aligned portrait, {count - len(self.bad)} of {taken} are within "
+                "their limits."
+            )
+        if self.bad:
+            return f"Photo quality: {len(self.bad)} of {taken} to improve."
+        return f"Photo quality: good in all of {taken}."
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON; figures to four digits."""
+        good = None if self.good and not self.face_seen else self.good  # unknown
         findings = [asdict(finding) | {"value": float(f"{finding.value:.4g}")} for finding in self.findings]
-        return {"good": self.good, "findings": findings, "left_out": list(self.left_out)}
+        return {
+            "good": good,
+            "face_detected": self.detected,
+            "contradictions": list(self.contradictions),
+            "findings": findings,
+            "left_out": list(self.left_out),
+        }
 
 
 def require_good(report: QualityReport, what: str = "The photo") -> None:
-    """For the strict switch: a photo with a bad finding is an error.
+    """For the strict switch: a photo with a bad finding or masks that contradict its face is an error.
 
     Raises:
-        StableIdentityError: listing every bad finding with its advice.
+        StableIdentityError: listing every fault with its advice.
     """
     if report.good:
         return
-    faults = "; ".join(f"({number}) {finding.line}" for number, finding in enumerate(report.bad, start=1))
-    count = f"{len(report.bad)} fault{'' if len(report.bad) == 1 else 's'}"
-    raise StableIdentityError(f"{what} has {count}: {faults} Use a better photo, or switch the strict check off.")
+    lines = [*report.contradictions, *(finding.line for finding in report.bad)]
+    faults = "; ".join(f"({number}) {line}" for number, line in enumerate(lines, start=1))
+    count = f"{len(lines)} fault{'' if len(lines) == 1 else 's'}"
+    advice = [*["correct the masks"] * bool(report.contradictions), *["use a better photo"] * bool(report.bad)]
+    remedy = f"{' and '.join(advice)}, or switch the strict check off."
+    raise StableIdentityError(f"{what} has {count}: {faults} {remedy[0].upper()}{remedy[1:]}")

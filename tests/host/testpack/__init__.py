@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import folder_paths
 import torch
 from comfy_api.latest import ComfyExtension, io
 
+from .campaign_nodes import CAMPAIGN_NODES
+from .stall import Stall, WeightAddress
 from .tiny import host_tiny
 from .wrong_models import CLIPS, MODELS, VAES, wrong_clip, wrong_model, wrong_vae
 
 # The models are too small to share out: on a busy machine threads that wait for each other cost ten times the work.
-torch.set_num_threads(1)
+if "OMP_NUM_THREADS" not in os.environ:
+    torch.set_num_threads(1)
 
 
 class TinyTrio(io.ComfyNode):
@@ -233,6 +237,9 @@ class TestExtension(ComfyExtension):
             WrongClip,
             WrongVae,
             TwoModels,
+            *CAMPAIGN_NODES,
+            Stall,
+            WeightAddress,
         ]
 
 

@@ -1,0 +1,119 @@
+"""`trained`: the trainings that the nodes keep, shown and removed when asked."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from ..errors import StableIdentityError
+from ..printable import printable_line
+from ..store import read_limit, write_limit
+from ..store.folder import remove, sweep, trim
+from ..store.limit import GB, settings_file
+from ..store.summary import Stored, stored_trainings
+from .say import say
+
+PACK = Path(__file__).absolute().parents[2]
+SHOWN_KEY = 12  # characters, which tell the trainings of any user apart
+
+
+def add_command(commands: Any) -> None:
+    command = commands.add_parser("trained", help="show or remove the trainings that the nodes keep")
+    command.set_defaults(run=run, interrupted="what was removed before stays removed")
+    add = command.add_argument
+    add(
+        "--folder",
+        type=Path,
+        metavar="DIR",
+        help="user/stableidentity/trained of a ComfyUI (default: of the one that this pack is in)",
+    )
+    what = command.add_mutually_exclusive_group()
+    add = what.add_argument
+    add("--list", action="store_true", help="show them, last used last, with person, settings and size (default)")
+    add(
+        "--delete",
+        nargs="+",
+        metavar="WHO",
+        help="remove all of a person, by trigger such as anna, or one training by its number in the list",
+    )
+    add("--empty", action="store_true", help="remove all, also broken-off work")
+    add("--limit", type=float, metavar="GB", help="set how much they may take; those not used for longest leave first")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Show, remove, or set the limit."""
+    folder = _folder(options.folder)
+    if options.limit is not None:
+        write_limit(folder, options.limit)
+        removed = trim(folder, options.limit * GB)
+        say(f"{settings_file(folder)}: at most {options.limit:g} GB. Removed {_count(len(removed), 'file')}.")
+        return
+    sweep(folder)
+    trainings = stored_trainings(folder)
+    if options.empty:
+        _remove(trainings, folder)
+    elif options.delete:
+        _remove(_chosen(trainings, options.delete, folder), folder)
+    else:
+        _show(trainings, folder)
+
+
+def _folder(given: Path | None) -> Path:
+    if given is not None:
+        if not os.path.isdir(given):
+            raise StableIdentityError(f"--folder is {given}, which is no folder; needed user/stableidentity/trained.")
+        return given
+    # Where the pack is linked into custom_nodes, the working folder is the link.
+    for pack in (PACK, Path(os.environ.get("PWD") or Path.cwd())):
+        if pack.parent.name == "custom_nodes":
+            return pack.parents[1] / "user" / "stableidentity" / "trained"
+    raise StableIdentityError(
+        f"{PACK} is not in a ComfyUI's custom_nodes, so its trainings are not known. Give --folder DIR: "
+        "user/stableidentity/trained in the ComfyUI's folder."
+    )
+
+
+def _chosen(trainings: Sequence[Stored], names: Sequence[str], folder: Path) -> list[Stored]:
+    """Raises StableIdentityError where nothing is stored under a name."""
+    chosen = []
+    for name in names:
+        trigger = f"<{name.strip('<>')}>"
+        found = [training for training in trainings if training.trigger == trigger]
+        if len(name) >= SHOWN_KEY:
+            found = found or [training for training in trainings if training.key.startswith(name)]
+        if not found:
+            raise StableIdentityError(
+                f"{folder} holds no training of {name!r}; nothing was removed. `trained --list` shows what there is."
+            )
+        chosen += found
+    return list({training.key: training for training in chosen}.values())
+
+
+def _remove(trainings: Sequence[Stored], folder: Path) -> None:
+    """Raises StableIdentityError where something stays."""
+    files = [entry for training in trainings for entry in training.files]
+    left = [entry.path for entry in files if not remove(entry)]
+    say(f"{folder}: removed {_count(len(trainings), 'training')}, {_count(len(files) - len(left), 'file')}.")
+    if left:
+        raise StableIdentityError(
+            f"In use, or not allowed to be removed: {', '.join(map(str, left[:3]))} ({_count(len(left), 'file')}). "
+            "Stop the training or ComfyUI, and repeat."
+        )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _show(trainings: Sequence[Stored], folder: Path) -> None:
+    size = sum(training.size for training in trainings)
+    say(f"{folder}: {_count(len(trainings), 'training')}, {size / GB:.2f} of {read_limit(folder):g} GB")
+    for training in trainings:
+        day = datetime.fromtimestamp(training.used / 1e9, timezone.utc).strftime("%Y-%m-%d")
+        who = f"{printable_line(training.trigger)}: " if training.trigger else ""
+        what = printable_line(training.what)
+        say(f"{training.key[:SHOWN_KEY]}  {day}  {training.size / 1e6:8.2f} MB  {who}{what}")

@@ -1,0 +1,42 @@
+"""What a training is found again by."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from ..face.portrait import Face
+from ..fingerprint import WHOLE, fingerprint_tensors
+from ..words.names import NameSpace
+from ..words.trained import TrainedProjector
+
+REVISION = 3  # raise it when the same settings come to give other words
+
+
+def work_key(
+    faces: Sequence[Face],
+    name_spaces: Sequence[NameSpace],
+    model: str,
+    settings: Mapping[str, Any],
+    start: TrainedProjector | None = None,
+) -> str:
+    """Hash of everything that decides the result of a training; so the order of the photos counts."""
+    parts = {
+        "faces": [face.fingerprint for face in faces],
+        "names": [fingerprint_tensors(_names(ns), samples=WHOLE) for ns in name_spaces],
+        "model": model,
+        "settings": dict(settings),
+        "revision": REVISION,
+    }
+    if start is not None:
+        parts["start"] = fingerprint_tensors(start.state.items(), samples=WHOLE)
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _names(names: NameSpace) -> list[tuple[str, Tensor]]:
+    longer = [] if names.longer is None else [("longer", names.longer)]
+    return [(names.space, names.embeddings), *longer]

@@ -1,0 +1,66 @@
+"""How much room the stored trainings may take: a setting of the user, in a file beside their folder."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from ..atomic import write_atomically
+from ..errors import StableIdentityError
+from ..json_text import parse_object
+from ..streams import get_logger
+
+SETTING = "trained_gb"
+DEFAULT_GB = 2.0
+MOST_GB = 10**6
+GB = 10**9
+log = get_logger(__name__)
+
+
+def settings_file(folder: Path) -> Path:
+    """Where the limit of a folder of stored trainings is set."""
+    return folder.parent / "settings.json"
+
+
+def read_limit(folder: Path) -> float:
+    """Gigabytes; a setting that cannot be read is reported, and the default taken."""
+    path = settings_file(folder)
+    if not os.path.lexists(path):
+        return DEFAULT_GB
+    try:
+        return check_limit(_settings(path).get(SETTING, DEFAULT_GB))
+    except StableIdentityError as error:
+        log.warning("StableIdentity: %s is not used: %s The limit of the stored trainings is 2 GB.", path, error)
+        return DEFAULT_GB
+
+
+def write_limit(folder: Path, gigabytes: float) -> None:
+    """Set the limit; other settings in the file stay.
+
+    Raises:
+        StableIdentityError: a limit that cannot be, or a file that cannot be read or written.
+    """
+    path = settings_file(folder)
+    settings = _settings(path) if os.path.lexists(path) else {}
+    settings[SETTING] = check_limit(gigabytes)
+    write_atomically(path, (json.dumps(settings, indent=2) + "\n").encode())
+
+
+def check_limit(value: object) -> float:
+    """Gigabytes from 0 on.
+
+    Raises:
+        StableIdentityError: it is something else.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MOST_GB:
+        return float(value)
+    raise StableIdentityError(f"{SETTING} is {str(value)[:40]!r}, needed a number of gigabytes from 0 to {MOST_GB:,}.")
+
+
+def _settings(path: Path) -> dict:
+    try:
+        text = path.read_text("utf-8-sig")  # editors of Windows put a mark in front
+    except (OSError, ValueError) as error:
+        raise StableIdentityError(f"{path} cannot be read: {error}. Remove it, or write it again.") from error
+    return parse_object(text, str(path))

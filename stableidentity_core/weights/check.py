@@ -1,0 +1,65 @@
+"""Is a file on disk the one of the table?"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ..aside import Aside
+from .weight import Weight
+
+CHUNK = 1 << 20
+
+# Beginnings of what is often found under the name of weights; none of them begins a file of the table.
+_NO_WEIGHTS = {
+    b"<!doctype": "is a web page",
+    b"<html": "is a web page",
+    b"version https://git-lfs": "is a pointer of Git LFS (`git lfs pull` fetches the file itself)",
+}
+
+
+def difference(weight: Weight, path: Path, on_wait: Callable[[], None] = lambda: None) -> str | None:
+    """How a file differs from the table's entry in kind, size or sha256, or None when it does not.
+
+    Args:
+        on_wait: called for every MB and at least five times a second. What it raises ends the reading.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    size, digest, head = 0, hashlib.sha256(), b""
+    if (problem := _wrong_size(weight, path.stat().st_size)) is not None:
+        return problem
+    with Aside() as aside:
+        for chunk in read_aside(aside, path, on_wait):
+            head = head or chunk
+            size += len(chunk)
+            digest.update(chunk)
+            if weight.sha256 is None:
+                break
+    for beginning, kind in _NO_WEIGHTS.items():
+        if head.lstrip().lower().startswith(beginning):
+            return kind
+    if weight.sha256 is None:
+        return None
+    if digest.hexdigest() != weight.sha256:
+        return f"has sha256 {digest.hexdigest()}, needed {weight.sha256}"
+    return _wrong_size(weight, size)
+
+
+def read_aside(aside: Aside, path: Path, on_wait: Callable[[], None]) -> Iterator[bytes]:
+    """A file's bytes, some at a time, also from a disk or network share that keeps one waiting."""
+    chunks = _chunks(path)
+    while chunk := aside(lambda: next(chunks, b""), on_wait):
+        on_wait()
+        yield chunk
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:  # closed by the thread that reads: another one would have to wait for it
+        yield from iter(lambda: file.read(CHUNK), b"")
+
+
+def _wrong_size(weight: Weight, size: int) -> str | None:
+    return f"has {size:,} bytes, needed {weight.size}" if size == 0 or weight.bytes not in (None, size) else None

@@ -1,0 +1,139 @@
+"""The user's cancel inside the host, seen while something runs that does not look for it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from backends.pack import pack_module
+from stableidentity_core.errors import StableIdentityError
+from stableidentity_core.train.check import gradient_direction
+from stableidentity_core.words import prompt_rows
+
+pytestmark = pytest.mark.host
+AT_ONCE = 2.0  # seconds
+
+
+@pytest.fixture
+def host(comfyui) -> Iterator[SimpleNamespace]:
+    cancel = pack_module("nodes.host.cancel", comfyui)
+    from comfy import model_management
+
+    yield SimpleNamespace(
+        stoppable=cancel.stoppable,
+        checked=cancel.checked,
+        interrupt=model_management.interrupt_current_processing,
+        interrupted=model_management.processing_interrupted,
+        Interrupt=model_management.InterruptProcessingException,
+    )
+    model_management.interrupt_current_processing(False)
+
+
+def test_a_cancel_does_not_wait_for_an_act_that_does_not_look(host):
+    begun, over, given = threading.Event(), threading.Event(), []
+
+    def act() -> None:
+        begun.set()
+        over.wait()
+
+    def cancel() -> None:
+        begun.wait()
+        given.append(time.monotonic())
+        host.interrupt()
+
+    threading.Thread(target=cancel, daemon=True).start()
+    with pytest.raises(host.Interrupt):
+        host.stoppable(act)
+    assert time.monotonic() - given[0] < AT_ONCE
+    over.set()
+
+
+def test_what_ends_after_a_cancel_does_not_take_the_next_ones_cancel(host):
+    over = threading.Event()
+    host.interrupt()
+    with pytest.raises(host.Interrupt):
+        host.stoppable(over.wait)
+    host.interrupt()  # of the next prompt
+    over.set()
+    time.sleep(0.5)
+    assert host.interrupted()
+
+
+@pytest.mark.parametrize("inference", [True, False])
+@pytest.mark.parametrize("grad", [True, False])
+def test_an_act_runs_in_the_modes_of_its_caller(host, inference, grad):
+    with torch.inference_mode(inference), torch.set_grad_enabled(grad):
+        wanted = torch.is_inference_mode_enabled(), torch.is_grad_enabled()
+        assert host.stoppable(lambda: (torch.is_inference_mode_enabled(), torch.is_grad_enabled())) == wanted
+        assert host.stoppable(lambda: torch.zeros(1)).is_inference() == inference
+
+
+def test_results_and_errors_come_as_they_are(host):
+    def fail() -> None:
+        raise StableIdentityError("a sentence")
+
+    assert host.stoppable(lambda: 7) == 7
+    with pytest.raises(StableIdentityError, match="a sentence"):
+        host.stoppable(fail)
+
+
+def test_many_of_something_are_looked_at_one_by_one(host):
+    seen = []
+    with pytest.raises(host.Interrupt):
+        for number in host.checked(range(9)):
+            seen.append(number)
+            if number == 2:
+                host.interrupt()
+    assert seen == [0, 1, 2]
+
+
+@pytest.fixture
+def adapter(comfyui, tiny_eps) -> Callable:
+    backend = pack_module("nodes.host.backend", comfyui)
+    import host_tiny
+
+    with torch.inference_mode():
+        trio = host_tiny.load_trio(tiny_eps)
+    return lambda: backend.comfy_backend(*trio)
+
+
+def loss_of(backend) -> torch.Tensor:
+    (space,) = backend.text_spaces
+    rows = {space.name: prompt_rows(["a photo of a {}"], space, lambda text: backend.tokenize(space.name, text))}
+    words = {space.name: torch.randn(1, 2, space.width, requires_grad=True)}
+    conditioning = backend.encode_text(rows, words)
+    return backend.predict(torch.randn(1, 4, 8, 8), torch.tensor([500]), conditioning).sum()
+
+
+def test_a_cancel_is_seen_in_the_backward_pass(host, adapter):
+    """Of a model of full size on a CPU it takes many seconds, in which none of the host's own code runs."""
+    with adapter() as backend:
+        loss = loss_of(backend)
+        host.interrupt()
+        with pytest.raises(host.Interrupt):
+            loss.backward()
+        assert not host.interrupted()
+        gradient_direction(backend)  # afterwards all is as before
+
+
+def test_a_look_for_a_cancel_leaves_with_the_training(host, adapter):
+    with adapter() as backend:
+        blocks = backend.blocks()
+        assert all(block._forward_hooks for block in blocks)
+    assert blocks and not any(block._forward_hooks for block in blocks)
+
+
+def test_fingerprints_of_models_see_a_cancel(host, comfyui, tiny_eps):
+    fingerprint = pack_module("nodes.host.fingerprint", comfyui)
+    import host_tiny
+
+    model, clip, vae = host_tiny.load_trio(tiny_eps)
+    for act in (lambda: fingerprint.model_fingerprint(model, clip), lambda: fingerprint.vae_fingerprint(vae)):
+        host.interrupt()
+        with pytest.raises(host.Interrupt):
+            act()
