@@ -15,6 +15,7 @@ from ..stableidentity_core.streams import get_logger
 from ..stableidentity_core.train import TrainConfig
 from ..stableidentity_core.train.photos import without_features
 from ..stableidentity_core.train.presets import told, with_preset
+from ..stableidentity_core.verdict import WARNING
 from ..stableidentity_core.words import Method, needs_face
 from ..stableidentity_core.words.names import parse_names
 from .host.training import Person, host_name_spaces, train_in_host
@@ -133,7 +134,8 @@ class Train(io.ComfyNode):
             start=start,
             at_once=at_once,
         )
-        return io.NodeOutput(*map(list, zip(*learned, strict=True)))
+        warnings = [f"{one.trigger}: {one.header[WARNING]}" for one, *_rest in learned if WARNING in one.header]
+        return io.NodeOutput(*map(list, zip(*learned, strict=True)), ui={"text": warnings} if warnings else None)
 
 
 def _encoded(photos: tuple[Face, ...], encoder: Any, method: Method) -> list[Face]:

@@ -21,6 +21,7 @@ from .train.loop import check_together, train_together
 from .train.photos import mean_feature
 from .train.report import StepReport
 from .train.run import TrainingRun
+from .verdict import WARNING, warning_of
 from .words.method import Projector
 from .words.names import NameSpace
 from .words.trained import TrainedProjector, needs_face
@@ -50,6 +51,7 @@ def learn_identity(
 
     `on_step` is called after each step. The loss on draws kept aside is measured before and after (of a run that goes
     on from a checkpoint only after) and noted in the header, as is the range of the words beside that of the names.
+    A training that made things worse has a `warning` there, see `verdict`.
     """
     return learn_identities([run], name_spaces, [trigger], lambda reports: on_step(reports[0]))[0]
 
@@ -66,13 +68,13 @@ def learn_identities(
     losses = []
     with runs[0].computing():
         held_out = HeldOut.of(runs)
-        before = held_out.losses(projectors) if runs[0].step == 0 else [None] * len(runs)
+        before = held_out.each(projectors) if runs[0].step == 0 else [None] * len(runs)
         for reports in train_together(runs):
             losses.append(torch.stack([report.loss_on_device for report in reports]))
             on_step(reports)
         for projector in projectors:
             projector.eval().requires_grad_(False)
-        after = held_out.losses(projectors)
+        after = held_out.each(projectors)
     curves = torch.stack(losses).float().cpu() if losses else torch.zeros(0, len(runs))  # [steps, P]
     return [
         _result(run, name_spaces, trigger, own, curve.clone())
@@ -81,10 +83,14 @@ def learn_identities(
 
 
 def _result(
-    run: TrainingRun, name_spaces: list[NameSpace], trigger: str, held_out: tuple[float | None, float], losses: Tensor
+    run: TrainingRun, name_spaces: list[NameSpace], trigger: str, held_out: tuple[Tensor | None, Tensor], losses: Tensor
 ) -> TrainResult:
-    header = describe(run, name_spaces, *held_out)
-    identity = Identity(trigger=trigger, words=run.words(), header=header)
+    before, after = held_out
+    header = describe(run, name_spaces, None if before is None else before.mean().item(), after.mean().item())
+    words = run.words()
+    if warning := warning_of(run.config, words, name_spaces, before, after):
+        header[WARNING] = warning
+    identity = Identity(trigger=trigger, words=words, header=header)
     facts = run.projector.origin | {key: header[key] for key in _PROJECTOR_FACTS if key in header}
     projector = trained(run.projector, run.config, header.get("face_encoder", "none"), facts)
     return TrainResult(identity=identity, projector=projector, losses=losses)

@@ -14,6 +14,7 @@ from .store.types import ProjectorResult
 from .train.config import TrainConfig
 from .train.report import StepReport
 from .train.shared import SharedRun
+from .verdict import PROJECTOR_WARNING, told_growth
 from .words.names import NameSpace
 
 # From the mini world (benchmarks/README.md); the paper trains one person at a time.
@@ -31,14 +32,14 @@ def learn_projector(
     fresh = run.step == 0
     losses: list[Tensor] = []
     with run.computing():
-        before = run.held_out_loss() if fresh else None  # what it was before a break is not known any more
+        before = run.held_out_losses() if fresh else None  # what it was before a break is not known any more
         if fresh and run.known_people != "no":
             run.start_known(name_spaces)
         for report in () if run.known_people == "only" else run:
             losses.append(report.loss_on_device)
             on_step(report)
         run.projector.eval().requires_grad_(False)
-        after = run.held_out_loss()
+        after = run.held_out_losses()
     feature = run.people.first.feature
     assert feature is not None  # encode_people has looked
     facts = {
@@ -54,7 +55,9 @@ def learn_projector(
     }
     for when, loss in (("before", before), ("after", after)):
         if loss is not None:
-            facts[f"projector_held_out_loss_{when}"] = f"{loss:.6g}"
+            facts[f"projector_held_out_loss_{when}"] = f"{loss.mean().item():.6g}"
+    if before is not None and after is not None and (growth := told_growth(before, after)):
+        facts[PROJECTOR_WARNING] = f"{growth} Lower learning_rate ({run.config.learning_rate:g})."
     return ProjectorResult(
         projector=trained(run.projector, run.config, feature.encoder, facts),
         losses=torch.stack(losses).float().cpu() if losses else torch.zeros(0),

@@ -24,11 +24,11 @@ def require_matplotlib() -> None:
         raise StableIdentityError("The loss curve needs matplotlib. Run: pip install matplotlib") from error
 
 
-def loss_curve(losses: Tensor, title: str = "") -> Tensor:
+def loss_curve(losses: Tensor, title: str = "", warning: str = "") -> Tensor:
     """Losses [N] of N steps, also of none -> picture [H, W, 3] in 0..1, with each step and the running median.
 
     Single losses jump over three orders of magnitude with the drawn timestep, hence the logarithmic
-    axis and the median.
+    axis and the median. A warning stands below the title, in red.
     """
     require_matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -38,6 +38,8 @@ def loss_curve(losses: Tensor, title: str = "") -> Tensor:
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     steps = np.arange(1, len(losses) + 1)
+    if warning:
+        figure.suptitle("Warning: " + warning, color="tab:red", fontsize="small", wrap=True)
     values = losses.detach().cpu().double().numpy()
     if not len(values):
         axes.text(0.5, 0.5, "no steps", ha="center", va="center", transform=axes.transAxes)

@@ -21,6 +21,7 @@ from ...stableidentity_core.train import StepReport, TrainConfig
 from ...stableidentity_core.train.config import compute_of
 from ...stableidentity_core.train.known import KnownPeople
 from ...stableidentity_core.train.shared import SharedRun, encode_people
+from ...stableidentity_core.verdict import PROJECTOR_WARNING
 from ...stableidentity_core.words import NameSpace, TrainedProjector
 from . import paths
 from .backend import comfy_backend
@@ -168,4 +169,7 @@ def _curve(result: ProjectorResult, origin: str) -> Tensor:  # [1, H, W, 3]
     before, after = (facts.get(f"projector_held_out_loss_{when}") for when in ("before", "after"))
     kept = f", held-out loss {float(before):.4g} to {float(after):.4g}" if before and after else ""
     title = f"{facts['projector_people']} people, {facts['projector_steps']} steps{kept} ({origin})"
-    return loss_curve(result.losses, title)[None]
+    warning = facts.get(PROJECTOR_WARNING, "")
+    if warning:
+        log.warning("StableIdentity: this projector: %s", warning)
+    return loss_curve(result.losses, title, warning)[None]

@@ -19,6 +19,7 @@ from ...stableidentity_core.store import ResultStore, TrainResult, work_key
 from ...stableidentity_core.streams import get_logger
 from ...stableidentity_core.train import TrainConfig, TrainingRun
 from ...stableidentity_core.train.config import compute_of, departures
+from ...stableidentity_core.verdict import WARNING
 from ...stableidentity_core.words import NameSpace, TrainedProjector, build_name_space
 from . import paths
 from .backend import ComfyBackend, comfy_backend
@@ -133,7 +134,10 @@ def _stored(
 
 def _output(person: Person, result: TrainResult, origin: str) -> tuple[Identity, TrainedProjector, Tensor]:
     identity = result.identity.renamed(person.trigger)
-    return identity, result.projector, loss_curve(result.losses, _title(identity, origin))[None]
+    warning = identity.header.get(WARNING, "")
+    if warning:
+        log.warning("StableIdentity: %s: %s", identity.trigger, warning)
+    return identity, result.projector, loss_curve(result.losses, _title(identity, origin), warning)[None]
 
 
 def _kept(store: ResultStore, key: str, result: TrainResult) -> bool:

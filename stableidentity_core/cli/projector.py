@@ -24,6 +24,7 @@ from ..train import TrainConfig
 from ..train.check import check_gradient
 from ..train.known import KnownPeople
 from ..train.shared import SharedRun, encode_people
+from ..verdict import PROJECTOR_WARNING
 from .arguments import count
 from .models import add_computing_options, add_model_options, load_model, name_spaces_of, read_names
 from .outputs import add_replace, check_checkpoint, check_out, save_new
@@ -109,6 +110,8 @@ def run(options: argparse.Namespace) -> None:
     kept = result.projector.facts
     before, after = (kept.get(f"projector_held_out_loss_{when}", "not measured") for when in ("before", "after"))
     say(f"{path}: {people.people} people, loss on people kept aside {before} -> {after}")
+    if warning := kept.get(PROJECTOR_WARNING):
+        say(f"Warning: {warning}", sys.stderr)
 
 
 def run_project(options: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -19,6 +20,7 @@ from ..train import TrainConfig, TrainingRun, defaults_of
 from ..train.check import check_gradient
 from ..train.config import Augmentation, LossArea, ReconstructionLatents
 from ..train.presets import PRESETS, told, with_preset
+from ..verdict import WARNING
 from ..words import METHODS, Method, needs_face
 from ..words.projector import Normalization
 from .arguments import count
@@ -131,6 +133,8 @@ def run(options: argparse.Namespace) -> None:
         options.out, options.replace, lambda free, replace: save_identity(result.identity, free, replace=replace)
     )
     say(f"{path}: {trigger} by {config.method}, held-out loss {told_held_out(result.identity.header)}")
+    if warning := result.identity.header.get(WARNING):
+        say(f"Warning: {warning}", sys.stderr)
 
 
 def _encoder(path: Path | None, method: Method) -> FaceEncoder | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..backends.protocol import DiffusionBackend
 from ..face.portrait import Face
@@ -48,7 +48,11 @@ class HeldOut:
 
     def losses(self, projectors: Sequence[nn.Module]) -> list[float]:
         """Mean loss of each person's words."""
-        totals = torch.zeros(len(projectors), device=self.backend.device)
+        return self.each(projectors).mean(dim=1).tolist()
+
+    def each(self, projectors: Sequence[nn.Module]) -> Tensor:  # [P, draws] float32, on the CPU
+        """Loss of each person's words on each draw."""
+        found = []
         samples = len(projectors) * self.config.batch_size
         together = 1 if self.config.low_memory else max(CHUNK // samples, 1)
         with torch.no_grad():
@@ -56,8 +60,8 @@ class HeldOut:
                 self.backend.check_cancelled()
                 batches = [joined_batches(own) for own in zip(*self.batches[start : start + together], strict=True)]
                 losses, _outputs = predict_batches(self.backend, projectors, batches, self.config)
-                totals += torch.stack([loss.sum() for loss in losses])
-        return [total / (len(self.batches) * self.config.batch_size) for total in totals.tolist()]
+                found.append(torch.stack([loss.unflatten(0, (-1, self.config.batch_size)).mean(1) for loss in losses]))
+        return torch.cat(found, dim=1).float().cpu()
 
 
 def held_out_loss(

@@ -171,9 +171,9 @@ class SharedRun:
         source = Source(faces=[], generator=torch.Generator().manual_seed(SEED), pool=self.people.held_out)
         return HeldOut(self.backend, [source], self.config)
 
-    def held_out_loss(self) -> float | None:
-        """Mean loss on the people kept aside."""
-        return self.held_out and self.held_out.losses([self.projector])[0]
+    def held_out_losses(self) -> Tensor | None:  # [draws]
+        """Losses on the people kept aside."""
+        return self.held_out and self.held_out.each([self.projector])[0]
 
     @cached_property
     def work(self) -> str:
