@@ -6,6 +6,7 @@ from comfy_api.latest import ComfyExtension, io
 
 from .blend import InterpolateIdentities, MixIdentities, SampleIdentity
 from .demo import DrawPerson, MiniWorld
+from .door import guarded
 from .face import ClipVisionFaceEncoder, EncodeFace, FaceSimilarity, LoadFaceEncoder
 from .folder import PrepareFolder
 from .host.paths import register_folders
@@ -51,6 +52,8 @@ NODES: list[type[io.ComfyNode]] = [
     PickIdentity,
 ]
 
+for node in NODES:
+    guarded(node)
 register_folders()
 
 

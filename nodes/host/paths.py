@@ -11,6 +11,7 @@ from ...stableidentity_core.encode.vit import missing_encoder_message
 from ...stableidentity_core.encode.weight_file import REPOSITORY, SUFFIXES, WEIGHT_FILES
 from ...stableidentity_core.errors import MissingFileError, StableIdentityError
 from ...stableidentity_core.projector_file import SUFFIX
+from ...stableidentity_core.readable import stands_at
 
 FOLDER = "stableidentity"
 ENCODERS = "face_encoders"
@@ -71,7 +72,7 @@ def face_encoder_path(name: str) -> Path:
     if Path(name).name != name:
         raise StableIdentityError(f"{name!r} is no name of a face encoder; choose one from the list.")
     for root in roots:
-        if (root / name).exists():
+        if stands_at(root / name) != "nothing":
             return root / name
     raise MissingFileError(missing_encoder_message(roots[-1] / name))
 
@@ -95,7 +96,7 @@ def projector_path(name: str) -> Path:
     """
     roots = _roots(PROJECTORS)
     for root in roots:
-        if Path(name).name == name and (root / name).is_file():
+        if Path(name).name == name and stands_at(root / name) == "file":
             return root / name
     raise MissingFileError(
         f"No projector {name!r} in {', '.join(map(str, roots))}. Save one with Save Projector, or press R to refresh "
@@ -134,6 +135,7 @@ def results_folder() -> Path:
 def input_folder(name: str) -> Path:
     """A folder below the host's input folder; nothing outside of it can be named."""
     root = Path(folder_paths.get_input_directory()).resolve()
+    stands_at(root / name)  # refuses what no folder can be called
     folder = (root / name).resolve()
     if not folder.is_relative_to(root):
         raise StableIdentityError(f"{name!r} lies outside of {root}; name a folder below it.")
