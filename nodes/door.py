@@ -81,8 +81,8 @@ def check_inputs(schema: io.Schema, inputs: dict[str, Any]) -> None:
             needed = None if open_socket else _needed(widget, value)
             if needed:
                 raise StableIdentityError(
-                    f"{schema.display_name} got {_told(value)} at its input {widget.id!r}, needed {needed}. Look at "
-                    "what is connected there."
+                    f"{schema.display_name} got {_told(value)} at its input {widget.id!r}, needed {needed}. Change "
+                    "it, or look at what is connected there."
                 )
 
 
