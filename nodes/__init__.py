@@ -6,6 +6,7 @@ from comfy_api.latest import ComfyExtension, io
 
 from .blend import InterpolateIdentities, MixIdentities, SampleIdentity
 from .demo import DrawPerson, MiniWorld
+from .door import guarded
 from .errors import make_errors_printable
 from .face import ClipVisionFaceEncoder, EncodeFace, FaceSimilarity, LoadFaceEncoder
 from .folder import PrepareFolder
@@ -53,7 +54,7 @@ NODES: list[type[io.ComfyNode]] = [
 ]
 
 for node in NODES:
-    make_errors_printable(node)
+    make_errors_printable(guarded(node))
 register_folders()
 sweep_folders()
 

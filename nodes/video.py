@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
+from ..stableidentity_core.errors import StableIdentityError
 from ..stableidentity_core.video import PRESETS, Clip, check_clip
 from .host.latents import empty_latents
 from .host.paths import file_state, video_model_path, video_models
@@ -143,6 +144,11 @@ class VideoContextWindows(io.ComfyNode):
 
     @classmethod
     def execute(cls, model: object, length: int, overlap: int, share_noise: bool) -> io.NodeOutput:
+        if model is None:
+            raise StableIdentityError(
+                "Context Windows got nothing at its input 'model', needed a diffusion model. Look at what is connected "
+                "there."
+            )
         return io.NodeOutput(with_windows(model, length, overlap, share_noise))
 
 
@@ -171,4 +177,9 @@ class ChannelOrder(io.ComfyNode):
     def execute(cls, image: io.Image.Type, order: str) -> io.NodeOutput:
         if order == ORDERS[0]:
             return io.NodeOutput(image)
+        if image.shape[-1] < 3:
+            raise StableIdentityError(
+                f"Channel Order got a picture of shape {list(image.shape)}, needed red, green and blue on its last "
+                "axis. Connect a colour picture, or choose RGB."
+            )
         return io.NodeOutput(image[..., [2, 1, 0, *range(3, image.shape[-1])]])

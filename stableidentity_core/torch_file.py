@@ -52,8 +52,8 @@ def judge_tensor(tensor: Tensor) -> str | None:
         return "sparse or nested"
     if tensor.is_quantized:
         return "quantised"
-    if tensor.device.type != "cpu":
-        return f"on the device {tensor.device.type!r}, without stored values"
+    if tensor.is_meta:
+        return "on the device 'meta', without values"
     if tensor.dtype not in DTYPES:
         return f"of the type {str(tensor.dtype).removeprefix('torch.')}"
     return None

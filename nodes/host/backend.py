@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from comfy.clip_model import CLIPLayer
-from comfy.ldm.modules.attention import SpatialTransformer, attention_pytorch
+from comfy.ldm.modules.attention import CrossAttention, FeedForward, SpatialTransformer, attention_pytorch
 from comfy.ldm.modules.diffusionmodules.openaimodel import ResBlock
 from torch import Tensor, nn
 
@@ -129,16 +129,19 @@ class ComfyBackend:
                 self._text_dtype = dtype
                 self._quick_unet = cast_copy(self.unet, dtype) if copies else self._quick_unet
             if compute.low_memory:
-                stack.enter_context(recomputed(self.blocks()))
+                stack.enter_context(recomputed(self._blocks()))
             try:
                 yield
             finally:
                 self._quick_unet, self._text_dtype = before
 
-    def blocks(self) -> list[nn.Module]:
+    def _blocks(self) -> list[nn.Module]:
         """Parts of which one after the other is computed, and that hold most of a step's memory."""
+        return self.parts(ResBlock, SpatialTransformer, CLIPLayer)
+
+    def parts(self, *kinds: type[nn.Module]) -> list[nn.Module]:
+        """All modules of these kinds that carry gradients."""
         networks = [self._quick_unet or self.unet, *self.text.encoders.values()]
-        kinds = (ResBlock, SpatialTransformer, CLIPLayer)
         return [module for network in networks for module in network.modules() if isinstance(module, kinds)]
 
     @property
@@ -147,7 +150,7 @@ class ComfyBackend:
         return any(parameter.dtype != self.dtype for parameter in self.unet.parameters())
 
 
-def _stoppable_backward(_block: nn.Module, _inputs: Any, output: Any) -> None:
+def _stoppable_backward(_part: nn.Module, _inputs: Any, output: Any) -> None:
     """Look for a cancel in the backward pass too, which takes many seconds on a CPU; forward the host's layers do."""
     if isinstance(output, Tensor) and output.requires_grad:
         output.register_hook(lambda _gradient: check_cancelled())
@@ -196,7 +199,7 @@ def comfy_backend(
         little = weights.training_memory(static, **size, compute=replace(compute, low_memory=True))
         backend = ComfyBackend(static, HostText(static_text), vae, prediction, fingerprint, memory)
         weights.load_fully(backend.patchers, memory)
-        for block in backend.blocks():
-            stack.callback(block.register_forward_hook(_stoppable_backward).remove)
+        for part in backend.parts(ResBlock, SpatialTransformer, CrossAttention, FeedForward, CLIPLayer):
+            stack.callback(part.register_forward_hook(_stoppable_backward).remove)
         log.info("StableIdentity: training takes %s", weights.told_memory(backend.patchers, memory, little))
         yield backend

@@ -14,6 +14,7 @@ from torchvision.transforms import InterpolationMode
 
 from ..errors import StableIdentityError
 from ..fingerprint import fingerprint_tensors
+from ..readable import library_reads
 from ..shapes import check_shape
 from .config_fields import COUNT, OBJECT, VISION, judged, three_numbers
 from .crop import FACE_BOX, crop_face, resize
@@ -130,7 +131,9 @@ def _config(file: WeightFile, state: Mapping[str, Tensor]) -> CLIPVisionConfig:
             known = {"projection_dim": 512, **known}
             inner = judged(known, {"vision_config": OBJECT}, file.config_path)["vision_config"]
             known = {**inner, "projection_dim": known["projection_dim"]}
-        return CLIPVisionConfig(**judged(known, VISION | {"projection_dim": COUNT}, file.config_path))
+        fields = judged(known, VISION | {"projection_dim": COUNT}, file.config_path)
+        with library_reads(file.config_path, "the configuration of a CLIP image encoder"):
+            return CLIPVisionConfig(**fields)
     layers = len({m[1] for m in (re.match(r"vision_model\.encoder\.layers\.(\d+)\.", key) for key in state) if m})
     width = state[_WIDTH].shape[-1]
     lacking = [key for key in (_PATCH, _POSITIONS, _MLP) if key not in state]

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..errors import StableIdentityError
 from ..fingerprint import fingerprint_tensors
+from ..readable import library_reads
 from .config_fields import FLAG, VISION, judged
 from .crop import FACE_BOX, crop_face, resize
 from .hugging_face import build
@@ -110,7 +111,9 @@ def _config(file: WeightFile, state: Mapping[str, Tensor]) -> ViTConfig:
 
     path = file.config_path
     if file.config is not None:
-        return ViTConfig(**judged(file.config, VISION | {"qkv_bias": FLAG}, path))
+        fields = judged(file.config, VISION | {"qkv_bias": FLAG}, path)
+        with library_reads(path, "the configuration of a ViT"):
+            return ViTConfig(**fields)
     needed = [name for name in _SIZES if name not in state]
     if needed:
         raise StableIdentityError(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from ..errors import StableIdentityError
 
+MOST_NUMBERS = 2**31  # of the latents; no model computes on so many
 PIXELS = 8  # of the picture for each of the latents, along a side
 
 
@@ -50,4 +52,10 @@ def check_clip(clip: Clip) -> Clip:
                 f"The clip's {name} is {side} pixels, needed a multiple of {PIXELS}: latents have one point for "
                 f"{PIXELS} pixels. Choose {near}."
             )
+    numbers = math.prod(clip.latents)
+    if numbers > MOST_NUMBERS:
+        raise StableIdentityError(
+            f"The clip of {clip.length:,} frames of {clip.width:,}x{clip.height:,} pixels has latents of "
+            f"{4 * numbers / 1e9:,.0f} GB, needed at most {4 * MOST_NUMBERS / 1e9:.0f}. Make it smaller or shorter."
+        )
     return clip

@@ -27,6 +27,7 @@ from tiny import tiny_face_vit, tiny_sd
 
 SUFFIX = ".safetensors"
 DOWNLOADED = Random(0).randbytes(6_000_000)
+BEFORE, KEY = (f"{number:032x}" for number in (1, 2))  # of stored trainings
 WEIGHT = "parsing_bisenet.pth"
 
 
@@ -144,18 +145,18 @@ class Storing(Act):
 
     def prepare(self) -> None:
         super().prepare()
-        ResultStore(self.folder).put("before", some_result(1))
+        ResultStore(self.folder).put(BEFORE, some_result(1))
 
     def run(self) -> None:
-        ResultStore(self.folder).put("key", some_result(2))
+        ResultStore(self.folder).put(KEY, some_result(2))
 
     def state(self) -> str:
         store = ResultStore(self.folder)
-        before = store.get("before")
+        before = store.get(BEFORE)
         assert before is not None and same(before.identity, some_result(1).identity), "an older training is lost"
-        if not store.path("key").exists():
+        if not store.path(KEY).exists():
             return "nothing yet"
-        found = store.get("key")
+        found = store.get(KEY)
         assert found is not None and same(found.identity, some_result(2).identity), "half file: the stored training"
         return "new file"
 

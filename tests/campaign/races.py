@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from campaign import children
-from campaign.acts import DOWNLOADED, WEIGHT, empty, left_over, person, same, some_result, weight_at
+from campaign.acts import DOWNLOADED, KEY, WEIGHT, empty, left_over, person, same, some_result, weight_at
 from campaign.outcome import Fault, Row
 from campaign.plan import Plan
 from file_server import serving
@@ -78,8 +78,8 @@ class Storing(Race):
 
     def run(self, who: int) -> str:
         store = ResultStore(self.folder)
-        store.put("key", some_result(1))
-        found = store.get("key")
+        store.put(KEY, some_result(1))
+        found = store.get(KEY)
         assert found is not None and same(found.identity, some_result(1).identity), "half file: the stored training"
         return "stored"
 

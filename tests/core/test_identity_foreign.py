@@ -158,7 +158,7 @@ def test_torch_files_under_any_ending(tmp_path, name, zipped):
 def test_a_small_file_that_stands_for_gigabytes_is_refused_before_it_is_copied(tmp_path, shape, key):
     path = tmp_path / "a.pt"
     torch.save({key: torch.zeros(1).expand(*shape)}, path)
-    with pytest.raises(StableIdentityError, match=r"width 2000000|at most 4,194,304 values|width 1099511627776"):
+    with pytest.raises(StableIdentityError, match=r"bytes of memory, more than the file has"):
         load_identity(path)
 
 

@@ -103,7 +103,7 @@ def test_no_module_imports_itself_by_way_of_others(imports):
         ("video", {"errors"}),
         (
             "store",
-            {"atomic", "errors", "face", "files", "fingerprint", "identity", "json_text", "shapes", "words"},
+            {"atomic", "errors", "face", "files", "fingerprint", "identity", "json_text", "shapes", "streams", "words"},
         ),
         ("temporal", {"encode", "errors", "face", "optional", "printable", "readable"}),
         ("space_map", {"bases", "errors", "identity", "optional", "words"}),

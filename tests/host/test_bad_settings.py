@@ -29,7 +29,7 @@ def test_a_projector_of_another_encoder(world, bad):
         ({"steps": 0}, ("Value 0 smaller than min of 1",), "the schema"),
         ({"learning_rate": 0.0}, ("Value 0.0 smaller than min of 1e-07",), "the schema"),
         ({"learning_rate": 2.0}, ("Value 2.0 bigger than max of 1.0",), "the schema"),
-        ({"learning_rate": float("nan")}, ("learning_rate is nan", "above 0"), "our node"),
+        ({"learning_rate": float("nan")}, ("got nan", "'learning_rate'", "from 1e-07 to 1.0"), "our node"),
         ({"resolution": 32}, ("Value 32 smaller than min of 64",), "the schema"),
         ({"resolution": 100}, ("resolution is 100", "multiple of 8"), "our node"),
         ({"batch_size": 0}, ("Value 0 smaller than min of 1",), "the schema"),

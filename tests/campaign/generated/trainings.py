@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -22,6 +21,7 @@ from stableidentity_core.learn import project
 from stableidentity_core.plots import loss_curve
 from stableidentity_core.projector_file import load_projector, save_projector
 from stableidentity_core.store import ResultStore, TrainResult
+from stableidentity_core.store.folder import Kind
 from stableidentity_core.words import CelebBasisProjector, StableIdentityProjector, TextualInversionProjector
 from stableidentity_core.words.trained import TrainedProjector
 from tiny import tiny_sd
@@ -142,27 +142,36 @@ class Stored:
     memory = 200 * MB
 
     def __init__(self, folder: Path):
-        projector = trained_projectors()[0]
         identity = some_identity(16, steps="3", method="stableidentity", held_out_loss_before="1.0", settings="{}")
-        result = TrainResult(identity=identity, projector=projector, losses=torch.tensor([3.0, 2.0, 1.0]))
+        self.results = [
+            TrainResult(identity=identity, projector=projector, losses=torch.tensor([3.0, 2.0, 1.0]))
+            for projector in trained_projectors()
+        ]
         store = ResultStore(folder / "store")
-        store.put("valid", result)
-        store.put("celebs", replace(result, projector=trained_projectors()[2]))
-        self.valid = [store.path(key).read_bytes() for key in ("valid", "celebs")]
-        self.names, self.face = [some_names()], some_face()
+        self.valid = []
+        for number, result in enumerate(self.results):
+            store.put(key := f"{number:032x}", result)
+            self.valid.append({kind: store.path(key, kind).read_bytes() for kind in (Kind.WORDS, Kind.PROJECTOR)})
+        self.names = [some_names()]
 
     def case(self, random: Random, folder: Path) -> Case:
-        label, content = spoilt_file(random.choice(self.valid), random)
-        store = ResultStore(folder / "store")
+        number = random.randrange(len(self.valid))
+        files = dict(self.valid[number])
+        kind = random.choice(list(files))
+        label, files[kind] = spoilt_file(files[kind], random)
+        store, key = ResultStore(folder / "store"), f"{number:032x}"
         store.folder.mkdir()
-        store.path("key").write_bytes(content)
-        return Case(label, lambda: self._used(store, folder))
+        for one, content in files.items():
+            store.path(key, one).write_bytes(content)
+        return Case(f"{kind.name} {label}", lambda: self._used(store, key, self.results[number], folder))
 
-    def _used(self, store: ResultStore, folder: Path) -> None:
-        """As the node does with what it finds."""
-        result = watched(lambda: store.get("key"))
+    def _used(self, store: ResultStore, key: str, valid: TrainResult, folder: Path) -> None:
+        """As the nodes do with what they find."""
+        result = watched(lambda: store.get(key, lambda: valid))
         save_identity(result.identity.renamed("ben"), folder / "ben.safetensors")
         loss_curve(result.losses, "title")
+        save_projector(result.projector, folder / "projector.safetensors")
+        result.projector.build(self.names)
 
 
 def watched(get: Callable[[], TrainResult | None]) -> TrainResult:

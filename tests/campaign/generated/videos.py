@@ -88,6 +88,12 @@ class Videos:
             assert 0 <= frame.min() <= frame.max() <= 1, "values outside 0..1"
 
 
+def weight(random: Random) -> torch.Tensor:
+    """An odd one such as a file of weights can hold."""
+    made = odd_tensor(random)
+    return torch.zeros(3) if made.is_nested else made
+
+
 class VideoModels:
     name = "text-to-video weights"
     memory = None
@@ -114,9 +120,9 @@ class VideoModels:
             )
             value = tensors.pop(key)
             if way == "shape":
-                tensors[key] = random.choice((value[:1], value.flatten(), torch.zeros(()), odd_tensor(random)))
+                tensors[key] = random.choice((value[:1], value.flatten(), torch.zeros(()), weight(random)))
             elif way == "renamed":
                 tensors[odd_text(random)[:50]] = value
             elif way == "added":
-                tensors |= {key: value, odd_text(random)[:50]: odd_tensor(random)}
+                tensors |= {key: value, odd_text(random)[:50]: weight(random)}
         return Case(way, lambda: arrange(tensors))
