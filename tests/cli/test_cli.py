@@ -53,6 +53,16 @@ def test_train_then_inspect_then_convert(world, tmp_path, capsys):
     assert "<anna>" in capsys.readouterr().out
 
 
+def test_a_training_at_a_wild_rate_says_so(world, tmp_path, capsys):
+    """At its end, in the header, and where the file is looked into; an ordinary one says nothing of the kind."""
+    for name, more, wild in (("tame", (), False), ("wild", ("--learning-rate", "1.0"), True)):
+        out = tmp_path / f"{name}.safetensors"
+        assert train(world, out, *more) == 0
+        assert ("Warning: " in capsys.readouterr().err) == wild
+        assert main(["inspect", str(out), "--json"]) == 0
+        assert ("learning_rate is 20,000 times the 5e-05 of stableidentity" in capsys.readouterr().out) == wild
+
+
 @pytest.mark.parametrize(
     ("make", "shapes"), [(tiny_sd15, {"clip_l": (2, 64)}), (tiny_sdxl, {"clip_l": (2, 32), "clip_g": (2, 64)})]
 )

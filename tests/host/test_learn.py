@@ -78,6 +78,24 @@ def test_all_three_ways_to_prompt_are_bit_equal(world, learned, stock, ours):
         assert result.outputs["compare"]["difference"][0] == 0
 
 
+def test_a_wild_training_says_so(world, learned):
+    """On the node, in the log, on the loss picture and in the file; also when it is taken from the store."""
+    told = "learning_rate is 20,000 times the 5e-05 of stableidentity."
+    prompt = learn(world.eps, name="wild", learning_rate=1.0, normalization="joint_affine")
+    for preview_every in (5, 6):
+        prompt["train"]["inputs"]["preview_every"] = preview_every
+        result = world.server.run(prompt)
+        assert result.status == "success", result.error
+        (text,) = result.outputs["train"]["text"]
+        assert text.startswith("<anna>: ") and told in text
+        assert told in world.server.log_tail()
+        picture = np.asarray(Image.open(io.BytesIO(world.server.view(result.outputs["curve"]["images"][0]))))
+        red = (picture[..., 0] > 150) & (picture[..., 1] < 100) & (picture[..., 2] < 100)
+        assert red[:90].any(), "no red line above the curve"
+    assert "20,000 times" in load_identity(world.embedding("wild")).header["warning"]
+    assert "train" not in learned.outputs and "warning" not in load_identity(world.embedding("first")).header
+
+
 def test_queued_again_it_does_not_train(world, learned):
     again = learn(world.eps, name="first", preview_every=7)  # another widget, so that the host runs the node again
     started = time.monotonic()
