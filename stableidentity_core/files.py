@@ -87,7 +87,7 @@ def read_any_tensors(path: Path) -> tuple[Any, dict[str, str]]:
         return read_pickled_tensors(path), {}
     raise DamagedFileError(
         f"{path} ({size:,} bytes) is neither a safetensors nor a torch file{_likely(start)}. "
-        "Download or copy it again, or choose another file."
+        "Copy it again, or choose another file."
     )
 
 
