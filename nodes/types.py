@@ -23,14 +23,18 @@ TRIGGER_TOOLTIP = (
 )
 
 
-def fits(check: Callable[[str], object], value: str | None, needed: bool = True) -> bool | str:
+def fits(check: Callable[[str], object], value: object, needed: bool = True) -> bool | str:
     """For validate_inputs: what is wrong with a text widget is told before any work is done.
 
     Args:
         value: None while it is still to come by a link; the node checks it then.
         needed: False allows an empty text.
     """
-    if value is None or not (needed or value.strip()):
+    if value is None:
+        return True
+    if not isinstance(value, str):  # of a prompt that a program has made
+        return f"It is a {type(value).__name__}, needed a text."
+    if not (needed or value.strip()):
         return True
     try:
         check(value)

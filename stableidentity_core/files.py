@@ -87,7 +87,7 @@ def read_any_tensors(path: Path) -> tuple[Any, dict[str, str]]:
         return read_pickled_tensors(path), {}
     raise DamagedFileError(
         f"{path} ({size:,} bytes) is neither a safetensors nor a torch file{_likely(start)}. "
-        "Download or copy it again, or choose another file."
+        "Copy it again, or choose another file."
     )
 
 
@@ -115,6 +115,8 @@ def _likely(start: bytes) -> str:
         return ", but a web page, such as one that asks to log in"
     if text.startswith(b"version https://git-lfs"):
         return ", but a pointer of Git LFS to it, without the content"
+    if not start.strip(b"\0"):
+        return ": it begins with zeros, as a download that was broken off"
     return ""
 
 

@@ -119,6 +119,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _no_number(self, _state: FileServer, _name: str, content: bytes) -> None:
         self._send(200, content, {"Content-Length": "9" * 5000}, length=False)
 
+    def _boundless(self, state: FileServer, name: str, _content: bytes) -> None:
+        """Redirects, and says of that answer that it is longer than any number of the system."""
+        self.send_response(302)
+        self.send_header("Location", state.url("good", name))
+        self.send_header("Content-Length", str(1 << 70))
+        self.end_headers()
+
     def _shifted(self, _state: FileServer, _name: str, content: bytes) -> None:
         """Gives other bytes than it was asked for."""
         self._send(206, content[7:], {"Content-Range": f"bytes 7-{len(content) - 1}/{len(content)}"})

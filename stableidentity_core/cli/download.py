@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..errors import StableIdentityError
+from ..printable import printable_line
 from ..progress import progress_bar
 from ..weights import NEEDED, WEIGHTS, DownloadError, Weight, difference, download, get_weight, locate, take_from_folder
 from ..weights.lookup import telling
@@ -111,8 +112,8 @@ def _origin(text: str) -> str | Path:
 
 
 def _shown(text: str) -> str:
-    """What was typed, at a length that a message can hold."""
-    return f"{text[:MAX_SHOWN]}..." if len(text) > MAX_SHOWN else text
+    """What was typed, in one line and at a length that a message can hold."""
+    return printable_line(f"{text[:MAX_SHOWN]}..." if len(text) > MAX_SHOWN else text)
 
 
 def _fetched(weight: Weight, models: Path, origin: str | Path | None) -> bool:

@@ -27,7 +27,7 @@ import torchvision.transforms.v2.functional as TF
 from torch import Tensor, nn
 
 from ..errors import MissingFileError, WrongModelError
-from ..files import read_pickled_tensors, read_tensors
+from ..files import read_any_tensors
 from ..optional import optional_import
 from ..shapes import check_shape
 from .parsing import FacePart
@@ -164,7 +164,7 @@ def load_parser(path: str | Path, device: str | torch.device = "cpu") -> Facexli
             f"No face parser at {path}. Needed parsing_bisenet.pth or parsing_parsenet.pth of facexlib "
             "(https://github.com/xinntao/facexlib/releases); put one there."
         )
-    content = read_tensors(path)[0] if path.suffix == ".safetensors" else read_pickled_tensors(path)
+    content, _header = read_any_tensors(path)
     state = _state(content, path)
     kind = _recognise(state, path)
     return FacexlibParser(_build(kind, state, path), kind, torch.device(device))

@@ -147,10 +147,15 @@ def _pixels(image: Image.Image, mode: Literal["RGB", "L"]) -> np.ndarray:
         raise StableIdentityError(
             "The picture has floating-point values whose range is not known. Save it with 8 or 16 bits a channel."
         )
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), rgba)
-    return np.divide(np.asarray(image.convert(mode)), 255, dtype=np.float32)
+    try:
+        if image.has_transparency_data:
+            rgba = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), rgba)
+        return np.divide(np.asarray(image.convert(mode)), 255, dtype=np.float32)
+    except ValueError as error:  # LAB, which Pillow reads and does not convert
+        raise StableIdentityError(
+            f"The picture has colours of the mode {image.mode}, needed RGB or grey. Save it as an RGB picture."
+        ) from error
 
 
 def _check_values(image: Tensor) -> None:

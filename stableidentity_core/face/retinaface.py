@@ -13,7 +13,7 @@ import torchvision
 from torch import Tensor, nn
 
 from ..errors import DamagedFileError, MissingFileError, StableIdentityError
-from ..files import read_pickled_tensors, read_tensors
+from ..files import read_any_tensors
 from ..optional import optional_import
 from ..shapes import check_shape
 from .detect import Detections
@@ -124,7 +124,7 @@ def load_retinaface(
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:
-    content = read_tensors(path)[0] if path.suffix == ".safetensors" else read_pickled_tensors(path)
+    content, _header = read_any_tensors(path)
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):

@@ -14,8 +14,9 @@ from typing import Any
 
 from safetensors.torch import load_file
 
-from ..errors import IdentityFileError, MissingFileError, StableIdentityError
-from ..files import read_pickled_tensors, read_tensors, save_tensors
+from ..errors import IdentityFileError, StableIdentityError
+from ..files import is_safetensors, read_any_tensors, save_tensors
+from ..readable import file_size
 from .layouts import PAIR, SPACES, foreign_words, own_words
 from .prompt import normalize_trigger
 from .types import Identity
@@ -24,13 +25,6 @@ FORMAT = "stableidentity-1"
 ENDINGS = (".safetensors", ".pt", ".bin")  # which ComfyUI tries for a name, in this order
 MAX_BYTES = 16 << 20  # many times what 75 words take in every text space
 _TECHNICAL = {*SPACES, *PAIR, "emb_params", "emb_params_out"}
-# How files begin that are common in place of an embedding.
-_OTHERS = {
-    b"": "it is empty",
-    b"version https://git-lfs": "it is the pointer of a file kept by Git LFS; download the file itself",
-    b"<": "it is a web page; download the file itself",
-    b"\0" * 9: "it begins with zeros, as a download that was broken off",
-}
 
 
 def save_identity(identity: Identity, path: Path, *, replace: bool = True) -> None:
@@ -76,38 +70,16 @@ def load_identity(path: Path, trigger: str | None = None) -> Identity:
 
 def _read(path: Path) -> tuple[Any, Mapping[str, str]]:
     """Content and header, by what the file begins with."""
-    beginning, size = _beginning(path)
+    size = file_size(path)
     if size > MAX_BYTES:
         raise IdentityFileError(
             f"{path} has {size:,} bytes, an embedding has less than {MAX_BYTES:,}: this is a model or a "
             "LoRA. Move it to its own folder and choose an embedding."
         )
-    if beginning[8:9] == b"{":  # after 8 bytes that hold the header's length
-        tensors, header = read_tensors(path)
-        order = load_file(path) if len(tensors) > 1 else tensors
-        return {key: tensors[key] for key in order}, header
-    if beginning.startswith((b"PK", b"\x80")):  # zip; pickle, before torch 1.6
-        return read_pickled_tensors(path), {}
-    why = next((why for start, why in _OTHERS.items() if _begins(beginning, start)), f"it begins with {beginning[:9]}")
-    raise IdentityFileError(
-        f"{path} ({size:,} bytes) is not a whole safetensors or torch file: {why}. Copy or download it again."
-    )
-
-
-def _begins(beginning: bytes, start: bytes) -> bool:
-    return beginning.startswith(start) if start else not beginning
-
-
-def _beginning(path: Path) -> tuple[bytes, int]:
-    try:
-        with path.open("rb") as file:
-            return file.read(32), path.stat().st_size
-    except (OSError, ValueError) as error:  # ValueError: a null character in the path
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        kinds = ", ".join(ENDINGS)
-        raise MissingFileError(
-            f"No identity file can be read at {path}: {reason}. Choose a file that ends in {kinds}."
-        ) from error
+    content, header = read_any_tensors(path)
+    if is_safetensors(path) and len(content) > 1:
+        content = {key: content[key] for key in load_file(path)}  # in the order in which the host meets them
+    return content, header
 
 
 def _trigger(header: Mapping[str, str], key: str, path: Path) -> str:

@@ -119,7 +119,7 @@ def _request(
         raise Refused(f"{_REASONS.get(error.code, 'failed')} (HTTP {error.code})") from error
     except TimeoutError as error:  # after it was reached: before, urllib makes it a URLError
         raise Refused(f"did not answer within {PATIENCE:.0f} seconds") from error
-    except (OSError, http.client.HTTPException, ValueError) as error:  # URLError is an OSError
+    except (OSError, http.client.HTTPException, ValueError, OverflowError) as error:  # URLError is an OSError
         reason = getattr(error, "reason", None) or error
         said = str(reason) or type(reason).__name__
         raise Refused(f"could not be reached ({said})", offline=_no_way(reason)) from error
@@ -170,7 +170,7 @@ def _chunks(aside: Aside, response: http.client.HTTPResponse, on_wait: Callable[
             chunk = aside(lambda: response.read1(CHUNK), waiting)
         except TimeoutError as error:
             raise CutOff(f"gave no bytes for {PATIENCE:.0f} seconds") from error
-        except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: a chunk of no length
+        except (OSError, http.client.HTTPException, ValueError, OverflowError) as error:  # a chunk of no length
             raise CutOff(f"broke off ({error or type(error).__name__})") from error
         if not chunk:
             return

@@ -167,7 +167,7 @@ def test_convert_keeps_the_words(tmp_path, ending):
         (["--photo", __file__], ["test_cli.py", "cannot be read as a picture"]),
         (["--trigger", "a b"], ["'a b'", "letters"]),
         (["--out", "anna.png"], ["anna.png", ".safetensors"]),
-        (["--steps", "0"], ["steps is 0", "at least 1"]),
+        (["--steps", "0"], ["steps is 0", "from 1 to"]),
         (["--names", "nowhere.txt"], ["nowhere.txt"]),
         (["--checkpoint", __file__], ["test_cli.py", "whole safetensors"]),
     ],

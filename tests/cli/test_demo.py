@@ -103,7 +103,7 @@ def test_a_number_that_is_none_is_told(capsys):
 @pytest.mark.parametrize("steps", ["0", "-5"])
 def test_impossible_steps_are_told_before_any_work(steps, tmp_path, capsys):
     assert main(["demo", "--steps", steps, "--out", str(tmp_path / "out")]) == 1
-    assert f"steps is {steps}, needed at least 1" in capsys.readouterr().err
+    assert f"steps is {steps}, needed a whole number from 1" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

@@ -95,7 +95,7 @@ def test_no_module_imports_itself_by_way_of_others(imports):
         ("weights", {"aside", "atomic", "errors", "files", "streams"}),
         ("face", {"errors", "files", "fingerprint", "optional", "printable", "shapes", "streams", "weights"}),
         ("words", {"devices", "errors", "json_text", "shapes"}),
-        ("identity", {"atomic", "files", "errors", "fingerprint", "shapes"}),
+        ("identity", {"atomic", "files", "errors", "fingerprint", "readable", "shapes"}),
         ("encode", {"files", "errors", "face", "fingerprint", "optional", "readable", "shapes", "weights"}),
         ("train", {"files", "backends", "devices", "errors", "face", "fingerprint", "json_text", "shapes", "words"}),
         ("backends", {"devices", "errors", "fingerprint", "readable", "words"}),

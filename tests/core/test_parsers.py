@@ -197,7 +197,7 @@ def test_damaged_files_are_refused(files, tmp_path):
     with pytest.raises(DamagedFileError, match=r"cut\.pth"):
         load_parser(cut)
     (tmp_path / "text.safetensors").write_text("hello")
-    with pytest.raises(DamagedFileError, match="not a whole safetensors file"):
+    with pytest.raises(DamagedFileError, match="neither a safetensors nor a torch file"):
         load_parser(tmp_path / "text.safetensors")
 
 

@@ -203,6 +203,8 @@ def test_a_missing_file_and_unknown_ranges_are_sentences(save, tmp_path):
         read_photo(save(Image.fromarray(np.ones((4, 4), np.float32)), "depth.tiff"))
     with pytest.raises(StableIdentityError, match="from -5 to 70000, needed 0 to 65535"):
         read_photo(save(Image.fromarray(np.array([[-5, 70000]], np.int32)), "heights.tiff"))
+    with pytest.raises(StableIdentityError, match="colours of the mode LAB, needed RGB or grey"):
+        read_mask(save(Image.new("LAB", (4, 4)), "lab.tiff"))
 
 
 def test_a_hosts_picture_is_not_copied():

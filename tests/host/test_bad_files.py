@@ -60,13 +60,13 @@ def checkpoint(path: Path) -> None:
     ("name", "write", "needed"),
     [
         ("short.safetensors", truncated, ("bytes", "not a whole safetensors file", "Copy it again")),
-        ("empty.safetensors", Path.touch, ("(0 bytes)", "not a whole safetensors or torch file", "it is empty")),
+        ("empty.safetensors", Path.touch, ("(0 bytes)", "neither a safetensors nor a torch file", "it is empty")),
         (
             "noise.safetensors",
             lambda path: path.write_bytes(b"\xff" * 99),
-            ("(99 bytes)", "safetensors", "Copy or download it again"),
+            ("(99 bytes)", "safetensors", "Copy it again"),
         ),
-        ("empty.pt", Path.touch, ("(0 bytes)", "it is empty", "Copy or download it again")),
+        ("empty.pt", Path.touch, ("(0 bytes)", "it is empty", "Copy it again")),
         ("page.pt", lambda path: path.write_bytes(b"<html>no</html>"), ("page.pt", "a web page", "the file itself")),
         (
             "two.safetensors",
