@@ -17,6 +17,13 @@ from stableidentity_core.errors import StableIdentityError
 OLD, NEW = b"old" * 200_000, b"new" * 200_000
 
 
+class Raw(StableIdentityError):
+    """An error whose message does something to the terminal."""
+
+    def __str__(self) -> str:
+        return "The input \x1b[31m is refused."
+
+
 class Foreign:
     """Every third input ends in somebody else's exception; another is refused in a sentence with an escape sequence."""
 
@@ -35,7 +42,7 @@ class Foreign:
             if way == "refused":
                 raise StableIdentityError("The input is refused in a sentence.")
             if way == "escape":
-                raise StableIdentityError("The input \x1b[31m is refused.")
+                raise Raw("The input is refused.")
 
         return Case(way, act)
 

@@ -125,7 +125,7 @@ def verdict(result: RunResult) -> tuple[str, str]:
 
 
 def _blame(plan: Plan, row: Row, kind: str, label: str, text: str) -> None:
-    again = f"python3 tasks.py campaign --only inputs --seed {plan.seed}"
+    again = f"queue any prompt with {label}"
     place = label.partition(" = ")[0]
     root = text.partition(":")[0].rpartition(".")[2] if kind == "foreign exception" else kind
     fault = row.blame(Fault(kind, f"{root} at {place}", f"{label}: {text[:300]}", again))
