@@ -57,7 +57,10 @@ def learn_projector(
         if loss is not None:
             facts[f"projector_held_out_loss_{when}"] = f"{loss.mean().item():.6g}"
     if before is not None and after is not None and (growth := told_growth(before, after)):
-        facts[PROJECTOR_WARNING] = f"{growth} Lower learning_rate ({run.config.learning_rate:g})."
+        advice = (
+            f" Lower learning_rate ({run.config.learning_rate:g})." if losses else ""
+        )  # without steps it had no part
+        facts[PROJECTOR_WARNING] = growth + advice
     return ProjectorResult(
         projector=trained(run.projector, run.config, feature.encoder, facts),
         losses=torch.stack(losses).float().cpu() if losses else torch.zeros(0),

@@ -239,3 +239,22 @@ def test_a_projector_without_facts_is_read(names):
     state = StableIdentityProjector(8, [some_names()]).state_dict()
     header = {"feature_width": "8", "normalization": "per_word", "encoder": "random"}
     assert TrainedProjector.read(state, header).facts == {}
+
+
+@pytest.mark.parametrize("growth", [0.0, 0.5])
+def test_a_loss_that_grew_is_told(backend, names, growth):
+    """In the projector's facts, and so in the header of everybody that it projects."""
+
+    class Grown:
+        measured = 0
+
+        def each(self, projectors):
+            self.measured += 1
+            return torch.full((1, 16), 1 + growth * self.measured)
+
+    run = shared_run(backend, names, many(steps=1))
+    run.held_out = Grown()
+    facts = learn_projector(run, [names]).projector.facts
+    assert facts["projector_held_out_loss_after"] == f"{1 + 2 * growth:.6g}"
+    told = "The loss on draws kept aside grew from 1.5 to 2: training made it worse. Lower learning_rate (0.001)."
+    assert facts.get("projector_warning", "") == (told if growth else "")
