@@ -53,7 +53,7 @@ def with_sampling(world: World, kind: str, name: str, seed: int = 5, **inputs):
         ("inpainting", ("9 input channels", "needed 4", "inpainting", "plain model of the same base", "CLIP too")),
         ("Flux", ("MODEL is Flux", "UNet of Stable Diffusion", "stable-diffusion-2-1-base")),
         ("fp8", ("MODEL", "float8_e4m3fn", "fp32, fp16 or bf16", "weight_dtype")),
-        ("GGUF", ("MODEL", "GGMLTensor", "fp32, fp16 or bf16", "unquantised")),
+        ("GGUF", ("MODEL", "GGMLTensor", "fp32, fp16 or bf16", "Load the file of the full model")),
     ],
 )
 def test_wrong_model(world, bad, kind, needed):
