@@ -90,7 +90,7 @@ def everything(world: World, addresses: list[str]) -> list[Long]:
 
     def weights_at(url: str) -> Callable[[], None]:
         def prepare() -> None:
-            result = world.server.run({"at": node("SITestWeightsFrom", name=DETECTOR, url=url)})
+            result = world.server.run({"at": node("SITestWeightAddress", name=DETECTOR, url=url)})
             assert result.status == "success", result.error
 
         return prepare

@@ -5,9 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
-import sys
 import time
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -95,26 +93,6 @@ class Deaf(io.ComfyNode):
         return io.NodeOutput(ui={"number": [number]})
 
 
-class WeightsFrom(io.ComfyNode):
-    """From now on the pack looks for these weights at this address."""
-
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return io.Schema(
-            node_id="SITestWeightsFrom",
-            category="test",
-            inputs=[io.String.Input("name"), io.String.Input("url")],
-            outputs=[],
-            is_output_node=True,
-        )
-
-    @classmethod
-    def execute(cls, name: str, url: str) -> io.NodeOutput:
-        (table,) = [module for key, module in sys.modules.items() if key.endswith(TABLE)]
-        table.WEIGHTS[name] = replace(table.WEIGHTS[name], urls=(url,))
-        return io.NodeOutput(ui={"url": [url]})
-
-
 class BadText(io.ComfyNode):
     """Any text at all, past the checks of widgets: it comes as JSON."""
 
@@ -131,4 +109,4 @@ class BadText(io.ComfyNode):
         return io.NodeOutput(loads(json))
 
 
-CAMPAIGN_NODES = [CountMemory, Leak, Deaf, WeightsFrom, BadText]
+CAMPAIGN_NODES = [CountMemory, Leak, Deaf, BadText]

@@ -49,6 +49,8 @@ class Stall(io.ComfyNode):
 
 
 class WeightAddress(io.ComfyNode):
+    """From now on the pack looks for these weights at this address."""
+
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(
@@ -63,4 +65,4 @@ class WeightAddress(io.ComfyNode):
     def execute(cls, name: str, url: str) -> io.NodeOutput:
         weights = pack_module("stableidentity_core.weights.table").WEIGHTS
         weights[name] = replace(weights[name], urls=(url,))
-        return io.NodeOutput()
+        return io.NodeOutput(ui={"url": [url]})
