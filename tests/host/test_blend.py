@@ -63,8 +63,8 @@ def loaded(world: World, *people: str) -> list[Identity]:
 
 
 def close(found: Identity, expected: Identity) -> None:
-    """Both computed in float64 from the same names, here and there."""
-    torch.testing.assert_close(found.words["clip_h"], expected.words["clip_h"], rtol=0, atol=1e-6)
+    """Both computed in float64 from the same names, here and there; one rounding to float32."""
+    torch.testing.assert_close(found.words["clip_h"], expected.words["clip_h"], rtol=1e-5, atol=1e-6)
 
 
 def test_a_mix_is_saved_and_typed_like_any_person(world, people, names):

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-import torch
 from PIL import Image
 
 import tasks
@@ -71,9 +70,10 @@ def test_without_a_host_it_makes_the_same(done, pack, tmp_path):
     assert process.returncode == 0, process.stderr
     (name,) = {path.name for path in alone.glob("person-*.safetensors")}
     words = [load_identity(folder / name).words["clip_h"] for folder in (hosted, alone)]
-    assert torch.allclose(*words, atol=2e-3), (words[0] - words[1]).abs().max()
+    assert (words[0] - words[1]).norm() < 0.01 * words[0].norm()  # people are about as far from each other as from zero
     one, other = (_tiles(folder / "contact_sheet.png") for folder in (hosted, alone))
-    assert np.abs(one - other).mean() < 1.5
+    by_the_side = np.roll(one, sheet.TILE + sheet.GAP, axis=1)
+    assert np.abs(one - other).mean() < 0.05 * np.abs(one - by_the_side).mean()
 
 
 def _tiles(path: Path) -> np.ndarray:

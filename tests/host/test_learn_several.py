@@ -77,13 +77,17 @@ def test_each_is_what_a_run_of_their_own_gives(world):
     names = ("together-anna", "together-ben")
     assert world.server.run(two(world, names=names, seed=46)).status == "success"
     for face, name in zip(("encoded", "encoded 2"), names, strict=True):
-        prompt = {**learn(world.eps, name=f"{name}-alone", steps=STEPS, seed=46, force_retrain=True), **negative()}
-        prompt["train"]["inputs"]["face"] = [face, 0]
-        result = world.server.run(prompt)
-        assert result.status == "success" and result.previews, result.error
-        alone, together = words(world, f"{name}-alone"), words(world, name)
-        # Rounding of larger products, see tests/core/test_together.py; the words differ by about 1 between people.
-        assert (alone - together).abs().max() < 1e-4
+        alone, begun = (learned_alone(world, face, f"{name}-{steps}", steps) for steps in (STEPS, 1))
+        # Products of larger matrices are rounded otherwise, of which Adam makes more: beside the way that was gone.
+        assert (alone - words(world, name)).norm() < 0.1 * (alone - begun).norm()
+
+
+def learned_alone(world: World, face: str, name: str, steps: int) -> torch.Tensor:
+    prompt = {**learn(world.eps, name=name, steps=steps, seed=46, force_retrain=True), **negative()}
+    prompt["train"]["inputs"]["face"] = [face, 0]
+    result = world.server.run(prompt)
+    assert result.status == "success" and result.previews, result.error
+    return words(world, name)
 
 
 def test_who_is_known_is_not_learned_again(world, learned):
