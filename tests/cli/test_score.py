@@ -45,6 +45,7 @@ def test_a_folder_of_frames(world, tmp_path, capsys):
         for path in (world / "photo.png", *(world / "clip" / f"{number}.png" for number in range(1, 5)))
     ]
     expected = [similarity(encoder, frame, photo) for frame in frames]
+    # The same calls; JSON keeps all digits.
     assert facts["frame_to_photo"]["values"] == pytest.approx(expected, abs=1e-12)
     assert facts["frame_to_photo"]["mean"] == pytest.approx(np.mean(expected), abs=1e-12)
     assert facts["frame_to_photo"]["least_at"] == 4 and facts["frame_to_frame"]["least_at"] == 3

@@ -54,7 +54,7 @@ def test_points_land_where_ffhq_puts_them(name, size):
     photo, landmarks = load(name)
     alignment = align_face(landmarks, photo.shape[1:], size, already_aligned=0)
     expected = torch.tensor([ffhq_twin(landmarks, size)(point) for point in landmarks.tolist()])
-    assert (alignment.map_points(landmarks) - expected).abs().max() < 1e-3
+    assert (alignment.map_points(landmarks) - expected).abs().max() < 1e-3  # pixels of up to a few thousand, in float32
     assert (alignment.unmap_points(expected) - landmarks).abs().max() < 1e-3
 
 
@@ -79,6 +79,7 @@ def test_portraits_of_ffhq_are_known_as_such_and_returned_themselves(name):
     assert alignment.warp(photo) is photo
     assert torch.equal(alignment.map_points(landmarks), landmarks)
     mask = disc(512)
+    # Float32 weights that add up to one.
     assert alignment.warp_mask(mask) is mask and alignment.unwarp_mask(mask, (512, 512)) is mask
     # How far points placed by hand are from those of the dataset: half of what is tolerated.
     strict = align_face(landmarks, (512, 512), already_aligned=0)
@@ -200,7 +201,7 @@ def test_masks_come_back_to_where_they_were():
 def test_a_mask_of_the_whole_portrait_covers_its_square_and_nothing_else():
     alignment = similarity(0.25, 30, (500, 400), 64)
     back = alignment.unwarp_mask(torch.ones(64, 64), (800, 1000))
-    assert back.sum().item() == pytest.approx(256**2, rel=0.01)
+    assert back.sum().item() == pytest.approx(256**2, rel=0.01)  # the border is blurred over a pixel
     assert alignment.warp_mask(torch.ones(800, 1000)).min() == pytest.approx(1, abs=1e-4)
 
 
@@ -232,6 +233,7 @@ def test_only_the_rim_of_a_cut_photo_differs_from_the_whole_one():
     border = whole.map_points(torch.tensor([[float(cut_off), 100.0]]))[0, 0].item()
     untouched = int(border + 0.1 * 256) + 8  # FFHQ's blur begins at 0.3 / 3; 8 for the tilt of the head
     full = whole.warp(photo)
+    # Float32 resampling of another part of the photo.
     assert (portrait[:, :, untouched:] - full[:, :, untouched:]).abs().max() < 2e-3
     assert (portrait[:, :, : int(border)] - full[:, :, : int(border)]).abs().mean() > 0.05
     # Mirrored: just outside the border it shows what is just inside, blurred.

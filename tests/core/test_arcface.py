@@ -138,7 +138,7 @@ def test_features_are_the_networks_own_made_as_long_as_a_layer_norms(encoder, ne
     ours = encoder(portrait[None], mirrored=mirrored)
     assert ours.shape == (1, 512) == (1, encoder.width) and ours.dtype == torch.float32
     assert (ours - expected * 512**0.5).abs().max() < SAME_FEATURE
-    assert ours.square().mean().sqrt().item() == pytest.approx(1, abs=1e-5)
+    assert ours.square().mean().sqrt().item() == pytest.approx(1, abs=1e-5)  # a float32 norm
 
 
 def test_the_mirror_image_has_a_feature_of_its_own(encoder, portrait):

@@ -92,6 +92,7 @@ def test_a_person_of_weight_zero_is_not_in_the_mix():
     a, b, c = (learned(seed=seed) for seed in (1, 2, 3))
     with_c = mix_identities([a, c, b], [1, 0, 2], [NAMES], "mix")
     without = mix_identities([a, b], [1, 2], [NAMES], "mix")
+    # Float64, rounded to float32 once.
     torch.testing.assert_close(with_c.words["clip_h"], without.words["clip_h"], rtol=0, atol=1e-6)
     assert [parent["trigger"] for parent in json.loads(with_c.header["parents"])] == ["<person-1>", "<person-2>"]
 
@@ -101,7 +102,7 @@ def test_the_way_leads_from_one_person_to_the_other():
     way = interpolate_identities(a, b, 1.0, [NAMES], "way", steps=5)
     assert len(way) == 5 and {one.trigger for one in way} == {"<way>"}
     for end, person in ((way[0], a), (way[-1], b)):
-        torch.testing.assert_close(end.words["clip_h"], person.words["clip_h"], rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(end.words["clip_h"], person.words["clip_h"], rtol=1e-5, atol=1e-6)  # as above
 
     def likeness(one: Identity, person: Identity) -> float:
         z, other = (in_deviations(identity.words["clip_h"], NAMES) for identity in (one, person))
@@ -112,7 +113,7 @@ def test_the_way_leads_from_one_person_to_the_other():
     assert abs(likeness(way[2], a) - likeness(way[2], b)) < ROUNDING
     half = interpolate_identities(a, b, 0.5, [NAMES], "way", steps=3)
     for found, expected in zip(half, way[:3], strict=True):
-        torch.testing.assert_close(found.words["clip_h"], expected.words["clip_h"], rtol=0, atol=1e-6)
+        torch.testing.assert_close(found.words["clip_h"], expected.words["clip_h"], rtol=0, atol=1e-6)  # as above
     (alone,) = interpolate_identities(a, b, 0.5, [NAMES], "way")
     assert alone.content_hash == mix_identities([a, b], [1, 1], [NAMES], "mean").content_hash
 

@@ -16,7 +16,7 @@ def face(left: float, top: float, side: float) -> Candidate:
 
 
 def is_color(pixel: torch.Tensor, color: tuple[int, int, int]) -> bool:
-    return torch.allclose(pixel * 255, torch.tensor(color).float(), atol=1)
+    return torch.allclose(pixel * 255, torch.tensor(color).float(), atol=1)  # a level of 8 bits
 
 
 @pytest.mark.parametrize("scale", [1, 4])

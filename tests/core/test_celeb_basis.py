@@ -50,7 +50,7 @@ def test_components_are_numpys():
 def test_components_are_orthonormal_and_ordered_by_spread():
     rows = randn(50, 12) * torch.arange(1, 13)
     components = principal_components(rows)
-    assert torch.allclose(components @ components.T, torch.eye(12, dtype=torch.float64), atol=1e-12)
+    assert torch.allclose(components @ components.T, torch.eye(12, dtype=torch.float64), atol=1e-12)  # float64
     spread = ((rows.double() - rows.double().mean(0)) @ components.T).square().sum(0)
     assert (spread.diff() < 0).all()
 
@@ -127,12 +127,13 @@ def test_words_are_the_mean_and_coefficients_times_components():
 def test_each_word_lies_at_distance_one_from_the_mean_name():
     names = some_names()
     words = projector(names)(randn(5, 8))["clip_h"]
-    assert torch.allclose((words - names.mean).norm(dim=-1), torch.ones(5, 2), atol=1e-5)
+    assert torch.allclose((words - names.mean).norm(dim=-1), torch.ones(5, 2), atol=1e-5)  # float32
 
 
 def test_the_length_of_the_feature_does_not_count():
     """The published encoder's features have length one; others do not."""
     made, features = projector(), randn(2, 8)
+    # Float32, values around one.
     assert torch.allclose(made(features)["clip_h"], made(7 * features)["clip_h"], atol=1e-5)
 
 

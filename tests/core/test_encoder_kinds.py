@@ -158,7 +158,7 @@ def test_similarity_is_the_cosine_of_the_features():
 @pytest.mark.parametrize("kind", ["FR-ViT", "CLIP", "timm"])
 def test_a_face_is_like_itself_in_any_size_and_less_like_another(folders, kind, astronaut):
     encoder = load_face_encoder(folders[kind])
-    assert similarity(encoder, astronaut, astronaut) == pytest.approx(1, abs=1e-6)
+    assert similarity(encoder, astronaut, astronaut) == pytest.approx(1, abs=1e-6)  # a float32 cosine
     assert similarity(encoder, some_face(64), some_face(128, seed=0)) > similarity(encoder, astronaut, some_face(64))
 
 

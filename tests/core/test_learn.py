@@ -42,7 +42,7 @@ def test_the_header_tells_how_it_was_made(learned, backend, names):
     assert TrainConfig(**json.loads(header["settings"])) == run.config
     ranges = json.loads(header["value_range"])["clip_h"]
     low, high = words(run).min().item(), words(run).max().item()
-    assert ranges["words"] == [pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4)]
+    assert ranges["words"] == [pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4)]  # four digits are written
     assert ranges["names"] == [pytest.approx(value, abs=1e-4) for value in names.value_range]
     assert float(header["held_out_loss_before"]) > 0 and header["held_out_loss_after"] != header["held_out_loss_before"]
 

@@ -61,7 +61,7 @@ def test_references_are_unit_means_of_clean_renders(judges):
     with torch.no_grad():
         mean = torch.stack([judges.recogniser(picture[None])[0] for picture in pictures]).mean(0)
     reference = measure.references(judges, person, n=3)
-    assert torch.allclose(reference, mean / mean.norm(), atol=1e-5)
+    assert torch.allclose(reference, mean / mean.norm(), atol=1e-5)  # float32
     assert torch.equal(reference, measure.references(judges, person, n=3))
 
 
@@ -97,6 +97,7 @@ def test_similarities_as_the_twin_has_them():
     for i, vector in enumerate(embeddings.double().numpy()):
         own = float(np.dot(vector, reference.numpy()))
         rest = [float(np.dot(vector, other)) for other in others.numpy()]
+        # Float32 cosines.
         assert measure.face_similarity(embeddings, reference)[i].item() == pytest.approx(own, abs=1e-5)
         assert measure.other_similarity(embeddings, others)[i].item() == pytest.approx(sum(rest) / 11, abs=1e-5)
         assert measure.first_ranked(embeddings, reference, others)[i].item() == (own > max(rest))
@@ -155,7 +156,7 @@ def test_all_figures_of_two_people(judges):
     for number, person in enumerate(people):
         embeddings = measure.embed(judges, pictures[number])
         similarity = measure.face_similarity(embeddings, measure.references(judges, person))
-        assert own["face_similarity"][number] == pytest.approx(similarity.mean().item(), abs=1e-6)
+        assert own["face_similarity"][number] == pytest.approx(similarity.mean().item(), abs=1e-6)  # float32
     for key, values in own.items():
         assert len(values) == 2 and figures[key] == pytest.approx(sum(values) / 2)
     assert figures["prompt_accuracy_by_part"].keys() == {"hat", "scene", "glasses"}

@@ -45,6 +45,7 @@ def test_statistics_equal_numpys_unbiased_ones():
     names = some_names(count=7, width=5)
     values = names.embeddings.numpy().astype(np.float64)
     # Float32 sums of 7 values against float64.
+    # Float32 sums against float64.
     np.testing.assert_allclose(names.mean.numpy(), values.mean(axis=0), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(names.std.numpy(), values.std(axis=0, ddof=1), rtol=1e-5, atol=1e-6)
     assert names.mean.shape == names.std.shape == (2, 5)

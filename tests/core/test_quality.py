@@ -108,7 +108,7 @@ def test_a_photo_shrunk_by_half_has_half_the_resolution():
     picture = photo("astronaut")
     whole = of(report(picture, landmarks("astronaut")), "resolution").value
     half = report(TF.resize(picture, [256, 256], antialias=True), landmarks("astronaut") / 2)
-    assert of(half, "resolution").value == pytest.approx(whole / 2, rel=1e-6)
+    assert of(half, "resolution").value == pytest.approx(whole / 2, rel=1e-6)  # exact but for float32
 
 
 def test_a_portrait_without_alignment_has_its_own_size_as_resolution():
@@ -279,7 +279,7 @@ def test_a_rotated_photo_only_rolls(name):
     turned = points @ torch.tensor([[math.cos(turn), math.sin(turn)], [-math.sin(turn), math.cos(turn)]]).double()
     plain, other = head_pose(points), head_pose(turned)
     assert (other.yaw, other.pitch) == (plain.yaw, plain.pitch)
-    assert other.roll - plain.roll == pytest.approx(50, abs=0.01)
+    assert other.roll - plain.roll == pytest.approx(50, abs=0.01)  # degrees; float32 landmarks
 
 
 def test_the_man_of_00790_is_turned_to_the_viewers_left_and_the_woman_of_00059_is_not():
@@ -387,7 +387,7 @@ def test_a_painted_hair_mask_stands_in_for_parts():
     hair[: SIDE // 2] = 1
     result = assess_portrait(portrait("astronaut"), hair_mask=hair)
     expected = 100 * features_region(SIDE)[: SIDE // 2].sum() / features_region(SIDE).sum()
-    assert of(result, "hair on the face").value == pytest.approx(expected.item(), rel=1e-5)
+    assert of(result, "hair on the face").value == pytest.approx(expected.item(), rel=1e-5)  # a float32 mean
     assert not of(result, "hair on the face").good
     assert any(sentence.startswith("Hat, glasses and other things") for sentence in result.left_out)
 

@@ -62,7 +62,7 @@ def test_means_least_and_drift_equal_the_twin(missing):
     expected = twin(features, photos)
     # float64 in another order
     for found, values in ((score.to_photo, expected["photo"]), (score.to_next, expected["next"])):
-        assert np.allclose(np.array(found.values, float), values, atol=1e-12, equal_nan=True)
+        assert np.allclose(np.array(found.values, float), values, atol=1e-12, equal_nan=True)  # float64
         if np.isfinite(values).any():
             assert found.mean == pytest.approx(np.nanmean(values), abs=1e-12)
             assert found.least == np.nanargmin(values)
@@ -144,7 +144,7 @@ def test_similarities_are_those_of_face_similarity(encoder):
     portraits = [aligned_portrait(frame) for frame in frames]
     assert score.to_photo.values == tuple(pytest.approx(similarity(encoder, face, photo)) for face in portraits)
     assert score.to_next.values[1] == pytest.approx(similarity(encoder, portraits[1], portraits[2]))
-    assert score.to_photo.values[0] == pytest.approx(1, abs=1e-6) and not score.looked
+    assert score.to_photo.values[0] == pytest.approx(1, abs=1e-6) and not score.looked  # a float32 cosine
     assert "taken as aligned portraits" in report(score)
 
 

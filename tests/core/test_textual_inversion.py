@@ -69,7 +69,7 @@ def test_gradients_are_those_of_a_finite_difference():
     value = randn(2, 5, seed=3).double().requires_grad_()
     assert torch.autograd.gradcheck(words, value)
     (words(value) * reading).sum().backward()
-    assert torch.allclose(value.grad, reading.sum(0), atol=1e-12)
+    assert torch.allclose(value.grad, reading.sum(0), atol=1e-12)  # float64
 
 
 def test_photos_without_features_train_and_the_header_names_no_encoder(backend, names):

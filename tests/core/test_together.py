@@ -128,7 +128,7 @@ def test_gradients_are_clipped_by_each_ones_own_norm(backend, names):
     next(train_together(runs))
     for run in runs:
         gradients = torch.cat([value.grad.flatten() for value in run.projector.parameters() if value.grad is not None])
-        assert gradients.norm().item() == pytest.approx(limit, rel=1e-3)
+        assert gradients.norm().item() == pytest.approx(limit, rel=1e-3)  # torch adds 1e-6 to the norm it divides by
 
 
 def test_a_fault_names_the_person_and_nobody_takes_that_step(backend, names):

@@ -77,6 +77,6 @@ def test_likeness_is_one_to_oneself_less_to_another_and_the_mean_of_a_batch(worl
     result = world.server.run(prompt)
     assert result.status == "success", result.error
     itself, negative, both = (float(result.outputs[name]["text"][0]) for name in scores)
-    assert itself == pytest.approx(1, abs=1e-5)
+    assert itself == pytest.approx(1, abs=1e-5)  # a cosine of float32 numbers
     assert negative < 0.999
     assert both == pytest.approx((itself + negative) / 2, abs=1e-5)  # rounding of the cosine alone

@@ -58,6 +58,7 @@ def test_two_people_are_learned_in_one_run_and_saved_by_their_triggers(world, le
     for name in ("several-anna", "several-ben"):
         identity = load_identity(world.embedding(name))
         assert identity.trigger == f"<{name}>" and identity.header["steps"] == str(STEPS)
+    # They are about 1 apart.
     assert not torch.allclose(words(world, "several-anna"), words(world, "several-ben"), atol=1e-3)
 
 

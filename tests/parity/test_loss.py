@@ -42,7 +42,7 @@ def close(ours: torch.Tensor, theirs: torch.Tensor) -> bool:
 
 def test_noised_latents(recorded, draw):
     ours = add_noise(draw.z0, draw.noise, recorded["loss.alphas_cumprod"], draw.timesteps)
-    assert (ours - draw.z_t).abs().max() <= 1e-5 * draw.z_t.abs().max()
+    assert (ours - draw.z_t).abs().max() <= 1e-5 * draw.z_t.abs().max()  # as `same`: some roundings of float32
 
 
 def test_noise_phase(recorded, loss):
