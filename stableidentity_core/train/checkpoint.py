@@ -17,7 +17,7 @@ from ..files import read_tensors, save_tensors
 from ..fingerprint import WHOLE, fingerprint_tensors
 from ..json_text import parse_json, parse_object, parse_whole
 from .config import TrainConfig
-from .loss_scale import FIRST, LEAST, LossScale
+from .loss_scale import LEAST, LossScale
 
 if TYPE_CHECKING:
     from .run import TrainingRun
@@ -90,14 +90,17 @@ class _Facts:
             raise DamagedFileError(str(error)) from error
 
 
+_MOST = 2.0**127  # of float32
+
+
 def _loss_scale(text: str) -> LossScale:
     """Of [value, steps]."""
     scale = parse_json(text, "its loss_scale")
     match scale:
-        case [float() | int() as value, int() as steps] if LEAST <= value <= FIRST and steps >= 0:
+        case [float() | int() as value, int() as steps] if LEAST <= value <= _MOST and steps >= 0:
             return LossScale(float(value), steps)
     raise DamagedFileError(
-        f"its loss_scale is {str(scale)[:40]!r}, needed a value up to {FIRST:g} and a count of steps."
+        f"its loss_scale is {str(scale)[:40]!r}, needed a value from {LEAST:g} to {_MOST:g} and a count of steps."
     )
 
 

@@ -149,7 +149,7 @@ def test_a_folder_of_photos_with_what_systems_leave_in_it(world, bad: Refusals):
     for name in ("../photos", str(elsewhere), "crowd/../../photos"):
         bad.refused(folder(name), "is not below", "a link to their folder")
     bad.refused(folder("nobody"), "No folder at", "nobody")
-    bad.refused(folder("n" * 300), "No folder at")
+    bad.refused(folder("n" * 300), "longer than the file system allows", "shorter")
 
 
 def test_preview_overlay_and_report_arrive_in_the_history(world, nets, wide):
