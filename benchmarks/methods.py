@@ -20,7 +20,7 @@ from typing import Any, get_args
 
 import torch
 from closed_world import RESOLUTION, VIEWS, World, make_world, pictures_of
-from tables import COLUMNS, Results, Row, grouped, weights_hash, with_error
+from tables import COLUMNS, COMPARED, Results, Row, difference, grouped, weights_hash, with_error
 from torch import Tensor
 
 from stableidentity_core.demo.look import PROMPTS
@@ -93,12 +93,18 @@ def told_steps(config: TrainConfig) -> str:
 
 
 def markdown(rows: Sequence[Row], people: int) -> str:
-    """One line per method: time for a person, means with standard errors over people, the words' range."""
-    heads = ["method", "time for a person", *(COLUMNS[key] for key in SHOWN), "values", "seeds"]
+    """One line per method: processor time for a person, means with standard errors over people, the distance from
+    StableIdentity person by person, the words' range."""
+    groups = grouped(rows)
+    base = next((group for group in groups.values() if group[0]["config"]["method"] == "stableidentity"), [])
+    against = [f"{COLUMNS[key]} against {TITLES['stableidentity']}" for key in COMPARED]
+    heads = ["method", "processor time for a person", *(COLUMNS[key] for key in SHOWN), *against, "values", "seeds"]
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
-    for group in grouped(rows).values():
+    for group in groups.values():
         seconds = sum(one["seconds"] for one in group) / len(group) / people
         cells = ["{:.3f} ± {:.3f}".format(*with_error(group, key)) for key in SHOWN]
+        comparable = base and group is not base
+        cells += ["{:+.3f} ± {:.3f}".format(*difference(group, base, key)) if comparable else "" for key in COMPARED]
         low = min(one["value_range"][0] for one in group)
         high = max(one["value_range"][1] for one in group)
         lines.append(
