@@ -12,6 +12,11 @@ import torch
 if "OMP_NUM_THREADS" not in os.environ:
     torch.set_num_threads(1)
 
+# Holding torch's own kernels to AVX2 leaves oneDNN's as they are, and on a processor with AMX torch's attention in bf16
+# breaks on such a mixture.
+if os.environ.get("ATEN_CPU_CAPABILITY") == "avx2":
+    os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
+
 HOST_TESTS = Path(__file__).parent / "host"
 
 
