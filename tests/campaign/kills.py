@@ -26,7 +26,6 @@ from stableidentity_core import __file__ as core_file
 
 PART = "kills"
 GOAL = 200
-SERVER_SHARE = 0.05  # of the kills; each costs a start of ComfyUI
 WAIT = 240.0  # seconds for an act to end
 TRACED = (str(Path(core_file).parent), str(Path(__file__).parent))
 Lines = Counter[tuple[str, int]]
