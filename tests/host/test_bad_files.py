@@ -67,7 +67,7 @@ def checkpoint(path: Path) -> None:
             ("(99 bytes)", "safetensors", "Copy it again"),
         ),
         ("empty.pt", Path.touch, ("(0 bytes)", "it is empty", "Copy it again")),
-        ("page.pt", lambda path: path.write_bytes(b"<html>no</html>"), ("page.pt", "a web page", "the file itself")),
+        ("page.pt", lambda path: path.write_bytes(b"<html>no</html>"), ("page.pt", "a web page", "Copy it again")),
         (
             "two.safetensors",
             lambda path: save_file({"a": torch.zeros(2, 64), "b": torch.ones(2, 64)}, path),

@@ -127,7 +127,7 @@ def test_a_loaded_projector_makes_words_of_a_new_face(world, projector):
     ("change", "said"),
     [
         ({"3": {"folder": "nowhere"}}, "No folder at"),
-        ({"3": {"folder": "../models"}}, "lies outside of"),
+        ({"3": {"folder": "../models"}}, "is not below"),
         ({"3": {"at_most": 1}}, "got 1, needed at least 2"),
         ({"4": {"known_people": "first", "seed": 5}}, "Only 0 of the photos are named"),
         ({"5": {"name": "a/b"}}, "a/b"),
@@ -168,7 +168,9 @@ def test_the_mini_worlds_projector_needs_no_training(server):
 
 def test_broken_off_work_is_kept_listed_and_removed_when_asked(world, folder, capsys):
     started = world.server.submit(shipped(world, steps=5000, seed=77))
-    assert started.wait_for("progress") is not None
+    while (event := started.wait_for("progress")) is not None and event.data["max"] != 5000:
+        pass  # of the photos, which come first
+    assert event is not None
     assert list(world.store.glob("*.lock")), "nothing keeps other processes from removing the state"
     time.sleep(1)
     world.server.interrupt()
