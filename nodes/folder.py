@@ -14,7 +14,7 @@ from ..stableidentity_core.printable import printable_line
 from ..stableidentity_core.streams import get_logger
 from ..stableidentity_core.weights.face_nets import DETECTORS, PARSERS
 from .host import paths
-from .host.cancel import stoppable
+from .host.cancel import stoppable, unless_cancelled
 from .host.face_nets import detector, nets_state, parser
 from .types import CATEGORY, FaceType
 
@@ -70,11 +70,7 @@ class PrepareFolder(io.ComfyNode):
     def fingerprint_inputs(cls, folder="", **_widgets) -> str | float:
         if not isinstance(folder, str):
             return float("nan")  # connected and not known yet: run
-        try:
-            pictures = pictures_in(paths.input_folder(folder)).found
-        except StableIdentityError as error:
-            return str(error)  # raised again when the node runs
-        return " ".join([*map(paths.file_state, pictures), nets_state()])
+        return unless_cancelled(lambda: _state(folder), float("nan"))
 
     @classmethod
     def execute(cls, folder: str, find_face: str, parse_face: str, at_most: int) -> io.NodeOutput:
@@ -103,3 +99,12 @@ class PrepareFolder(io.ComfyNode):
         log.info("StableIdentity: %s", report)
         faces, names = [(face,) for _path, face in found], [printable_line(path.stem) for path, _face in found]
         return io.NodeOutput(faces, names, report, ui={"text": (report,)})
+
+
+def _state(folder: str) -> str:
+    """Changes when a photo of the folder does, or a network that looks at it."""
+    try:
+        pictures = pictures_in(paths.input_folder(folder)).found
+    except StableIdentityError as error:
+        return str(error)  # raised again when the node runs
+    return " ".join([*map(paths.file_state, pictures), nets_state()])

@@ -25,6 +25,26 @@ def checked(items: Iterable[T]) -> Iterator[T]:
         yield item
 
 
+class _Cancelled(Exception):
+    pass
+
+
+def unless_cancelled(act: Callable[[], T], otherwise: T) -> T:
+    """What `act` returns, computed in a thread of its own, or `otherwise` after a cancel, which stays to be seen.
+
+    For `fingerprint_inputs`, where the host takes an interruption for a fault and goes on.
+    """
+
+    def look() -> None:
+        if model_management.processing_interrupted():
+            raise _Cancelled
+
+    try:
+        return aside(act, look)
+    except _Cancelled:
+        return otherwise
+
+
 def stoppable(act: Callable[[], T]) -> T:
     """What `act` returns, computed in a thread of its own, in the same autograd modes; a cancel does not wait for it.
 

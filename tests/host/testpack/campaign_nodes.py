@@ -67,7 +67,7 @@ class Leak(io.ComfyNode):
     def execute(cls, kind: str, number: int) -> io.NodeOutput:
         make = {
             "tensor": lambda: torch.zeros(1),
-            "memory": lambda: bytearray(os.urandom(1)) * (1 << 20),
+            "memory": lambda: bytearray(os.urandom(1)) * (4 << 20),
             "handle": lambda: open(os.devnull, "rb"),  # noqa: SIM115 - left open on purpose
         }
         _kept.append(make[kind]())
