@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from backends.pack import pack_module
+from rounding import assert_same_but_for_rounding
 from stableidentity_core.demo.painter import paint
 from stableidentity_core.demo.person import unseen_person
 from stableidentity_core.demo.pipeline import mini_world_pipeline
@@ -37,6 +38,12 @@ def pipeline(weights):
 
 
 @pytest.fixture(scope="module")
+def twin(weights):
+    """The same in float64, which tells how much float32 rounds."""
+    return mini_world_pipeline(weights).to(torch.float64)
+
+
+@pytest.fixture(scope="module")
 def trio(comfyui, weights):
     host = pack_module("nodes.host.mini_world", comfyui)
     with torch.inference_mode():
@@ -59,12 +66,12 @@ def their_context(pipeline, prompt):
 
 
 @pytest.mark.parametrize("prompt", PROMPTS, ids=lambda prompt: prompt[:12])
-def test_the_text_encoders_agree(trio, pipeline, prompt):
-    # LayerNorms keep values near one: some ten roundings of float32; a wrong layer is above 0.01.
-    torch.testing.assert_close(host_context(trio, prompt), their_context(pipeline, prompt), atol=1e-5, rtol=0)
+def test_the_text_encoders_agree(trio, pipeline, twin, prompt):
+    theirs = (their_context(one, prompt) for one in (pipeline, twin))
+    assert_same_but_for_rounding(host_context(trio, prompt), *theirs)
 
 
-def test_the_unets_agree_at_every_noise(trio, pipeline):
+def test_the_unets_agree_at_every_noise(trio, pipeline, twin):
     from comfy import model_management
 
     model_management.load_models_gpu([trio[0]])
@@ -72,20 +79,20 @@ def test_the_unets_agree_at_every_noise(trio, pipeline):
     z_t = torch.randn(2, 4, 16, 16, generator=generator)
     context = torch.cat([their_context(pipeline, prompt) for prompt in PROMPTS[1:3]])
     for t in (0, 1, 20, 250, 500, 750, 999):
-        theirs = pipeline.unet(z_t, torch.tensor([t, t]), context).sample
         timesteps = torch.tensor([t, t]).float()
         ours = trio[0].model.diffusion_model(z_t, timesteps, context=context, transformer_options={})
-        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)  # as above
+        theirs = (one.unet(*(x.to(one.dtype) for x in (z_t, timesteps, context))).sample for one in (pipeline, twin))
+        assert_same_but_for_rounding(ours, *theirs)
 
 
-def test_the_vaes_agree(trio, pipeline):
+def test_the_vaes_agree(trio, pipeline, twin):
     scale = trio[0].model.latent_format.scale_factor
     images = torch.from_numpy(paint(unseen_person(1)).image.copy()).movedim(-1, 0)[None] / 255
-    theirs = pipeline.vae.encode(images * 2 - 1).latents
     ours = trio[2].encode(images.movedim(1, -1))
-    torch.testing.assert_close(ours * scale, theirs, atol=1e-5, rtol=0)  # as above
-    decoded = (pipeline.vae.decode(theirs).sample / 2 + 0.5).clamp(0, 1)
-    torch.testing.assert_close(trio[2].decode(ours).movedim(-1, 1), decoded, atol=1e-5, rtol=0)
+    theirs = (one.vae.encode((images * 2 - 1).to(one.dtype)).latents for one in (pipeline, twin))
+    assert_same_but_for_rounding(ours * scale, *theirs)
+    decoded = ((one.vae.decode((ours * scale).to(one.dtype)).sample / 2 + 0.5).clamp(0, 1) for one in (pipeline, twin))
+    assert_same_but_for_rounding(trio[2].decode(ours).movedim(-1, 1), *decoded)
 
 
 def host_picture(trio, seed: int, steps: int):  # [1, S, S, 3]
