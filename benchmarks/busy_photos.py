@@ -15,10 +15,10 @@ from closed_world import World, make_world, photo, row_of_words, train_config
 from crowd import learn_crowd, make_crowd
 from tables import Results, Row, weights_hash, write_tables
 
-from stableidentity_core.demo.look import Look
-from stableidentity_core.demo.painter import paint
-from stableidentity_core.demo.pipeline import mini_world_encoder
-from stableidentity_core.demo.weights import load_weights
+from mini_world.look import Look
+from mini_world.painter import paint
+from mini_world.pipeline import mini_world_encoder
+from mini_world.weights import load_weights
 from stableidentity_core.encode import encode_face
 from stableidentity_core.train.presets import PRESETS
 

@@ -21,21 +21,21 @@ from crowd import Crowd, learn_crowd, make_crowd
 from tables import Results, Row, weights_hash, write_tables
 from torch import Tensor
 
+from mini_world.evaluators import Judges
+from mini_world.look import PROMPTS, caption
+from mini_world.measure import measure_people, picture_tensor
+from mini_world.painter import Portrait, paint
+from mini_world.person import Person, named_person, unseen_person
+from mini_world.pipeline import mini_world_backend, mini_world_encoder
+from mini_world.preset import CFG, SAMPLING_STEPS
+from mini_world.weights import load_weights
 from stableidentity_core.backends.compute import has_matrix_units
-from stableidentity_core.demo.judges import Judges
-from stableidentity_core.demo.look import PROMPTS, caption
-from stableidentity_core.demo.measure import measure_people, picture_tensor
-from stableidentity_core.demo.painter import Portrait, paint
-from stableidentity_core.demo.person import Person, named_person, unseen_person
-from stableidentity_core.demo.pipeline import mini_world_backend, mini_world_encoder
-from stableidentity_core.demo.preset import CFG, SAMPLING_STEPS
-from stableidentity_core.demo.sample import sample_pictures
-from stableidentity_core.demo.weights import load_weights
 from stableidentity_core.encode import encode_face
+from stableidentity_core.evaluate.sample import sample_pictures
 from stableidentity_core.face.portrait import Face, portrait
+from stableidentity_core.text.names import NameSpace, build_name_space
 from stableidentity_core.train.config import Augmentation, TrainConfig
 from stableidentity_core.train.presets import PRESETS
-from stableidentity_core.words.names import NameSpace, build_name_space
 
 FIRST_PERSON, RESOLUTION = 1001, 128
 VIEWS = {"published": 96, "none": 1}  # drawn ahead, by augmentation; the photo as it is has but one

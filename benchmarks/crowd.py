@@ -13,17 +13,17 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, stack_module_state
 
+from stableidentity_core.backends.objective import add_noise
 from stableidentity_core.backends.protocol import DiffusionBackend
 from stableidentity_core.face.portrait import Face
+from stableidentity_core.methods.stableidentity import StableIdentityProjector
+from stableidentity_core.text.names import NameSpace
+from stableidentity_core.text.prompts import PromptRows, prompt_rows
 from stableidentity_core.train.config import TrainConfig
 from stableidentity_core.train.loss import Draw, two_phase_loss
 from stableidentity_core.train.optimizer import set_rate
-from stableidentity_core.train.schedule import add_noise
 from stableidentity_core.train.templates import TEMPLATES
 from stableidentity_core.train.views import draw_view
-from stableidentity_core.words.names import NameSpace
-from stableidentity_core.words.place import PromptRows, prompt_rows
-from stableidentity_core.words.projector import StableIdentityProjector
 
 GOLDEN = (5**0.5 - 1) / 2
 

@@ -11,7 +11,7 @@ import torch
 from speed_models import SpeedWorld
 from training_speed import config_of, ours, places_of_ours, profile, take
 
-from stableidentity_core.demo.weights import load_weights
+from mini_world.weights import load_weights
 from stableidentity_core.train import TrainingRun
 
 

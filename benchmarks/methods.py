@@ -23,12 +23,12 @@ from closed_world import RESOLUTION, VIEWS, World, make_world, pictures_of
 from tables import COLUMNS, COMPARED, Results, Row, difference, grouped, weights_hash, with_error
 from torch import Tensor
 
-from stableidentity_core.demo.look import PROMPTS
-from stableidentity_core.demo.measure import measure_people
-from stableidentity_core.start import make_projector
+from mini_world.look import PROMPTS
+from mini_world.measure import measure_people
+from stableidentity_core.methods import METHODS, Method
 from stableidentity_core.train import TrainConfig, TrainingRun, defaults_of, train_together
 from stableidentity_core.train.config import Augmentation
-from stableidentity_core.words import METHODS, Method
+from stableidentity_core.train.projector_init import make_projector
 
 TITLES: dict[Method, str] = {
     "stableidentity": "StableIdentity",

@@ -16,16 +16,16 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 
+from stableidentity_core.backends.objective import add_noise
 from stableidentity_core.backends.protocol import DiffusionBackend
 from stableidentity_core.encode import FaceEncoder
 from stableidentity_core.face.portrait import Face
+from stableidentity_core.methods.base import Projector
+from stableidentity_core.text.prompts import prompt_rows
 from stableidentity_core.train import TrainConfig
 from stableidentity_core.train.augment import augment
 from stableidentity_core.train.loss import Draw, two_phase_loss
-from stableidentity_core.train.schedule import add_noise
 from stableidentity_core.train.templates import TEMPLATES
-from stableidentity_core.words.method import Projector
-from stableidentity_core.words.place import prompt_rows
 
 
 def png(picture: Tensor) -> bytes:

@@ -14,19 +14,19 @@ from closed_world import TEMPLATES, make_world, photo
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from stableidentity_core.demo.look import PROMPTS
-from stableidentity_core.demo.measure import picture_tensor
-from stableidentity_core.demo.painter import paint
-from stableidentity_core.demo.person import unseen_person
-from stableidentity_core.demo.pipeline import mini_world_encoder
-from stableidentity_core.demo.preset import CFG, SAMPLING_STEPS, SEED, TRAIN
-from stableidentity_core.demo.sample import sample_pictures
-from stableidentity_core.demo.sheet import prompt_label
-from stableidentity_core.demo.weights import load_weights
+from mini_world.look import PROMPTS
+from mini_world.measure import picture_tensor
+from mini_world.painter import paint
+from mini_world.person import unseen_person
+from mini_world.pipeline import mini_world_encoder
+from mini_world.preset import CFG, SAMPLING_STEPS, SEED, TRAIN
+from mini_world.sheet import prompt_label
+from mini_world.weights import load_weights
 from stableidentity_core.encode import encode_face
-from stableidentity_core.learn import learn_identity
-from stableidentity_core.start import make_projector
+from stableidentity_core.evaluate.sample import sample_pictures
 from stableidentity_core.train import TrainingRun
+from stableidentity_core.train.projector_init import make_projector
+from stableidentity_core.train.session import learn_identity
 
 NUMBERS = (1, 2, 3, 4)
 

@@ -27,18 +27,18 @@ from tables import weights_hash
 from torch import Tensor
 from video_memory import resident
 
+from mini_world.painter import paint
+from mini_world.person import unseen_person
+from mini_world.pipeline import mini_world_backend, mini_world_encoder
+from mini_world.preset import TRAIN
+from mini_world.weights import load_weights
 from stableidentity_core.backends.diffusers_sd import DiffusersBackend
 from stableidentity_core.backends.protocol import DiffusionBackend
-from stableidentity_core.demo.painter import paint
-from stableidentity_core.demo.person import unseen_person
-from stableidentity_core.demo.pipeline import mini_world_backend, mini_world_encoder
-from stableidentity_core.demo.preset import TRAIN
-from stableidentity_core.demo.weights import load_weights
 from stableidentity_core.encode import encode_face
 from stableidentity_core.face.portrait import Face, portrait
-from stableidentity_core.start import make_projector
+from stableidentity_core.text.names import NameSpace, build_name_space
 from stableidentity_core.train import TrainConfig, TrainingRun, train_together
-from stableidentity_core.words.names import NameSpace, build_name_space
+from stableidentity_core.train.projector_init import make_projector
 
 FIRST_PERSON = 1001
 MB = 1 << 20

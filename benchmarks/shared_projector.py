@@ -24,13 +24,13 @@ from crowd import Crowd, make_crowd, words_by_step
 from tables import Results, weights_hash, write_tables
 from torch import Tensor
 
-from stableidentity_core.demo.pipeline import mini_world_encoder
-from stableidentity_core.demo.weights import load_weights
+from mini_world.pipeline import mini_world_encoder
+from mini_world.training.projector import photos
+from mini_world.weights import load_weights
 from stableidentity_core.face.portrait import Face
-from stableidentity_core.learn_projector import MANY_PEOPLE
-from stableidentity_core.train.shared import HELD_OUT, EncodedPeople, SharedRun, encode_people
-from stableidentity_core.words.projector import StableIdentityProjector
-from training.mini_world.projector import photos
+from stableidentity_core.methods.stableidentity import StableIdentityProjector
+from stableidentity_core.train.pretraining import HELD_OUT, EncodedPeople, SharedRun, encode_people
+from stableidentity_core.train.projector_session import MANY_PEOPLE
 
 NAMELESS = 600
 RATE = 2e-4  # of the further steps, from whatever start

@@ -14,8 +14,8 @@ from crowd import learn_crowd, make_crowd
 from PIL import Image
 from torch import Tensor
 
-from stableidentity_core.space_map.picture import space_map
-from stableidentity_core.space_map.ranges import range_table
+from stableidentity_core.evaluate.name_map.picture import space_map
+from stableidentity_core.evaluate.name_map.ranges import range_table
 
 SHOWN = {"paper": "paper", "no_adain": "no AdaIN", "joint_affine": "joint affine", "demo": "demo"}
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import torch
 
+from mini_world.outcome import photo_of
+from mini_world.pipeline import mini_world_encoder, mini_world_pipeline
+from mini_world.weights import load_weights
 from stableidentity_core.backends.clip_text import END, packaged_tokenizer
 from stableidentity_core.backends.diffusers_sd import DiffusersBackend
-from stableidentity_core.demo.outcome import photo_of
-from stableidentity_core.demo.pipeline import mini_world_encoder, mini_world_pipeline
-from stableidentity_core.demo.weights import load_weights
 from stableidentity_core.encode import FaceEncoder, FaceViT, encode_face
 from stableidentity_core.face.portrait import Face
-from stableidentity_core.words import NameSpace, build_name_space
+from stableidentity_core.text import NameSpace, build_name_space
 
 RESOLUTION = {"mini": 128, "sd15": 512, "sd21": 512, "sdxl": 1024}
 PERSON = 1

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from stableidentity_core.demo.weights import FILE
+from mini_world.weights import FILE
 
 Row = dict[str, Any]
 COLUMNS = {

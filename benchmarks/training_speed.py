@@ -33,9 +33,9 @@ from speed_models import RESOLUTION, SpeedWorld, make_world
 from torch import nn
 
 from stableidentity_core.backends.compute import has_matrix_units
-from stableidentity_core.start import make_projector
 from stableidentity_core.train import TrainConfig, TrainingRun, loop, train_together
 from stableidentity_core.train.config import compute_of
+from stableidentity_core.train.projector_init import make_projector
 
 STEPS, POOL = TrainConfig().steps, 32
 VARIANTS: dict[str, dict[str, Any]] = {

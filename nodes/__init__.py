@@ -5,18 +5,18 @@ from __future__ import annotations
 from comfy_api.latest import ComfyExtension, io
 
 from .blend import InterpolateIdentities, MixIdentities, SampleIdentity
-from .demo import DrawPerson, MiniWorld
 from .door import guarded
 from .errors import make_errors_printable
 from .face import ClipVisionFaceEncoder, EncodeFace, FaceSimilarity, LoadFaceEncoder
 from .folder import PrepareFolder
 from .host.paths import register_folders, sweep_folders
 from .identity import LoadIdentity, Project, SaveIdentity
+from .mini_world import DrawPerson, MiniWorld
+from .name_map import MapIdentities
 from .people import PickIdentity, SeveralPeople
 from .prepare import PrepareFace
 from .projector import LoadProjector, SaveProjector, TrainProjector
 from .prompt import ApplyIdentity, EncodePrompt
-from .space_map import MapIdentities
 from .temporal import TemporalScore
 from .train import CelebrityNameSpace, Train
 from .video import ChannelOrder, EmptyVideoLatent, LoadVideoModel, VideoContextWindows

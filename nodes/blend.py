@@ -6,8 +6,8 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..stableidentity_core.blend import interpolate_identities, mix_identities, sample_identity
 from ..stableidentity_core.identity import normalize_trigger
+from ..stableidentity_core.identity.blend import interpolate_identities, mix_identities, sample_identity
 from .types import CATEGORY, TRIGGER_TOOLTIP, IdentityType, NameSpaceType, fits
 
 NAMES_TOOLTIP = "From Celebrity Name Space, with the CLIP that the people were learned on."

@@ -11,9 +11,10 @@ from comfy_api.latest import io
 
 from ..stableidentity_core.errors import StableIdentityError
 from ..stableidentity_core.face import Face
+from ..stableidentity_core.files.torch_file import judge_tensor
 from ..stableidentity_core.identity import Identity
-from ..stableidentity_core.torch_file import judge_tensor
-from ..stableidentity_core.words import NameSpace, TrainedProjector
+from ..stableidentity_core.methods import TrainedProjector
+from ..stableidentity_core.text import NameSpace
 from .types import FaceEncoderType, FaceType, IdentityType, NameSpaceType, ProjectorType
 
 Check = Callable[[Any], bool]

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from ..stableidentity_core.console.streams import get_logger, writable
 from ..stableidentity_core.errors import StableIdentityError
-from ..stableidentity_core.streams import get_logger, writable
 
 PACK = "ComfyUI-StableIdentity"
 ASKED = ("execute", "fingerprint_inputs")  # whose errors the host logs while it works off its queue

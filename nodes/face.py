@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from comfy_api.latest import io
 
-from ..stableidentity_core.encode import AUTO, KINDS, encode_face, load_face_encoder, similarity
+from ..stableidentity_core.encode import AUTO, KINDS, encode_face, load_face_encoder
+from ..stableidentity_core.evaluate import similarity
 from .host import paths
 from .host.cancel import checked, stoppable
 from .host.clip_vision import clip_vision_encoder

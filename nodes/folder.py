@@ -7,11 +7,11 @@ from pathlib import Path
 import comfy.utils
 from comfy_api.latest import io
 
+from ..stableidentity_core.console.printable import printable_line
+from ..stableidentity_core.console.streams import get_logger
 from ..stableidentity_core.errors import StableIdentityError
 from ..stableidentity_core.face import Face
 from ..stableidentity_core.face.folder import faces_of, name_below, pictures_in
-from ..stableidentity_core.printable import printable_line
-from ..stableidentity_core.streams import get_logger
 from ..stableidentity_core.weights.face_nets import DETECTORS, PARSERS
 from .host import paths
 from .host.cancel import stoppable, unless_cancelled

@@ -7,7 +7,7 @@ from comfy_api.latest import io
 from ..stableidentity_core.identity import load_identity, normalize_trigger
 from ..stableidentity_core.identity.places import Places
 from ..stableidentity_core.identity.save import IfExists, embedding_name, save_under_name
-from ..stableidentity_core.learn import project
+from ..stableidentity_core.train.session import project
 from .host import paths
 from .types import CATEGORY, TRIGGER_TOOLTIP, FaceType, IdentityType, NameSpaceType, ProjectorType, fits
 

@@ -9,9 +9,7 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..stableidentity_core.errors import MissingFileError, StableIdentityError
-from ..stableidentity_core.face import FaceDetector, photo_of_image
-from ..stableidentity_core.face.prepare import Choice
-from ..stableidentity_core.temporal import (
+from ..stableidentity_core.evaluate.temporal import (
     check_plot,
     clip_plot,
     report,
@@ -19,6 +17,8 @@ from ..stableidentity_core.temporal import (
     undefined_to_next,
     undefined_to_photo,
 )
+from ..stableidentity_core.face import FaceDetector, photo_of_image
+from ..stableidentity_core.face.prepare import Choice
 from ..stableidentity_core.weights.face_nets import DETECTORS
 from .host.blocked import blocked
 from .host.cancel import checked

@@ -7,17 +7,17 @@ from typing import Any
 
 from comfy_api.latest import io
 
+from ..stableidentity_core.console.streams import get_logger
 from ..stableidentity_core.encode import encode_face
 from ..stableidentity_core.errors import StableIdentityError, said_of
 from ..stableidentity_core.face import Face
 from ..stableidentity_core.identity.triggers import split_triggers, triggers_of
-from ..stableidentity_core.streams import get_logger
+from ..stableidentity_core.methods import Method, needs_face
+from ..stableidentity_core.text.names import parse_names
 from ..stableidentity_core.train import TrainConfig
+from ..stableidentity_core.train.diagnosis import WARNING
 from ..stableidentity_core.train.photos import without_features
 from ..stableidentity_core.train.presets import told, with_preset
-from ..stableidentity_core.verdict import WARNING
-from ..stableidentity_core.words import Method, needs_face
-from ..stableidentity_core.words.names import parse_names
 from .host.training import Person, host_name_spaces, train_in_host
 from .train_settings import AS_SET, PEOPLE_AT_ONCE, train_settings
 from .types import (

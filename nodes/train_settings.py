@@ -6,11 +6,11 @@ from typing import get_args
 
 from comfy_api.latest import io
 
+from ..stableidentity_core.methods import METHODS
+from ..stableidentity_core.methods.stableidentity import Normalization
 from ..stableidentity_core.train import TrainConfig, defaults_of
 from ..stableidentity_core.train.config import OWN_SETTINGS, Augmentation, LossArea, ReconstructionLatents
 from ..stableidentity_core.train.presets import PRESETS, told
-from ..stableidentity_core.words import METHODS
-from ..stableidentity_core.words.projector import Normalization
 from . import widgets
 from .types import advanced
 

@@ -8,8 +8,8 @@ from ..stableidentity_core.errors import StableIdentityError
 from ..stableidentity_core.video import PRESETS, Clip, check_clip
 from .host.latents import empty_latents
 from .host.paths import file_state, video_model_path, video_models
-from .host.video_model import DTYPES, load_video_model
-from .host.video_windows import with_windows
+from .host.video.model import DTYPES, load_video_model
+from .host.video.windows import with_windows
 from .types import CATEGORY
 
 OWN_SIZE = "own size"

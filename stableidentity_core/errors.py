@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .streams import writable
+from .console.streams import writable
 
 _UNREADABLE = re.compile(r"\S{500,}")  # names that nobody reads to the end
 

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from ...stableidentity_core.backends.compute import AS_LOADED, Compute, autocast, cast_copy, check_precision, recomputed
 from ...stableidentity_core.backends.protocol import Conditioning, Posterior, Prediction
-from ...stableidentity_core.streams import get_logger
-from ...stableidentity_core.words.place import PromptRows
+from ...stableidentity_core.console.streams import get_logger
+from ...stableidentity_core.text.prompts import PromptRows
 from . import weights
 from .cancel import check_cancelled
 from .checks import check_trio, check_weights

@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 from comfy import model_management
 
-from ...stableidentity_core.aside import aside
+from ...stableidentity_core.background import aside
 
 T = TypeVar("T")
 

@@ -13,10 +13,10 @@ from comfy.cli_args import args
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
 from ...stableidentity_core.backends.protocol import Prediction
+from ...stableidentity_core.console.streams import get_logger
 from ...stableidentity_core.errors import StableIdentityError, WrongModelError
-from ...stableidentity_core.streams import get_logger
 from .text import BASES, HostText
-from .video_unet import VideoUNet
+from .video.unet import VideoUNet
 
 log = get_logger(__name__)
 

@@ -21,11 +21,11 @@ from comfy import model_management
 from comfy.text_encoders import sd2_clip
 from torch import Tensor, nn
 
-from ...stableidentity_core.demo.look import Look
-from ...stableidentity_core.demo.painter import SIZE, paint
-from ...stableidentity_core.demo.person import unseen_person
-from ...stableidentity_core.demo.sizes import TEXT, UNET
-from ...stableidentity_core.demo.weights import Weights
+from ...mini_world.look import Look
+from ...mini_world.painter import SIZE, paint
+from ...mini_world.person import unseen_person
+from ...mini_world.sizes import TEXT, UNET
+from ...mini_world.weights import Weights
 from ...stableidentity_core.errors import DamagedFileError
 
 HEAD = UNET["block_out_channels"][0] // UNET["attention_head_dim"][0]

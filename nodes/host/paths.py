@@ -8,12 +8,12 @@ from pathlib import Path
 
 import folder_paths
 
-from ...stableidentity_core.atomic import remove_abandoned
 from ...stableidentity_core.encode.vit import missing_encoder_message
 from ...stableidentity_core.encode.weight_file import REPOSITORY, SUFFIXES, WEIGHT_FILES
 from ...stableidentity_core.errors import MissingFileError, StableIdentityError
-from ...stableidentity_core.projector_file import SUFFIX
-from ...stableidentity_core.readable import stands_at
+from ...stableidentity_core.files.atomic import remove_abandoned
+from ...stableidentity_core.files.readable import stands_at
+from ...stableidentity_core.methods.projector_file import SUFFIX
 from ...stableidentity_core.store.folder import sweep
 
 FOLDER = "stableidentity"

@@ -9,28 +9,29 @@ from typing import Any
 
 from torch import Tensor
 
+from ...stableidentity_core.console.streams import get_logger
 from ...stableidentity_core.errors import StableIdentityError
 from ...stableidentity_core.face import Face
-from ...stableidentity_core.learn import check_spaces
-from ...stableidentity_core.learn_projector import learn_projector
+from ...stableidentity_core.methods import TrainedProjector
 from ...stableidentity_core.plots import loss_curve, require_matplotlib
-from ...stableidentity_core.start import make_projector
 from ...stableidentity_core.store import ProjectorResult, ResultStore, work_key
-from ...stableidentity_core.streams import get_logger
+from ...stableidentity_core.text import NameSpace
 from ...stableidentity_core.train import StepReport, TrainConfig
 from ...stableidentity_core.train.config import compute_of
-from ...stableidentity_core.train.known import KnownPeople
-from ...stableidentity_core.train.shared import SharedRun, encode_people
-from ...stableidentity_core.verdict import PROJECTOR_WARNING
-from ...stableidentity_core.words import NameSpace, TrainedProjector
+from ...stableidentity_core.train.diagnosis import PROJECTOR_WARNING
+from ...stableidentity_core.train.pretraining import SharedRun, encode_people
+from ...stableidentity_core.train.projector_init import make_projector
+from ...stableidentity_core.train.projector_session import learn_projector
+from ...stableidentity_core.train.session import check_spaces
+from ...stableidentity_core.train.warm_start import KnownPeople
 from . import paths
 from .backend import comfy_backend
 from .cancel import stoppable
 from .checks import check_resolution, check_trio
 from .fingerprint import model_fingerprint, vae_fingerprint
-from .guards import check_host_gradient, outside_inference_mode, telling_of_memory
 from .plots import settle_matplotlib
 from .progress import progress
+from .session import check_host_gradient, outside_inference_mode, telling_of_memory
 from .text import HostText
 from .training import host_name_spaces
 

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from ...stableidentity_core.backends.protocol import Conditioning
 from ...stableidentity_core.errors import StableIdentityError, WrongModelError
-from ...stableidentity_core.files import save_tensors
+from ...stableidentity_core.files.tensors import save_tensors
 from ...stableidentity_core.identity import Identity
 from ...stableidentity_core.identity.prompt import check_triggers, find_triggers, replace_triggers
-from ...stableidentity_core.words.place import PromptRows, TextSpace
+from ...stableidentity_core.text.prompts import PromptRows, TextSpace
 
 
 @dataclass(frozen=True, kw_only=True)

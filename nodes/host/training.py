@@ -9,25 +9,26 @@ from typing import Any
 
 from torch import Tensor
 
+from ...stableidentity_core.console.streams import get_logger
 from ...stableidentity_core.errors import StableIdentityError, said_of
 from ...stableidentity_core.face import Face
 from ...stableidentity_core.identity import Identity
-from ...stableidentity_core.learn import check_spaces, learn_identities, told_held_out
+from ...stableidentity_core.methods import TrainedProjector
 from ...stableidentity_core.plots import loss_curve, require_matplotlib
-from ...stableidentity_core.start import make_projector
 from ...stableidentity_core.store import ResultStore, TrainResult, work_key
-from ...stableidentity_core.streams import get_logger
+from ...stableidentity_core.text import NameSpace, build_name_space
 from ...stableidentity_core.train import TrainConfig, TrainingRun
 from ...stableidentity_core.train.config import compute_of, departures
-from ...stableidentity_core.verdict import WARNING
-from ...stableidentity_core.words import NameSpace, TrainedProjector, build_name_space
+from ...stableidentity_core.train.diagnosis import WARNING
+from ...stableidentity_core.train.projector_init import make_projector
+from ...stableidentity_core.train.session import check_spaces, learn_identities, told_held_out
 from . import paths
 from .backend import ComfyBackend, comfy_backend
 from .checks import check_resolution, check_trio
 from .fingerprint import model_fingerprint, vae_fingerprint
-from .guards import check_host_gradient, outside_inference_mode, telling_of_memory
 from .plots import settle_matplotlib
 from .progress import OnStep, progress
+from .session import check_host_gradient, outside_inference_mode, telling_of_memory
 from .text import HostText
 from .weights import GB
 

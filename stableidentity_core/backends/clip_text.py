@@ -16,7 +16,7 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 
 from ..devices import moved
 from ..errors import StableIdentityError
-from ..words.place import PromptRows, TextSpace, place_words
+from ..text.prompts import PromptRows, TextSpace, place_words
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 BPE_MERGES = 49152 - 256 - 2

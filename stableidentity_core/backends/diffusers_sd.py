@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from ..devices import moved
 from ..errors import MissingFileError, StableIdentityError, WrongModelError
+from ..files.readable import library_reads, read_json_object, stands_at
 from ..fingerprint import fingerprint_tensors
-from ..readable import library_reads, read_json_object, stands_at
-from ..words.place import PromptRows
+from ..text.prompts import PromptRows
 from .clip_text import ClipText
 from .compute import Compute, autocast, cast_copy, check_precision, recomputed
 from .protocol import Conditioning, Posterior, Prediction

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..devices import moved
-from ..words.place import PromptRows, TextSpace
+from ..text.prompts import PromptRows, TextSpace
 from .compute import Compute
 
 

@@ -9,11 +9,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from ...mini_world import command as demo
 from .. import __version__
+from ..console.progress import quiet_loaders
+from ..console.streams import escape_unprintable
 from ..errors import StableIdentityError
-from ..progress import quiet_loaders
-from ..streams import escape_unprintable
-from . import demo, download, files, photos, projector, score, train, trained
+from . import download, files, photos, projector, score, train, trained
 from .arguments import Parser, telling_of_memory
 from .say import say
 

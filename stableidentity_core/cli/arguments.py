@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
+from ..console.printable import printable
 from ..errors import StableIdentityError
-from ..printable import printable
-from ..readable import stands_at
+from ..files.readable import stands_at
 
 
 class Parser(argparse.ArgumentParser):

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from ..console.printable import printable_line
+from ..console.progress import progress_bar
 from ..errors import StableIdentityError
-from ..printable import printable_line
-from ..progress import progress_bar
 from ..weights import NEEDED, WEIGHTS, DownloadError, Weight, difference, download, get_weight, locate, take_from_folder
 from ..weights.lookup import telling
 from ..weights.part import parts_of

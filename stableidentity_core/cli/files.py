@@ -11,11 +11,11 @@ from typing import Any
 
 import torch
 
-from ..atomic import write_atomically
+from ..console.printable import printable_line
 from ..errors import StableIdentityError
+from ..files.atomic import write_atomically
+from ..files.writable import check_file
 from ..identity import Identity, load_identity, save_identity
-from ..printable import printable_line
-from ..writable import check_file
 from .outputs import add_replace
 from .say import say
 

@@ -10,10 +10,10 @@ import torch
 
 from ..backends.compute import AS_LOADED, PRECISIONS
 from ..backends.diffusers_sd import DiffusersBackend, load_diffusers
-from ..progress import quiet_loaders
-from ..readable import read_text
-from ..words import NameSpace, build_name_space
-from ..words.names import parse_names
+from ..console.progress import quiet_loaders
+from ..files.readable import read_text
+from ..text import NameSpace, build_name_space
+from ..text.names import parse_names
 from .arguments import usable_device
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}

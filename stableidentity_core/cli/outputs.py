@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import FileTakenError, StableIdentityError
-from ..writable import check_file, check_folder
+from ..files.writable import check_file, check_folder
 from .say import say
 
 SUFFIX = ".safetensors"

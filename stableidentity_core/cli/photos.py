@@ -13,11 +13,11 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from ..atomic import write_atomically
+from ..console.streams import get_logger
 from ..errors import StableIdentityError
 from ..face import Face, FaceDetector, FaceParser, load_parser, load_retinaface, read_mask, read_photo
 from ..face.prepare import Choice, Prepared, prepare_face
-from ..streams import get_logger
+from ..files.atomic import write_atomically
 from ..weights import find, locate
 from ..weights.face_nets import DETECTORS, PARSERS
 from .outputs import add_replace, check_out_folder

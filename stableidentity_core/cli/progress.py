@@ -8,7 +8,7 @@ from collections.abc import Callable
 from tqdm import tqdm
 
 from ..train import StepReport, TrainingRun
-from ..train.shared import SharedRun
+from ..train.pretraining import SharedRun
 
 SHOWN_EVERY = 10  # steps
 

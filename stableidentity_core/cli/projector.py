@@ -9,22 +9,22 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
+from ..console.progress import progress_bar, write_beside_bar
 from ..encode import encode_face, load_face_encoder
 from ..encode.protocol import FaceEncoder
 from ..errors import StableIdentityError
 from ..face import Face
 from ..face.folder import faces_of, pictures_in
 from ..identity import normalize_trigger, save_identity
-from ..learn import project
-from ..learn_projector import MANY_PEOPLE, learn_projector
-from ..progress import progress_bar, write_beside_bar
-from ..projector_file import load_projector, save_projector
-from ..start import make_projector
+from ..methods.projector_file import load_projector, save_projector
 from ..train import TrainConfig
-from ..train.check import check_gradient
-from ..train.known import KnownPeople
-from ..train.shared import SharedRun, encode_people
-from ..verdict import PROJECTOR_WARNING
+from ..train.diagnosis import PROJECTOR_WARNING
+from ..train.gradient_check import check_gradient
+from ..train.pretraining import SharedRun, encode_people
+from ..train.projector_init import make_projector
+from ..train.projector_session import MANY_PEOPLE, learn_projector
+from ..train.session import project
+from ..train.warm_start import KnownPeople
 from .arguments import count
 from .models import add_computing_options, add_model_options, load_model, name_spaces_of, read_names
 from .outputs import add_replace, check_checkpoint, check_out, save_new

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TextIO
 
-from ..printable import printable
+from ..console.printable import printable
 
 
 def say(text: str, file: TextIO | None = None) -> None:

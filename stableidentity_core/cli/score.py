@@ -10,10 +10,10 @@ from typing import Any
 
 from torch import Tensor
 
-from ..atomic import write_atomically
+from ..console.progress import progress_bar
 from ..encode import KINDS, load_face_encoder
-from ..progress import progress_bar
-from ..temporal import as_dict, check_plot, clip_plot, read_clip, report, score_clip
+from ..evaluate.temporal import as_dict, check_plot, clip_plot, read_clip, report, score_clip
+from ..files.atomic import write_atomically
 from .outputs import add_replace, check_out_folder
 from .photos import add_options, read_faces, save_picture, tools_of
 from .say import say

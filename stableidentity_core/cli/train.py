@@ -8,21 +8,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
+from ..console.progress import progress_bar
 from ..encode import KINDS, encode_face, load_face_encoder
 from ..encode.protocol import FaceEncoder
 from ..errors import StableIdentityError
 from ..identity import normalize_trigger, save_identity
-from ..learn import learn_identity, told_held_out
-from ..progress import progress_bar
-from ..projector_file import load_projector
-from ..start import make_projector
+from ..methods import METHODS, Method, needs_face
+from ..methods.projector_file import load_projector
+from ..methods.stableidentity import Normalization
 from ..train import TrainConfig, TrainingRun, defaults_of
-from ..train.check import check_gradient
 from ..train.config import Augmentation, LossArea, ReconstructionLatents
+from ..train.diagnosis import WARNING
+from ..train.gradient_check import check_gradient
 from ..train.presets import PRESETS, told, with_preset
-from ..verdict import WARNING
-from ..words import METHODS, Method, needs_face
-from ..words.projector import Normalization
+from ..train.projector_init import make_projector
+from ..train.session import learn_identity, told_held_out
 from .arguments import count
 from .models import add_computing_options, add_model_options, load_model, name_spaces_of, read_names
 from .outputs import add_replace, check_checkpoint, check_out, save_new

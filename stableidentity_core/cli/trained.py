@@ -9,8 +9,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from ..console.printable import printable_line
 from ..errors import StableIdentityError
-from ..printable import printable_line
 from ..store import read_limit, write_limit
 from ..store.folder import remove, sweep, trim
 from ..store.limit import GB, settings_file

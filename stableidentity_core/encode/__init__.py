@@ -1,8 +1,8 @@
+from ..evaluate.similarity import direction, similarity
 from .arcface import ArcFace
 from .clip import ClipImageEncoder
 from .kinds import AUTO, KINDS, EncoderKind, kind_of, load_face_encoder
 from .protocol import FaceEncoder, encode_face
-from .similarity import direction, similarity
 from .timm_vit import TimmFace
 from .vit import FaceViT, load_face_vit
 

@@ -13,8 +13,8 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 
 from ..errors import StableIdentityError
+from ..files.readable import library_reads
 from ..fingerprint import fingerprint_tensors
-from ..readable import library_reads
 from ..shapes import check_shape
 from .config_fields import COUNT, OBJECT, VISION, judged, three_numbers
 from .crop import FACE_BOX, crop_face, resize

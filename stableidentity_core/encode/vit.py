@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from ..errors import StableIdentityError
+from ..files.readable import library_reads
 from ..fingerprint import fingerprint_tensors
-from ..readable import library_reads
 from .config_fields import FLAG, VISION, judged
 from .crop import FACE_BOX, crop_face, resize
 from .hugging_face import build

@@ -10,8 +10,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..errors import DamagedFileError, MissingFileError, StableIdentityError
-from ..files import read_any_tensors
-from ..readable import files_in, read_json_object, stands_at
+from ..files.readable import files_in, read_json_object, stands_at
+from ..files.tensors import read_any_tensors
 
 REPOSITORY = "jayanta/vit-base-patch16-224-in21k-face-recognition"
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")

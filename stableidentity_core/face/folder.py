@@ -10,8 +10,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from ..console.printable import printable_line
 from ..errors import MissingFileError, StableIdentityError
-from ..printable import printable_line
 from .detect import FaceDetector
 from .parsers import FaceParser
 from .photo import read_photo, readable_endings, readable_formats

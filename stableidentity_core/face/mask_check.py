@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .parsing import masks_of_parts, shows_face
 from .portrait import ffhq_oval
-from .quality.cover import features_region
+from .quality.occlusion import features_region
 
 HALF = 0.5
 MIN_HAIR = 0.02  # of a portrait: less is no evidence of where the hair is

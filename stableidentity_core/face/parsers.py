@@ -27,7 +27,7 @@ import torchvision.transforms.v2.functional as TF
 from torch import Tensor, nn
 
 from ..errors import MissingFileError, WrongModelError
-from ..files import read_any_tensors
+from ..files.tensors import read_any_tensors
 from ..optional import optional_import
 from ..shapes import check_shape
 from .parsing import FacePart

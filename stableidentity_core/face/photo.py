@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from PIL import Image, ImageOps, ImageSequence
 from torch import Tensor
 
+from ..console.streams import get_logger
 from ..errors import MissingFileError, StableIdentityError
 from ..shapes import check_shape
-from ..streams import get_logger
 from .unreadable import why_unreadable
 
 Layout = Literal["hwc", "chw"]

@@ -13,7 +13,7 @@ import torchvision
 from torch import Tensor, nn
 
 from ..errors import DamagedFileError, MissingFileError, StableIdentityError
-from ..files import read_any_tensors
+from ..files.tensors import read_any_tensors
 from ..optional import optional_import
 from ..shapes import check_shape
 from .detect import Detections

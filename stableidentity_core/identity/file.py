@@ -15,8 +15,8 @@ from typing import Any
 from safetensors.torch import load_file
 
 from ..errors import IdentityFileError, StableIdentityError
-from ..files import is_safetensors, read_any_tensors, save_tensors
-from ..readable import file_size
+from ..files.readable import file_size
+from ..files.tensors import is_safetensors, read_any_tensors, save_tensors
 from .layouts import PAIR, SPACES, foreign_words, own_words
 from .prompt import normalize_trigger
 from .types import Identity

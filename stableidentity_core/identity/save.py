@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 
 from ..errors import FileTakenError, StableIdentityError
-from ..files import safe_file_name
+from ..files.tensors import safe_file_name
 from .file import ENDINGS, FORMAT, load_identity, save_identity
 from .places import Places, signature
 from .types import Identity

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from ..atomic import remove_abandoned
+from ..files.atomic import remove_abandoned
 
 
 class Kind(Enum):

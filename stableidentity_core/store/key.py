@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ..face.portrait import Face
 from ..fingerprint import WHOLE, fingerprint_tensors
-from ..words.names import NameSpace
-from ..words.trained import TrainedProjector
+from ..methods.trained import TrainedProjector
+from ..text.names import NameSpace
 
 REVISION = 3  # raise it when the same settings come to give other words
 

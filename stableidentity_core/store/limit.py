@@ -6,10 +6,10 @@ import json
 import os
 from pathlib import Path
 
-from ..atomic import write_atomically
+from ..console.streams import get_logger
 from ..errors import StableIdentityError
-from ..json_text import parse_object
-from ..streams import get_logger
+from ..files.atomic import write_atomically
+from ..files.json_text import parse_object
 
 SETTING = "trained_gb"
 DEFAULT_GB = 2.0

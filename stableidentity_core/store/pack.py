@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from ..errors import StableIdentityError
+from ..files.json_text import parse_texts
 from ..identity.types import Identity
-from ..json_text import parse_texts
+from ..methods.trained import TrainedProjector
 from ..shapes import check_shape
-from ..words.trained import TrainedProjector
 from .types import ProjectorResult, TrainResult
 
 WORDS_FORMAT = "stableidentity-words-1"

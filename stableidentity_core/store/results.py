@@ -12,9 +12,9 @@ from typing import TypeVar
 
 from torch import Tensor
 
+from ..console.streams import get_logger
 from ..errors import StableIdentityError
-from ..files import read_tensors, save_tensors
-from ..streams import get_logger
+from ..files.tensors import read_tensors, save_tensors
 from .folder import Kind, trim, working
 from .limit import GB, SETTING, read_limit, settings_file
 from .pack import Packed, pack_projector, pack_words, unpack_projector, unpack_words

@@ -9,7 +9,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from ..errors import StableIdentityError
-from ..json_text import parse_texts
+from ..files.json_text import parse_texts
 from .folder import Entry, Kind, entries
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ..identity.types import Identity
-from ..words.trained import TrainedProjector
+from ..methods.trained import TrainedProjector
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -8,13 +8,13 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor, nn
 
+from ..backends.objective import add_noise
 from ..backends.protocol import Conditioning, DiffusionBackend
 from ..devices import moved
 from ..face.portrait import Face
 from .config import TrainConfig
 from .loss import Draw, two_phase_loss
 from .prompts import template_rows
-from .schedule import add_noise
 from .templates import TEMPLATES
 from .views import EncodedViews, draw_index, encode_views_of
 

@@ -13,15 +13,15 @@ import torch
 from torch import Tensor
 
 from ..errors import DamagedFileError, StableIdentityError
-from ..files import read_tensors, save_tensors
+from ..files.json_text import parse_json, parse_object, parse_whole
+from ..files.tensors import read_tensors, save_tensors
 from ..fingerprint import WHOLE, fingerprint_tensors
-from ..json_text import parse_json, parse_object, parse_whole
 from .config import TrainConfig
 from .loss_scale import LEAST, LossScale
 
 if TYPE_CHECKING:
+    from .pretraining import SharedRun
     from .run import TrainingRun
-    from .shared import SharedRun
 
 FORMAT = "stableidentity-checkpoint-2"
 

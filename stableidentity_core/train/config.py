@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args
 
 from ..backends.compute import PRECISIONS, Compute, Precision
 from ..errors import StableIdentityError
-from ..words.method import METHODS, Method
-from ..words.projector import Normalization
+from ..methods.base import METHODS, Method
+from ..methods.stableidentity import Normalization
 
 ReconstructionLatents = Literal["unscaled", "scaled"]
 LossArea = Literal["canvas", "mask"]

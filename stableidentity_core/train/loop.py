@@ -11,16 +11,16 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from ..backends.objective import predicted_z0
 from ..backends.protocol import DiffusionBackend
 from ..errors import StableIdentityError, said_of
-from ..words.method import Projector
+from ..methods.base import Projector
 from .batch import Batch, Source, draw_batches, predict_batches
 from .config import TrainConfig
+from .finite_guard import Watch
 from .loss_scale import LossScale
 from .optimizer import set_rate
-from .report import StepReport
-from .schedule import predicted_z0
-from .watch import Watch
+from .step_report import StepReport
 
 
 class Run(Protocol):

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from einops import reduce
 from torch import Tensor, where
 
+from ..backends.objective import predicted_z0, target
 from ..backends.protocol import Prediction
 from ..shapes import check_shape
 from .config import LossArea, TrainConfig
-from .schedule import predicted_z0, target
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 import torch
 
 from ..backends.protocol import DiffusionBackend
-from ..words.place import PromptRows, prompt_rows
+from ..text.prompts import PromptRows, prompt_rows
 
 _Rows = dict[tuple[str, str], PromptRows]
 _known: WeakKeyDictionary[DiffusionBackend, _Rows] = WeakKeyDictionary()  # for as long as the model is there

@@ -14,17 +14,17 @@ from torch import Tensor
 from ..backends.protocol import DiffusionBackend
 from ..errors import StableIdentityError, said_of
 from ..face.portrait import Face
-from ..words.method import Projector
+from ..methods.base import Projector
 from .batch import Source
 from .checkpoint import load_checkpoint, save_checkpoint, work_hash
 from .config import TrainConfig, compute_of
+from .finite_guard import Watch
 from .loop import train_together
 from .loss_scale import LossScale
 from .optimizer import new_optimizer
 from .photos import check_photos, mean_feature, without_features
-from .report import StepReport
+from .step_report import StepReport
 from .views import EncodedViews, encode_views
-from .watch import Watch
 
 
 class TrainingRun:

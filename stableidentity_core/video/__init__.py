@@ -1,8 +1,8 @@
 """Text-to-video UNets of the ModelScope family: their files, the names of their weights and their clips."""
 
-from .clip import PRESETS, Clip, check_clip
 from .names import WeightName, weight_names
 from .sizes import FULL, VideoSizes
+from .video_size import PRESETS, Clip, check_clip
 from .weights import VideoWeights, arrange, recognise
 
 __all__ = [

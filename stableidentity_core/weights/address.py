@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from ..aside import Aside
+from ..background import Aside
 from .line import Line
 
 PATIENCE = 30.0  # seconds: for a connection, and for the bytes below

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ..aside import Aside
+from ..background import Aside
 from .weight import Weight
 
 CHUNK = 1 << 20

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from ..aside import Aside
+from ..background import Aside
 from .address import CutOff, Refused, open_at
 from .check import difference, read_aside
 from .lookup import locate, places

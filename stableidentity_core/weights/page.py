@@ -10,8 +10,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ..atomic import write_atomically
 from ..errors import StableIdentityError
+from ..files.atomic import write_atomically
 from .table import WEIGHTS
 from .weight import Weight
 

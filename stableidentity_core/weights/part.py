@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
-from ..aside import aside
+from ..background import aside
 from ..errors import DownloadError
 from .check import difference
 from .weight import Weight

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
 
-from ..aside import POLL
-from ..streams import get_logger
+from ..background import POLL
+from ..console.streams import get_logger
 
 log = get_logger(__name__)
 

@@ -8,8 +8,8 @@ from diffusers import DiffusionPipeline
 
 from rounding import assert_computed_in, assert_same_but_for_rounding
 from stableidentity_core.backends import Compute, Conditioning, Prediction
-from stableidentity_core.train.check import check_gradient, gradient_direction
-from stableidentity_core.words import prompt_rows
+from stableidentity_core.text import prompt_rows
+from stableidentity_core.train.gradient_check import check_gradient, gradient_direction
 
 TIMESTEPS = [0, 1, 20, 250, 500, 750, 999]
 

@@ -12,8 +12,8 @@ import torch
 
 from backends.pack import pack_module
 from stableidentity_core.errors import StableIdentityError
-from stableidentity_core.train.check import gradient_direction
-from stableidentity_core.words import prompt_rows
+from stableidentity_core.text import prompt_rows
+from stableidentity_core.train.gradient_check import gradient_direction
 
 pytestmark = pytest.mark.host
 AT_ONCE = 2.0  # seconds

@@ -12,8 +12,8 @@ from rounding import assert_computed_in
 from stableidentity_core.backends import Compute, Prediction
 from stableidentity_core.backends.diffusers_sd import load_diffusers
 from stableidentity_core.errors import TrainingError, WrongModelError
-from stableidentity_core.train.check import check_directions, check_gradient, gradient_direction
-from stableidentity_core.words import prompt_rows
+from stableidentity_core.text import prompt_rows
+from stableidentity_core.train.gradient_check import check_directions, check_gradient, gradient_direction
 from tiny import tiny_sd15, tiny_sdxl
 
 pytestmark = pytest.mark.host

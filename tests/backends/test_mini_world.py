@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from backends.pack import pack_module
+from mini_world.painter import paint
+from mini_world.person import unseen_person
+from mini_world.pipeline import mini_world_pipeline
+from mini_world.sizes import SCHEDULE
+from mini_world.weights import load_weights
 from rounding import assert_same_but_for_rounding
-from stableidentity_core.demo.painter import paint
-from stableidentity_core.demo.person import unseen_person
-from stableidentity_core.demo.pipeline import mini_world_pipeline
-from stableidentity_core.demo.sizes import SCHEDULE
-from stableidentity_core.demo.weights import load_weights
 
 pytestmark = pytest.mark.host
 
@@ -162,7 +162,7 @@ def test_it_computes_in_fp32_on_the_cpu(trio):
 def test_it_trains(comfyui, trio):
     """Checks, fingerprint and gradient are those of any SD2."""
     from stableidentity_core.errors import StableIdentityError
-    from stableidentity_core.train.check import check_gradient
+    from stableidentity_core.train.gradient_check import check_gradient
 
     adapter, checks = (pack_module(f"nodes.host.{name}", comfyui) for name in ("backend", "checks"))
     with adapter.comfy_backend(*trio, resolution=128, batch_size=1) as backend:

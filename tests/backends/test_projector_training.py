@@ -10,9 +10,9 @@ from backends.pack import pack_module
 from core.make import some_face, some_names
 from core.training import FEATURES, small
 from stableidentity_core.backends.diffusers_sd import load_diffusers
-from stableidentity_core.files import read_tensors
-from stableidentity_core.start import make_projector
-from stableidentity_core.train.shared import SharedRun, encode_people
+from stableidentity_core.files.tensors import read_tensors
+from stableidentity_core.train.pretraining import SharedRun, encode_people
+from stableidentity_core.train.projector_init import make_projector
 
 pytestmark = pytest.mark.host
 

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 from stableidentity_core.backends.diffusers_sd import load_diffusers
 from stableidentity_core.identity import Identity, save_identity
-from stableidentity_core.words import prompt_rows
+from stableidentity_core.text import prompt_rows
 from tiny import SDXL_WIDTHS, tiny_sdxl
 
 

@@ -11,10 +11,10 @@ from backends.conftest import host_backend
 from stableidentity_core.backends.diffusers_sd import load_diffusers
 from stableidentity_core.encode import encode_face, load_face_vit
 from stableidentity_core.face import portrait
-from stableidentity_core.learn import learn_identity
-from stableidentity_core.start import make_projector
+from stableidentity_core.text import build_name_space
 from stableidentity_core.train import TrainConfig, TrainingRun
-from stableidentity_core.words import build_name_space
+from stableidentity_core.train.projector_init import make_projector
+from stableidentity_core.train.session import learn_identity
 
 CONFIG = TrainConfig(steps=12, resolution=64, seed=3)
 

@@ -19,10 +19,10 @@ from stableidentity_core.cli import main
 from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.identity import Identity, load_identity, save_identity
 from stableidentity_core.identity.save import IfExists, save_under_name
+from stableidentity_core.methods import TrainedProjector
 from stableidentity_core.store import ResultStore, TrainResult
 from stableidentity_core.weights import download, get_weight
 from stableidentity_core.weights.weight import Weight
-from stableidentity_core.words import TrainedProjector
 from tiny import tiny_face_vit, tiny_sd
 
 SUFFIX = ".safetensors"

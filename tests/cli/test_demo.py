@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from demo_pack import files_in, quick_pack, report_in, run_demo
+from mini_world import sheet
+from mini_world.look import PROMPTS
 from stableidentity_core.cli import main
-from stableidentity_core.demo import sheet
-from stableidentity_core.demo.look import PROMPTS
 from stableidentity_core.identity import load_identity
 
 DIES_AT_START = """

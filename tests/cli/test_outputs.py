@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import save_file
 
 from core.make import some_identity
+from mini_world.run import EVIDENCE, Files, check_out
 from stableidentity_core.cli import main, outputs
-from stableidentity_core.demo.run import EVIDENCE, Files, check_out
 from stableidentity_core.errors import FileTakenError, StableIdentityError
 from stableidentity_core.identity import load_identity, save_identity
 

@@ -11,7 +11,7 @@ from PIL import Image
 from core.make import some_face
 from stableidentity_core.cli import main
 from stableidentity_core.identity import load_identity
-from stableidentity_core.projector_file import load_projector
+from stableidentity_core.methods.projector_file import load_projector
 from tiny import tiny_face_vit, tiny_sd
 
 

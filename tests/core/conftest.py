@@ -13,7 +13,7 @@ from downloads import CONTENT, NAME
 from file_server import FileServer, serving
 from stableidentity_core.backends.diffusers_sd import DiffusersBackend, load_diffusers
 from stableidentity_core.face import Face, portrait
-from stableidentity_core.words import NameSpace, build_name_space
+from stableidentity_core.text import NameSpace, build_name_space
 from tiny import tiny_face_vit, tiny_sd
 
 

@@ -6,8 +6,8 @@ import torch
 
 from stableidentity_core.face import Face, FaceFeature
 from stableidentity_core.identity import Identity
+from stableidentity_core.text import NameSpace
 from stableidentity_core.train.loss import Draw
-from stableidentity_core.words import NameSpace
 
 
 def rng(seed: int = 0) -> torch.Generator:

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from core.make import some_identity
-from stableidentity_core import atomic
-from stableidentity_core.atomic import remove_abandoned, write_atomically
 from stableidentity_core.errors import FileTakenError, StableIdentityError
+from stableidentity_core.files import atomic
+from stableidentity_core.files.atomic import remove_abandoned, write_atomically
 from stableidentity_core.identity import save_identity
 
 ROOT = Path(__file__).resolve().parents[2]

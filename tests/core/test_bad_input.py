@@ -18,9 +18,9 @@ from torch import Tensor
 from core.make import rand
 from stableidentity_core.encode import load_face_encoder
 from stableidentity_core.errors import StableIdentityError
-from stableidentity_core.readable import files_in, read_json_object, read_text, stands_at
-from stableidentity_core.temporal.plot import clip_plot
-from stableidentity_core.temporal.score import Series, TemporalScore
+from stableidentity_core.evaluate.temporal.plot import clip_plot
+from stableidentity_core.evaluate.temporal.score import Series, TemporalScore
+from stableidentity_core.files.readable import files_in, read_json_object, read_text, stands_at
 from stableidentity_core.train import TrainConfig
 from stableidentity_core.video.weights import arrange
 from tiny import fill, tiny_face_vit, tiny_video_unet

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from core.make import randn, some_identity, some_names
-from stableidentity_core.blend import interpolate_identities, mix_identities, sample_identity
 from stableidentity_core.errors import StableIdentityError, WrongModelError
 from stableidentity_core.identity import Identity, load_identity, save_identity
-from stableidentity_core.words import NameSpace
-from stableidentity_core.words.adain import into_space, unit_words
+from stableidentity_core.identity.blend import interpolate_identities, mix_identities, sample_identity
+from stableidentity_core.text import NameSpace
+from stableidentity_core.text.adain import into_space, unit_words
 
 NAMES = some_names(count=40, width=24)
 SDXL = (some_names(count=40, width=24, space="clip_l"), some_names(count=40, width=32, space="clip_g", seed=9))

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from stableidentity_core.demo.look import CHOICES, PROMPTS, Look, caption, draw_look
-from stableidentity_core.demo.person import generator
+from mini_world.look import CHOICES, PROMPTS, Look, caption, draw_look
+from mini_world.person import generator
 
 EVERY_OPTION = [(part, option) for part, options in CHOICES.items() for option in options]
 

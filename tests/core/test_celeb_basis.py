@@ -10,15 +10,9 @@ import torch
 
 from core.make import randn, rng, some_names
 from stableidentity_core.errors import StableIdentityError
-from stableidentity_core.words import (
-    CelebBasisProjector,
-    NameSpace,
-    TrainedProjector,
-    build_name_space,
-    celebrity_names,
-    read_coefficients,
-)
-from stableidentity_core.words.basis import SpaceBasis, celeb_basis, principal_components
+from stableidentity_core.methods import CelebBasisProjector, TrainedProjector, read_coefficients
+from stableidentity_core.methods.celeb_basis import SpaceBasis, celeb_basis, principal_components
+from stableidentity_core.text import NameSpace, build_name_space, celebrity_names
 
 
 def published_size() -> NameSpace:

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from core.make import some_face, some_names
 from core.training import FEATURES, finish, new_run, small, words
 from stableidentity_core.errors import DamagedFileError, StableIdentityError
-from stableidentity_core.files import read_tensors
+from stableidentity_core.files.tensors import read_tensors
 
 
 @pytest.fixture

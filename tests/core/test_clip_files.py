@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from stableidentity_core.errors import MissingFileError, MissingPackageError, StableIdentityError
-from stableidentity_core.temporal import read_clip
+from stableidentity_core.evaluate.temporal import read_clip
 
 
 def save_frames(folder: Path, *names: str) -> None:

@@ -12,7 +12,7 @@ import torch
 from core.make import randn, some_identity
 from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.identity import load_identity, save_identity
-from stableidentity_core.words.coefficients import pack_coefficients, read_coefficients
+from stableidentity_core.methods.coefficients import pack_coefficients, read_coefficients
 
 
 def test_they_come_back_bit_by_bit_from_the_file(tmp_path):

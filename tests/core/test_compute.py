@@ -14,10 +14,10 @@ from rounding import assert_computed_in
 from stableidentity_core.backends import Compute
 from stableidentity_core.backends.compute import bf16_pays, recomputed
 from stableidentity_core.errors import StableIdentityError
+from stableidentity_core.text import prompt_rows
 from stableidentity_core.train.batch import draw_batch
-from stableidentity_core.train.check import gradient_direction
+from stableidentity_core.train.gradient_check import gradient_direction
 from stableidentity_core.train.loss import two_phase_loss
-from stableidentity_core.words import prompt_rows
 
 
 def test_one_step_has_the_gradient_that_autograd_gives_for_the_same_draws(backend, names):

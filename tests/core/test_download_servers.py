@@ -9,7 +9,7 @@ import pytest
 
 from downloads import CONTENT, NAME, WRONG, cancel_after, failing, files, parts, unknown_at, weight_at
 from file_server import STALL, accepting_in_silence
-from stableidentity_core.printable import printable_line
+from stableidentity_core.console.printable import printable_line
 from stableidentity_core.weights import DownloadError, address, difference, download, take_from_folder
 
 

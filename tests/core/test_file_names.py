@@ -7,7 +7,7 @@ import torch
 
 from core.make import some_identity
 from stableidentity_core.errors import StableIdentityError
-from stableidentity_core.files import safe_file_name
+from stableidentity_core.files.tensors import safe_file_name
 from stableidentity_core.identity import load_identity
 from stableidentity_core.identity.save import IfExists, save_under_name
 

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from core.make import some_face
+from stableidentity_core.console.printable import printable_line
 from stableidentity_core.errors import MissingFileError
 from stableidentity_core.face.folder import HIDDEN, faces_of, pictures_in
-from stableidentity_core.printable import printable_line
 
 
 def picture(path: Path, kind: str = "PNG") -> Path:

@@ -8,18 +8,18 @@ from pathlib import Path
 import torch
 
 from core.conftest import name_space_of
-from stableidentity_core.demo.instant import FILE, mini_world_projector
-from stableidentity_core.demo.judges import Judges
-from stableidentity_core.demo.measure import embed, references
-from stableidentity_core.demo.painter import paint
-from stableidentity_core.demo.person import unseen_person
-from stableidentity_core.demo.pipeline import mini_world_backend, mini_world_encoder
-from stableidentity_core.demo.preset import CFG
-from stableidentity_core.demo.sample import sample_pictures
-from stableidentity_core.demo.weights import load_weights
+from mini_world.evaluators import Judges
+from mini_world.measure import embed, references
+from mini_world.painter import paint
+from mini_world.person import unseen_person
+from mini_world.pipeline import mini_world_backend, mini_world_encoder
+from mini_world.preset import CFG
+from mini_world.projector import FILE, mini_world_projector
+from mini_world.weights import load_weights
 from stableidentity_core.encode import encode_face
+from stableidentity_core.evaluate.sample import sample_pictures
 from stableidentity_core.face import portrait
-from stableidentity_core.learn import project
+from stableidentity_core.train.session import project
 
 ROOT = Path(__file__).resolve().parents[2]
 PEOPLE = range(5001, 5007)  # in no benchmark

@@ -10,11 +10,11 @@ import torch
 from core.make import randn, rng, some_face, some_names
 from core.training import FEATURES, small
 from stableidentity_core.errors import StableIdentityError
-from stableidentity_core.learn_projector import learn_projector
-from stableidentity_core.start import make_projector
-from stableidentity_core.train.known import fit_known, known_places
-from stableidentity_core.train.shared import SharedRun, encode_people
-from stableidentity_core.words import StableIdentityProjector
+from stableidentity_core.methods import StableIdentityProjector
+from stableidentity_core.train.pretraining import SharedRun, encode_people
+from stableidentity_core.train.projector_init import make_projector
+from stableidentity_core.train.projector_session import learn_projector
+from stableidentity_core.train.warm_start import fit_known, known_places
 
 
 def test_titles_are_names_however_they_are_written():

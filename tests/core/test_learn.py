@@ -12,9 +12,9 @@ from core.make import randn, some_face, some_names
 from core.training import FEATURES, new_run, small, words
 from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.face import Face
-from stableidentity_core.learn import check_spaces, learn_identity, project, told_held_out
-from stableidentity_core.start import make_projector
 from stableidentity_core.train import TrainConfig
+from stableidentity_core.train.projector_init import make_projector
+from stableidentity_core.train.session import check_spaces, learn_identity, project, told_held_out
 
 
 @pytest.fixture(scope="module")

@@ -15,12 +15,12 @@ from rounding import assert_computed_in
 from stableidentity_core.backends import Compute
 from stableidentity_core.backends.diffusers_sd import load_diffusers
 from stableidentity_core.errors import DamagedFileError, TrainingError
-from stableidentity_core.files import read_tensors, save_tensors
-from stableidentity_core.start import make_projector
+from stableidentity_core.files.tensors import read_tensors, save_tensors
 from stableidentity_core.train import TrainingRun, defaults_of, train_together
-from stableidentity_core.train.check import gradient_direction
+from stableidentity_core.train.gradient_check import gradient_direction
 from stableidentity_core.train.loss_scale import FIRST, GROW_AFTER, LEAST, LossScale
-from stableidentity_core.train.shared import SharedRun, encode_people
+from stableidentity_core.train.pretraining import SharedRun, encode_people
+from stableidentity_core.train.projector_init import make_projector
 
 FP16 = small(precision="fp16", max_grad_norm=1e9)
 TOO_LARGE = 2.0**40  # no fp16 gradient of this model is finite so far up

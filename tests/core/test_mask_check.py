@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from core.make import rand, rng
-from stableidentity_core.demo.look import draw_look
-from stableidentity_core.demo.painter import paint
-from stableidentity_core.demo.person import unseen_person
+from mini_world.look import draw_look
+from mini_world.painter import paint
+from mini_world.person import unseen_person
 from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.face.detect import Detections
 from stableidentity_core.face.parsing import FacePart

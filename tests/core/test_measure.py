@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from core.make import rand, randn
-from stableidentity_core.demo import measure
-from stableidentity_core.demo.judges import Judges
-from stableidentity_core.demo.look import CHOICES, PROMPTS, Look
-from stableidentity_core.demo.person import unseen_person
+from mini_world import measure
+from mini_world.evaluators import Judges
+from mini_world.look import CHOICES, PROMPTS, Look
+from mini_world.person import unseen_person
 from stableidentity_core.errors import ShapeError
 from tiny import fill
 

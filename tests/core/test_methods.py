@@ -14,12 +14,12 @@ from core.make import some_face, some_names
 from core.training import FEATURES, finish, new_run, small, words
 from stableidentity_core.backends.diffusers_sd import DiffusersBackend, load_diffusers
 from stableidentity_core.errors import StableIdentityError
-from stableidentity_core.learn import learn_identity, project
-from stableidentity_core.start import make_projector
+from stableidentity_core.methods import METHODS, TrainedProjector, needs_face, read_coefficients
 from stableidentity_core.store import ResultStore, work_key
 from stableidentity_core.train import TrainConfig, TrainingRun, defaults_of
 from stableidentity_core.train.config import departures
-from stableidentity_core.words import METHODS, TrainedProjector, needs_face, read_coefficients
+from stableidentity_core.train.projector_init import make_projector
+from stableidentity_core.train.session import learn_identity, project
 from tiny import tiny_sd
 
 SIBLINGS = ("celeb_basis", "textual_inversion")

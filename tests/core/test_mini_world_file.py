@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mini_world import word_ids
-from stableidentity_core.demo import weights
-from stableidentity_core.demo.describe import describe
-from stableidentity_core.demo.person import unseen_person
-from stableidentity_core.demo.pipeline import taesd_for_diffusers
-from stableidentity_core.demo.sizes import TEXT, TEXT_WIDTH
+from mini_world import weights
+from mini_world.describe import describe
+from mini_world.person import unseen_person
+from mini_world.pipeline import taesd_for_diffusers
+from mini_world.sizes import TEXT, TEXT_WIDTH
+from mini_world.training.export import pack, taesd_for_host
+from mini_world_pack import word_ids
 from stableidentity_core.errors import DamagedFileError, MissingFileError
-from training.mini_world.ship import pack, taesd_for_host
 
 IDS = [0, 320, 1125, 49406, 49407]
 

@@ -8,8 +8,8 @@ import torch
 
 from core.make import randn, some_names
 from stableidentity_core.errors import StableIdentityError
-from stableidentity_core.words import NameSpace, build_name_space, celebrity_names
-from stableidentity_core.words.names import parse_names
+from stableidentity_core.text import NameSpace, build_name_space, celebrity_names
+from stableidentity_core.text.names import parse_names
 
 
 def test_comments_blank_lines_and_repeats_are_dropped():

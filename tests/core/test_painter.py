@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stableidentity_core.demo import person as people
-from stableidentity_core.demo.look import CHOICES, PROMPTS, Look
-from stableidentity_core.demo.painter import SIZE, Portrait, paint
-from stableidentity_core.demo.person import Person, named_person, passer_by, unseen_person
+from mini_world import person as people
+from mini_world.look import CHOICES, PROMPTS, Look
+from mini_world.painter import SIZE, Portrait, paint
+from mini_world.person import Person, named_person, passer_by, unseen_person
 
 ROOT = Path(__file__).resolve().parents[2]
 HAIRY = replace(unseen_person(3).colouring, hair="long", hair_colour="ginger", woman=True, beard="none")

@@ -7,7 +7,7 @@ import torch
 
 from core.make import randn
 from stableidentity_core.errors import ShapeError
-from stableidentity_core.words import place_words
+from stableidentity_core.text import place_words
 
 POSITIONS = torch.tensor([[1, 2], [5, 6], [4, 0]])
 

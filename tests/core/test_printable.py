@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 
-from stableidentity_core.printable import printable, printable_line
+from stableidentity_core.console.printable import printable, printable_line
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from stableidentity_core import progress
-from stableidentity_core.progress import progress_bar, quiet_loaders, write_beside_bar
+from stableidentity_core.console import progress
+from stableidentity_core.console.progress import progress_bar, quiet_loaders, write_beside_bar
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("stableidentity_core", "nodes", "training", "benchmarks")

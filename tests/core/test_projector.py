@@ -8,8 +8,9 @@ import torch
 
 from core.make import randn, rng, some_names
 from stableidentity_core.errors import StableIdentityError
-from stableidentity_core.words import NameSpace, StableIdentityProjector, TrainedProjector
-from stableidentity_core.words.projector import EqualLinear, SpaceProjector
+from stableidentity_core.methods import StableIdentityProjector, TrainedProjector
+from stableidentity_core.methods.stableidentity import EqualLinear, SpaceProjector
+from stableidentity_core.text import NameSpace
 
 
 def space_projector(normalization: str, width: int = 16) -> SpaceProjector:

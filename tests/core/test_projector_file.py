@@ -15,10 +15,10 @@ from safetensors.torch import save_file
 
 from core.make import rng, some_names
 from stableidentity_core.errors import DamagedFileError, StableIdentityError
-from stableidentity_core.files import read_tensors
+from stableidentity_core.files.tensors import read_tensors
 from stableidentity_core.identity.save import IfExists
-from stableidentity_core.projector_file import load_projector, save_projector, save_projector_under_name
-from stableidentity_core.words import StableIdentityProjector, TrainedProjector
+from stableidentity_core.methods import StableIdentityProjector, TrainedProjector
+from stableidentity_core.methods.projector_file import load_projector, save_projector, save_projector_under_name
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRST = "spaces.clip_h.first.weight"

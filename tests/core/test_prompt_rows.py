@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from stableidentity_core.errors import StableIdentityError
+from stableidentity_core.text import prompt_rows
 from stableidentity_core.train.templates import TEMPLATES
-from stableidentity_core.words import prompt_rows
 
 
 def rows(backend, templates, words=2):

@@ -19,7 +19,7 @@ from stableidentity_core.face.align import Alignment, align_face
 from stableidentity_core.face.parsing import FacePart
 from stableidentity_core.face.portrait import ffhq_oval
 from stableidentity_core.face.quality import Finding, QualityReport, assess, head_pose, require_good
-from stableidentity_core.face.quality.cover import beyond_border, covered, eyes_region, features_region
+from stableidentity_core.face.quality.occlusion import beyond_border, covered, eyes_region, features_region
 from stableidentity_core.face.quality.picture import blur_sigma, light
 from stableidentity_core.face.quality.pose import FACE
 

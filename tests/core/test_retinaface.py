@@ -16,12 +16,7 @@ from facexlib.detection.retinaface_utils import PriorBox
 from safetensors.torch import save_file
 
 from core.make import rand, rng
-from stableidentity_core.errors import (
-    DamagedFileError,
-    MissingFileError,
-    MissingPackageError,
-    StableIdentityError,
-)
+from stableidentity_core.errors import DamagedFileError, MissingFileError, MissingPackageError, StableIdentityError
 from stableidentity_core.face import detect_faces, load_retinaface
 from stableidentity_core.face.retinaface import MAX_BOXES, MIN_SCORE, make_anchors
 

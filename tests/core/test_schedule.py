@@ -8,7 +8,7 @@ from diffusers import DDIMScheduler, DDPMScheduler
 
 from core.make import randn
 from stableidentity_core.backends import Prediction
-from stableidentity_core.train.schedule import add_noise, predicted_z0, target
+from stableidentity_core.backends.objective import add_noise, predicted_z0, target
 
 T = torch.tensor([0, 1, 100, 599, 600, 998, 999])
 SD = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}

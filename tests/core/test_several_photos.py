@@ -18,11 +18,11 @@ from stableidentity_core.cli.photos import read_faces
 from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.face import Face
 from stableidentity_core.identity import load_identity
-from stableidentity_core.learn import learn_identity, project
-from stableidentity_core.start import make_projector
 from stableidentity_core.train import TrainConfig
 from stableidentity_core.train.batch import Source, draw_batch
 from stableidentity_core.train.photos import check_photos, mean_feature
+from stableidentity_core.train.projector_init import make_projector
+from stableidentity_core.train.session import learn_identity, project
 from stableidentity_core.train.views import draw_index, encode_views
 
 

@@ -15,16 +15,16 @@ from core.make import some_face, some_names
 from core.training import FEATURES, finish, new_run, small
 from stableidentity_core.errors import DamagedFileError, MissingFileError, StableIdentityError
 from stableidentity_core.face import FaceFeature
-from stableidentity_core.learn import project
-from stableidentity_core.learn_projector import learn_projector
-from stableidentity_core.projector_file import load_projector, save_projector
-from stableidentity_core.start import make_projector
+from stableidentity_core.methods import StableIdentityProjector, TrainedProjector
+from stableidentity_core.methods.projector_file import load_projector, save_projector
+from stableidentity_core.methods.textual_inversion import TextualInversionProjector
 from stableidentity_core.store import ResultStore
 from stableidentity_core.train import TrainConfig
 from stableidentity_core.train.optimizer import rate_at
-from stableidentity_core.train.shared import SharedRun, encode_people
-from stableidentity_core.words import StableIdentityProjector, TrainedProjector
-from stableidentity_core.words.free import TextualInversionProjector
+from stableidentity_core.train.pretraining import SharedRun, encode_people
+from stableidentity_core.train.projector_init import make_projector
+from stableidentity_core.train.projector_session import learn_projector
+from stableidentity_core.train.session import project
 
 
 def many(**settings) -> TrainConfig:

@@ -13,14 +13,14 @@ from matplotlib.figure import Figure
 
 from core.make import randn, some_identity, some_names
 from stableidentity_core.errors import MissingPackageError, StableIdentityError, WrongModelError
+from stableidentity_core.evaluate.name_map import map_people
+from stableidentity_core.evaluate.name_map.labels import Label, place_labels
+from stableidentity_core.evaluate.name_map.overview import label_people
+from stableidentity_core.evaluate.name_map.picture import COLOURS, space_map
+from stableidentity_core.evaluate.name_map.points import lay_out
 from stableidentity_core.identity import Identity
-from stableidentity_core.space_map import map_people
-from stableidentity_core.space_map.labels import Label, place_labels
-from stableidentity_core.space_map.overview import label_people
-from stableidentity_core.space_map.picture import COLOURS, space_map
-from stableidentity_core.space_map.points import lay_out
-from stableidentity_core.words import NameSpace
-from stableidentity_core.words.adain import into_space, unit_words
+from stableidentity_core.text import NameSpace
+from stableidentity_core.text.adain import into_space, unit_words
 
 NAMES = some_names(count=30, width=16)
 

@@ -16,11 +16,12 @@ from safetensors.torch import save_file
 from core.make import randn, rng, some_face, some_identity, some_names
 from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.face import Face, FaceFeature
+from stableidentity_core.methods import StableIdentityProjector, TrainedProjector
 from stableidentity_core.store import ResultStore, TrainResult, results, work_key
 from stableidentity_core.store.folder import Kind
 from stableidentity_core.store.pack import pack_projector, pack_words
+from stableidentity_core.text import NameSpace
 from stableidentity_core.train import TrainConfig
-from stableidentity_core.words import NameSpace, StableIdentityProjector, TrainedProjector
 
 ROOT = Path(__file__).resolve().parents[2]
 

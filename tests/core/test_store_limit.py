@@ -14,11 +14,11 @@ import torch
 
 from core.make import rng, some_identity, some_names
 from stableidentity_core.errors import StableIdentityError
+from stableidentity_core.methods import StableIdentityProjector, TrainedProjector
 from stableidentity_core.store import ProjectorResult, ResultStore, TrainResult, read_limit, write_limit
 from stableidentity_core.store.folder import Kind, entries, remove, sweep, trim, working
 from stableidentity_core.store.limit import DEFAULT_GB, settings_file
 from stableidentity_core.store.summary import stored_trainings
-from stableidentity_core.words import StableIdentityProjector, TrainedProjector
 
 ROOT = Path(__file__).resolve().parents[2]
 HOUR = 3600 * 10**9

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from stableidentity_core.console.streams import get_logger, writable
 from stableidentity_core.errors import MissingFileError, NoFaceError, StableIdentityError
-from stableidentity_core.streams import get_logger, writable
 
 ROOT = Path(__file__).resolve().parents[2]
 ENCODINGS = ["ascii", "cp1252", "utf-8", "cp936", "latin-1"]

@@ -10,16 +10,14 @@ import pytest
 import torch
 
 from core.make import rand, randn
-from stableidentity_core.demo import weights
-from stableidentity_core.demo.look import Look
-from stableidentity_core.demo.measure import picture_tensor
-from stableidentity_core.demo.person import unseen_person
-from stableidentity_core.demo.pipeline import mini_world_encoder
-from stableidentity_core.encode import similarity
+from mini_world import weights
+from mini_world.look import Look
+from mini_world.measure import picture_tensor
+from mini_world.person import unseen_person
+from mini_world.pipeline import mini_world_encoder
 from stableidentity_core.errors import NoFaceError, StableIdentityError
-from stableidentity_core.face import Detections
-from stableidentity_core.face.prepare import aligned_portrait, prepare_face
-from stableidentity_core.temporal import (
+from stableidentity_core.evaluate import similarity
+from stableidentity_core.evaluate.temporal import (
     as_dict,
     clip_plot,
     compare,
@@ -28,6 +26,8 @@ from stableidentity_core.temporal import (
     undefined_to_next,
     undefined_to_photo,
 )
+from stableidentity_core.face import Detections
+from stableidentity_core.face.prepare import aligned_portrait, prepare_face
 
 
 def units(*rows: torch.Tensor | None) -> list[torch.Tensor | None]:

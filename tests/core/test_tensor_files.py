@@ -18,7 +18,7 @@ from torch import Tensor
 
 from core.make import randn
 from stableidentity_core.errors import DamagedFileError, MissingFileError
-from stableidentity_core.files import read_any_tensors, read_pickled_tensors, read_tensors
+from stableidentity_core.files.tensors import read_any_tensors, read_pickled_tensors, read_tensors
 
 
 def torch_bytes(content: object, zipped: bool = True) -> bytes:

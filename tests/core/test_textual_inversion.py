@@ -10,12 +10,12 @@ import torch
 from core.make import randn, some_face, some_names
 from core.training import FEATURES, finish, small
 from stableidentity_core.errors import StableIdentityError
-from stableidentity_core.learn import learn_identity, project
-from stableidentity_core.start import make_projector
+from stableidentity_core.methods import TextualInversionProjector, TrainedProjector, start_words
 from stableidentity_core.store import work_key
 from stableidentity_core.train import TrainingRun
 from stableidentity_core.train.photos import feature_of, mean_feature, without_features
-from stableidentity_core.words import TextualInversionProjector, TrainedProjector, start_words
+from stableidentity_core.train.projector_init import make_projector
+from stableidentity_core.train.session import learn_identity, project
 
 CONFIG = small(method="textual_inversion")
 

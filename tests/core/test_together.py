@@ -11,10 +11,10 @@ from core.make import some_face
 from core.test_training_failures import InfiniteSlope
 from core.training import FEATURES, finish, new_run, small, words
 from stableidentity_core.errors import StableIdentityError, TrainingError
-from stableidentity_core.learn import learn_identities, learn_identity
-from stableidentity_core.start import make_projector
+from stableidentity_core.methods import METHODS
 from stableidentity_core.train import TrainConfig, TrainingRun, defaults_of, train_together
-from stableidentity_core.words import METHODS
+from stableidentity_core.train.projector_init import make_projector
+from stableidentity_core.train.session import learn_identities, learn_identity
 
 # Of the way that the words go in the few steps here. Somebody else's draw gives about 1; in float64 another order of
 # sums gives 0, or the last bit of the float32 words.

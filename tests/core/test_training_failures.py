@@ -8,9 +8,9 @@ from torch import nn
 
 from core.training import finish, new_run, small, words
 from stableidentity_core.errors import TrainingError
+from stableidentity_core.methods.base import Projector
 from stableidentity_core.train import TrainingRun
-from stableidentity_core.train.check import check_gradient
-from stableidentity_core.words.method import Projector
+from stableidentity_core.train.gradient_check import check_gradient
 
 
 def cross_attentions(backend) -> list[nn.Module]:

@@ -9,11 +9,11 @@ import torch
 
 from core.make import rng, some_face, some_names
 from core.training import FEATURES, new_run, small
-from stableidentity_core.learn import learn_identity
-from stableidentity_core.start import make_projector
+from stableidentity_core.methods import METHODS
 from stableidentity_core.train import TrainConfig, TrainingRun, defaults_of
-from stableidentity_core.verdict import WARNING, distance, grew, warning_of
-from stableidentity_core.words import METHODS
+from stableidentity_core.train.diagnosis import WARNING, distance, grew, warning_of
+from stableidentity_core.train.projector_init import make_projector
+from stableidentity_core.train.session import learn_identity
 
 LOSSES = torch.rand(16, generator=rng(1)) + 0.1
 

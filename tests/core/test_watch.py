@@ -8,7 +8,7 @@ import torch
 from core.test_training_failures import break_weights
 from core.training import finish, new_run, small
 from stableidentity_core.errors import TrainingError
-from stableidentity_core.train.watch import STEPS_BEHIND, Watch
+from stableidentity_core.train.finite_guard import STEPS_BEHIND, Watch
 
 ONE, NAN, ZERO = torch.tensor(1.0), torch.tensor(float("nan")), torch.tensor(0.0)
 

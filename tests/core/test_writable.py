@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from stableidentity_core.errors import FileTakenError, StableIdentityError
-from stableidentity_core.writable import check_file, check_folder
+from stableidentity_core.files.writable import check_file, check_folder
 
 
 def test_new_places_are_fine_and_stay_empty(tmp_path, monkeypatch):

@@ -7,8 +7,9 @@ import torch
 from core.make import rng, some_face
 from stableidentity_core.backends.diffusers_sd import DiffusersBackend
 from stableidentity_core.face import Face
+from stableidentity_core.methods import StableIdentityProjector
+from stableidentity_core.text import NameSpace
 from stableidentity_core.train import TrainConfig, TrainingRun
-from stableidentity_core.words import NameSpace, StableIdentityProjector
 
 FEATURES = 8
 

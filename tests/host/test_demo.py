@@ -18,7 +18,7 @@ from PIL import Image
 
 import tasks
 from demo_pack import files_in, quick_pack, report_in, run_demo, start_demo
-from stableidentity_core.demo import sheet
+from mini_world import sheet
 from stableidentity_core.identity import load_identity
 
 FOREVER = 100_000  # steps

@@ -20,9 +20,9 @@ from host.frontend import (
     without_titles,
 )
 from host.server import ROOT, ComfyServer
+from stableidentity_core.methods import Method
 from stableidentity_core.train import defaults_of
 from stableidentity_core.train.config import OWN_SETTINGS
-from stableidentity_core.words import Method
 
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
 TRAIN = "StableIdentityTrain"

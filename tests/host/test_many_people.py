@@ -17,8 +17,8 @@ from host.test_people_workflows import pictures
 from host.world import World
 from stableidentity_core import cli
 from stableidentity_core.identity import load_identity
-from stableidentity_core.projector_file import load_projector
-from stableidentity_core.words.names import celebrity_names
+from stableidentity_core.methods.projector_file import load_projector
+from stableidentity_core.text.names import celebrity_names
 
 SMALL = {"steps": 3, "batch_size": 2, "resolution": 64}
 

@@ -14,10 +14,10 @@ from host.prompts import Json, compare, learn, node
 from host.server import ROOT
 from host.world import World
 from stableidentity_core.identity import load_identity
+from stableidentity_core.methods import METHODS, Method, read_coefficients
 from stableidentity_core.train import TrainConfig, defaults_of
 from stableidentity_core.train.config import OWN_SETTINGS
 from stableidentity_core.train.presets import PRESETS
-from stableidentity_core.words import METHODS, Method, read_coefficients
 
 WORKFLOW = ROOT / "workflows/api/compare_methods.json"
 

@@ -14,11 +14,11 @@ from PIL import Image
 
 from host.prompts import Json, compare, node
 from host.server import PACK, PACKS, ROOT, ComfyServer
-from mini_world import pack_with_world
-from stableidentity_core.demo.look import Look
-from stableidentity_core.demo.painter import paint
-from stableidentity_core.demo.person import unseen_person
-from stableidentity_core.demo.preset import CFG, SAMPLER, SAMPLING_STEPS, SCHEDULER, SEED, TRAIN
+from mini_world.look import Look
+from mini_world.painter import paint
+from mini_world.person import unseen_person
+from mini_world.preset import CFG, SAMPLER, SAMPLING_STEPS, SCHEDULER, SEED, TRAIN
+from mini_world_pack import pack_with_world
 from stableidentity_core.identity import load_identity
 
 WORKFLOW = ROOT / "workflows/api/mini_world.json"
@@ -107,8 +107,8 @@ def test_stock_prompts_understand_the_file(mini, learned):
 
 def test_the_saved_picture_is_that_of_diffusers(mini):
     """Through KSampler, VAEDecode and SaveImage, which cuts to whole numbers; see tests/backends for the rest."""
-    from stableidentity_core.demo.pipeline import mini_world_pipeline
-    from stableidentity_core.demo.weights import load_weights
+    from mini_world.pipeline import mini_world_pipeline
+    from mini_world.weights import load_weights
 
     text = "a photo of tom cruise wearing sunglasses on the beach"
     prompt = {

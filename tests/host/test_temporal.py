@@ -17,11 +17,11 @@ from host.prompts import Json, node
 from host.refusal import Refusals
 from host.server import ROOT
 from host.world import World
-from stableidentity_core.demo import weights
-from stableidentity_core.demo.look import Look
-from stableidentity_core.demo.measure import picture_tensor
-from stableidentity_core.demo.person import unseen_person
-from stableidentity_core.demo.pipeline import mini_world_encoder
+from mini_world import weights
+from mini_world.look import Look
+from mini_world.measure import picture_tensor
+from mini_world.person import unseen_person
+from mini_world.pipeline import mini_world_encoder
 from stableidentity_core.face import portrait
 
 EXPRESSIONS = ("neutral", "smiling")

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from stableidentity_core.backends import Prediction
+from stableidentity_core.backends.objective import add_noise
 from stableidentity_core.train import TrainConfig
 from stableidentity_core.train.loss import Draw, two_phase_loss
-from stableidentity_core.train.schedule import add_noise
 
 PUBLISHED_LATENT_SCALE = 0.18215
 

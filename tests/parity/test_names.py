@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stableidentity_core.words import NameSpace
+from stableidentity_core.text import NameSpace
 
 
 @pytest.fixture

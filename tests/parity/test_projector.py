@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from stableidentity_core.words import NameSpace, StableIdentityProjector
-from stableidentity_core.words.projector import SpaceProjector
+from stableidentity_core.methods import StableIdentityProjector
+from stableidentity_core.methods.stableidentity import SpaceProjector
+from stableidentity_core.text import NameSpace
 
 PUBLISHED_NAMES = {
     "first.weight": "net.0.weight",

@@ -10,7 +10,7 @@ from ..align import Alignment
 from ..landmarks import landmark_problem
 from ..parsing import shows_face
 from ..portrait import SIZE
-from .cover import beyond_border, covered, features_region
+from .occlusion import beyond_border, covered, features_region
 from .picture import blur_sigma, light
 from .pose import head_pose
 from .report import Finding, QualityReport

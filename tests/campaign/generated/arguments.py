@@ -16,7 +16,7 @@ from campaign.mutate import odd_text
 from core.make import some_identity
 from stableidentity_core.cli import main
 from stableidentity_core.identity import save_identity
-from stableidentity_core.projector_file import save_projector
+from stableidentity_core.methods.projector_file import save_projector
 from tiny import tiny_face_vit, tiny_sd
 
 WRITTEN = {"--out", "--checkpoint", "target"}  # an odd text there must not lead out of the folder

@@ -16,8 +16,8 @@ from stableidentity_core.identity import Identity, find_triggers, load_identity,
 from stableidentity_core.identity.prompt import check_triggers, replace_triggers
 from stableidentity_core.identity.save import IfExists, save_under_name
 from stableidentity_core.identity.triggers import triggers_of
-from stableidentity_core.words import build_name_space
-from stableidentity_core.words.names import celebrity_names
+from stableidentity_core.text import build_name_space
+from stableidentity_core.text.names import celebrity_names
 
 ENCODINGS = ("utf-8", "utf-8", "utf-8-sig", "utf-16", "utf-32", "latin-1", "cp1252", "shift-jis", "koi8-r")
 

@@ -17,13 +17,13 @@ from core.make import some_face, some_identity, some_names
 from core.training import new_run, small
 from stableidentity_core.backends.diffusers_sd import load_diffusers
 from stableidentity_core.identity import save_identity
-from stableidentity_core.learn import project
+from stableidentity_core.methods import CelebBasisProjector, StableIdentityProjector, TextualInversionProjector
+from stableidentity_core.methods.projector_file import load_projector, save_projector
+from stableidentity_core.methods.trained import TrainedProjector
 from stableidentity_core.plots import loss_curve
-from stableidentity_core.projector_file import load_projector, save_projector
 from stableidentity_core.store import ResultStore, TrainResult
 from stableidentity_core.store.folder import Kind
-from stableidentity_core.words import CelebBasisProjector, StableIdentityProjector, TextualInversionProjector
-from stableidentity_core.words.trained import TrainedProjector
+from stableidentity_core.train.session import project
 from tiny import tiny_sd
 
 

@@ -14,7 +14,7 @@ from campaign.generated.category import Case
 from campaign.generated.identities import odd_tensor
 from campaign.generated.pictures import picture
 from campaign.mutate import odd_text, spoilt
-from stableidentity_core.temporal import read_clip
+from stableidentity_core.evaluate.temporal import read_clip
 from stableidentity_core.video import arrange
 from tiny import modelscope_weights, tiny_video_unet
 

@@ -1,0 +1,68 @@
+"""`demo`: the mini world learns a drawn person, with ComfyUI or without."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from .core import say
+from .outcome import Task
+from .preset import TRAIN
+from .run import run_demo
+
+OUT = Path("out") / "demo"
+
+
+def add_command(commands: Any) -> None:
+    command = commands.add_parser("demo", help="learn a drawn person in the pack's own mini world")
+    command.set_defaults(run=run)
+    add = command.add_argument
+    add("--person", type=whole_number, default=1, metavar="N", help="any whole number is a person (default: 1)")
+    add("--out", type=Path, default=OUT, metavar="DIR", help="folder for the results (default: %(default)s)")
+    add("--steps", type=int, default=TRAIN.steps, help="of training (default: %(default)s)")
+    add("--comfyui", type=Path, metavar="DIR", help="a ComfyUI to run it in (default: without ComfyUI)")
+    add("--port", type=int, help="of that ComfyUI (default: a free one)")
+
+
+def whole_number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text[:60]!r} is not a whole number; any whole number is a person, such as 7 or -3"
+        ) from None
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the demo and say where its results are."""
+    task = Task(person=options.person, steps=options.steps)
+    with _ended_like_interrupted():
+        files, report = run_demo(task, options.out, options.comfyui, options.port)
+    say(
+        f"Face similarity {report['face_similarity']:.2f} (a name that the model knows, {report['celebrity']}: "
+        f"{report['named_people_similarity']:.2f}; other people: {report['other_people_similarity']:.2f})\n"
+        f"Prompts followed {report['prompt_accuracy']:.0%} (the known name: {report['named_prompt_accuracy']:.0%})\n"
+        f"Learned in {report['train_seconds']:.0f} s, {report['total_seconds']:.0f} s in all; "
+        f"host: {report['host']}\n"
+        f"Pictures  {files.sheet.absolute()}\n"
+        f"Identity  {files.identity.absolute()}\n"
+        f"Report    {files.report.absolute()}"
+    )
+
+
+@contextmanager
+def _ended_like_interrupted() -> Iterator[None]:
+    """The signal that asks programs to end does what Ctrl-C does: a ComfyUI that was started is stopped."""
+
+    def interrupt(_signal: int, _frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,122 @@
+"""What the mini world takes from the core.
+
+The pack is one package inside ComfyUI and a folder on the path elsewhere, so the core goes by two names.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING or "." not in __package__:
+    from stableidentity_core.backends.clip_text import packaged_tokenizer
+    from stableidentity_core.backends.diffusers_sd import DiffusersBackend
+    from stableidentity_core.cli.say import say
+    from stableidentity_core.comfyui import ComfyServer, Event, Json, Run, RunResult
+    from stableidentity_core.console.progress import progress_bar
+    from stableidentity_core.encode import encode_face
+    from stableidentity_core.encode.vit import FaceViT
+    from stableidentity_core.errors import (
+        DamagedFileError,
+        FileTakenError,
+        HostError,
+        MissingFileError,
+        StableIdentityError,
+    )
+    from stableidentity_core.evaluate.sample import sample_pictures
+    from stableidentity_core.face.parsing import NOT_FACE, FacePart
+    from stableidentity_core.face.portrait import Face, portrait
+    from stableidentity_core.files.atomic import write_atomically
+    from stableidentity_core.files.tensors import read_tensors
+    from stableidentity_core.files.writable import check_folder
+    from stableidentity_core.fingerprint import fingerprint_tensors
+    from stableidentity_core.identity import Identity, load_identity, save_identity
+    from stableidentity_core.methods.projector_file import load_projector
+    from stableidentity_core.methods.trained import TrainedProjector
+    from stableidentity_core.plots import require_matplotlib
+    from stableidentity_core.shapes import check_shape
+    from stableidentity_core.text import build_name_space
+    from stableidentity_core.text.names import celebrity_names
+    from stableidentity_core.train import TrainingRun
+    from stableidentity_core.train.config import TrainConfig
+    from stableidentity_core.train.gradient_check import check_gradient
+    from stableidentity_core.train.presets import with_preset
+    from stableidentity_core.train.projector_init import make_projector
+    from stableidentity_core.train.session import learn_identity
+else:
+    from ..stableidentity_core.backends.clip_text import packaged_tokenizer
+    from ..stableidentity_core.backends.diffusers_sd import DiffusersBackend
+    from ..stableidentity_core.cli.say import say
+    from ..stableidentity_core.comfyui import ComfyServer, Event, Json, Run, RunResult
+    from ..stableidentity_core.console.progress import progress_bar
+    from ..stableidentity_core.encode import encode_face
+    from ..stableidentity_core.encode.vit import FaceViT
+    from ..stableidentity_core.errors import (
+        DamagedFileError,
+        FileTakenError,
+        HostError,
+        MissingFileError,
+        StableIdentityError,
+    )
+    from ..stableidentity_core.evaluate.sample import sample_pictures
+    from ..stableidentity_core.face.parsing import NOT_FACE, FacePart
+    from ..stableidentity_core.face.portrait import Face, portrait
+    from ..stableidentity_core.files.atomic import write_atomically
+    from ..stableidentity_core.files.tensors import read_tensors
+    from ..stableidentity_core.files.writable import check_folder
+    from ..stableidentity_core.fingerprint import fingerprint_tensors
+    from ..stableidentity_core.identity import Identity, load_identity, save_identity
+    from ..stableidentity_core.methods.projector_file import load_projector
+    from ..stableidentity_core.methods.trained import TrainedProjector
+    from ..stableidentity_core.plots import require_matplotlib
+    from ..stableidentity_core.shapes import check_shape
+    from ..stableidentity_core.text import build_name_space
+    from ..stableidentity_core.text.names import celebrity_names
+    from ..stableidentity_core.train import TrainingRun
+    from ..stableidentity_core.train.config import TrainConfig
+    from ..stableidentity_core.train.gradient_check import check_gradient
+    from ..stableidentity_core.train.presets import with_preset
+    from ..stableidentity_core.train.projector_init import make_projector
+    from ..stableidentity_core.train.session import learn_identity
+
+__all__ = [
+    "ComfyServer",
+    "DamagedFileError",
+    "DiffusersBackend",
+    "Event",
+    "Face",
+    "FacePart",
+    "FaceViT",
+    "FileTakenError",
+    "HostError",
+    "Identity",
+    "Json",
+    "MissingFileError",
+    "NOT_FACE",
+    "Run",
+    "RunResult",
+    "StableIdentityError",
+    "TrainConfig",
+    "TrainedProjector",
+    "TrainingRun",
+    "build_name_space",
+    "celebrity_names",
+    "check_folder",
+    "check_gradient",
+    "check_shape",
+    "encode_face",
+    "fingerprint_tensors",
+    "learn_identity",
+    "load_identity",
+    "load_projector",
+    "make_projector",
+    "packaged_tokenizer",
+    "portrait",
+    "progress_bar",
+    "read_tensors",
+    "require_matplotlib",
+    "sample_pictures",
+    "save_identity",
+    "say",
+    "with_preset",
+    "write_atomically",
+]

@@ -1,0 +1,171 @@
+"""Figures of sets of pictures: who is in them, and whether they show what their prompts say.
+
+All of it is closed-world: the judges know drawn faces only, and nothing here says anything about photos.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from .core import check_shape
+from .evaluators import Judges, similarity
+from .look import CHOICES, Look, draw_look
+from .painter import paint
+from .person import Person, generator, unseen_person
+
+VIEWS = 6
+DISTRACTORS, FIRST_DISTRACTOR = 200, 10**9  # far from any number that somebody types
+CHUNK = 64
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Reading:
+    """What is read from pictures, held against the looks they were to show."""
+
+    right: Tensor  # [B, 7] bool: this part of the look was read as it should be
+    named: Tensor  # [B, 7] bool: the prompt names this part; the columns are those of CHOICES
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the named parts that are read rightly; nan where no prompt names any."""
+        return _share(self.right, self.named)
+
+    @property
+    def by_part(self) -> dict[str, float]:
+        """The same for each part that any prompt names."""
+        columns = zip(CHOICES, self.right.T, self.named.T, strict=True)
+        return {part: _share(right, named) for part, right, named in columns if named.any()}
+
+
+def _share(right: Tensor, named: Tensor) -> float:
+    return (right & named).sum().item() / named.sum().item() if named.any() else float("nan")
+
+
+def picture_tensor(person: Person, look: Look | None = None) -> Tensor:
+    """A person as painted, [3, 128, 128] in 0..1."""
+    return torch.from_numpy(paint(person, look).image.copy()).movedim(-1, 0) / 255
+
+
+def clean_looks(count: int = VIEWS) -> list[Look]:
+    """Drawn looks in which everybody can be told: photos without sunglasses, the same for all people."""
+    looks = [draw_look(generator("mini world reference", number))[0] for number in range(count)]
+    glasses = ["none" if look.glasses == "sunglasses" else look.glasses for look in looks]
+    return [replace(look, style="photo", glasses=kind) for look, kind in zip(looks, glasses, strict=True)]
+
+
+def embed(judges: Judges, pictures: Tensor) -> Tensor:
+    """Pictures [B, 3, 128, 128] in 0..1 -> unit vectors [B, 64] that tell who is in them."""
+    check_shape(pictures, "b 3 s s", "pictures")
+    with torch.no_grad():
+        return torch.cat([judges.recogniser(part) for part in pictures.float().split(CHUNK)])
+
+
+def references(judges: Judges, person: Person, n: int = VIEWS) -> Tensor:
+    """Unit mean [64] of the embeddings of n clean renders of a person."""
+    pictures = torch.stack([picture_tensor(person, look) for look in clean_looks(n)])
+    return F.normalize(embed(judges, pictures).mean(0), dim=-1)
+
+
+@lru_cache(maxsize=4)  # painting a thousand pictures takes seconds
+def distractors(judges: Judges, count: int = DISTRACTORS, n: int = VIEWS) -> Tensor:
+    """References [count, 64] of people that nobody asks for."""
+    return torch.stack([references(judges, unseen_person(FIRST_DISTRACTOR + number), n) for number in range(count)])
+
+
+def face_similarity(embeddings: Tensor, reference: Tensor) -> Tensor:
+    """Cosine [B] of embeddings [B, 64] to a reference [64]."""
+    return similarity(embeddings, reference)
+
+
+def other_similarity(embeddings: Tensor, others: Tensor) -> Tensor:
+    """Mean cosine [B] of embeddings [B, 64] to the references [M, 64] of other people."""
+    return (embeddings @ others.T).mean(-1)
+
+
+def first_ranked(embeddings: Tensor, reference: Tensor, others: Tensor) -> Tensor:
+    """[B] bool: the person is more similar than every one of the others [M, 64]."""
+    return face_similarity(embeddings, reference) > (embeddings @ others.T).amax(-1)
+
+
+def read_looks(judges: Judges, pictures: Tensor, looks: Sequence[Look]) -> Reading:
+    """Read pictures [B, 3, 128, 128] that were to show these B looks, each named by `caption`'s default."""
+    check_shape(pictures, "b 3 s s", "pictures", b=len(looks))
+    with torch.no_grad():
+        logits = [judges.reader(part) for part in pictures.float().split(CHUNK)]
+    read = torch.stack([torch.cat([part[name] for part in logits]).argmax(-1) for name in CHOICES], dim=1)
+    wanted = torch.tensor([_indices(look) for look in looks])
+    return Reading(right=read == wanted, named=wanted != torch.tensor(_indices(Look())))
+
+
+def _indices(look: Look) -> list[int]:
+    return [options.index(getattr(look, part)) for part, options in CHOICES.items()]
+
+
+def trusted_face_diversity(judges: Judges, pictures: Tensor, prompts: Tensor, similarities: Tensor) -> float:
+    """How much pictures of one person differ between prompts, as far as they show that person.
+
+    Mean over all pairs of pictures of different prompts of one minus the cosine of the look reader's
+    features, times the mean face similarity. The paper's figure of this name measures the
+    difference by LPIPS; this is not LPIPS, and its values do not compare with the paper's.
+
+    Args:
+        pictures: [B, 3, 128, 128] of one person.
+        prompts: [B] numbers of their prompts.
+        similarities: [B] from face_similarity.
+    """
+    with torch.no_grad():
+        features = torch.cat([judges.reader.features(part) for part in pictures.float().split(CHUNK)])
+    return spread(features, prompts) * similarities.mean().item()
+
+
+def spread(features: Tensor, groups: Tensor) -> float:
+    """Mean cosine distance of features [B, D] over all pairs of different groups [B]; 0 where there is none."""
+    unit = F.normalize(features, dim=-1)
+    pairs = groups[:, None] != groups[None]
+    return (1 - unit @ unit.T)[pairs].mean().item() if pairs.any() else 0.0
+
+
+def measure_people(
+    judges: Judges,
+    pictures: Tensor,
+    people: Sequence[Person],
+    looks: Sequence[Look],
+    others: Tensor | None = None,
+) -> dict[str, Any]:
+    """All figures of pictures [P, N, 3, 128, 128]: each of P people in the same N looks.
+
+    Args:
+        others: references [M, 64] of other people, by default of the 200 distractors.
+
+    Returns:
+        Means over the people; `prompt_accuracy_by_part`; and `per_person`, each figure as a list of P.
+    """
+    check_shape(pictures, "p n 3 s s", "pictures", p=len(people), n=len(looks))
+    others = distractors(judges) if others is None else others
+    rows = [_measure_one(judges, shown, person, looks, others) for shown, person in zip(pictures, people, strict=True)]
+    per_person = {key: [row[key] for row in rows] for key in rows[0]}
+    reading = read_looks(judges, pictures.flatten(0, 1), list(looks) * len(people))
+    means = {key: sum(values) / len(values) for key, values in per_person.items()}
+    return {**means, "prompt_accuracy_by_part": reading.by_part, "per_person": per_person}
+
+
+def _measure_one(
+    judges: Judges, pictures: Tensor, person: Person, looks: Sequence[Look], others: Tensor
+) -> dict[str, float]:
+    embeddings = embed(judges, pictures)
+    reference = references(judges, person)
+    similarities = face_similarity(embeddings, reference)
+    return {
+        "face_similarity": similarities.mean().item(),
+        "other_people_similarity": other_similarity(embeddings, others).mean().item(),
+        "rank_1": first_ranked(embeddings, reference, others).float().mean().item(),
+        "prompt_accuracy": read_looks(judges, pictures, looks).accuracy,
+        "trusted_face_diversity": trusted_face_diversity(judges, pictures, torch.arange(len(looks)), similarities),
+    }

@@ -1,0 +1,295 @@
+"""Train the mini world's text encoder to know what its words mean, before any picture is drawn by them.
+
+The stand-in for CLIP: from the hidden state of the end token the factors of the person and of the
+look are read off. CLIP learns the same from pictures and captions; here the factors are known.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import CLIPTextConfig, CLIPTextModel
+
+from mini_world.look import CHOICES
+from mini_world.person import Geometry, named_person
+from mini_world.training import dataset
+from mini_world.training.names import CATEGORIES, NameRows, colouring_vector, geometry_vector
+from mini_world.training.runs import averaged
+from mini_world.training.trainer import Course, descend
+from stableidentity_core.backends.clip_text import packaged_tokenizer
+from stableidentity_core.train.templates import TEMPLATES
+
+BASE = ("base", dataset.CROWD)
+WIDTH, LAYERS, HEADS, INNER, LENGTH = 128, 3, 4, 320, 77
+STEPS, BATCH, RATE, SEED = 800, 128, 1.5e-3, 1
+COMMA, STRANGE = 0.1, 0.02
+MARKERS = {dataset.UNKNOWN, dataset.FIRST, dataset.LAST}
+MORE_WORDS = (
+    "a an the of and with in on at wearing person face man woman boy girl people hat glasses shirt wall photo picture "
+    "portrait head hair eyes beard moustache goatee freckles curly wavy long short spiky bald buzz bob quiff bun "
+    "pigtails black brown chestnut blond ginger grey white , . is who looks like one two old young"
+)
+
+
+class Vocabulary:
+    """The words that the mini world knows, by CLIP's ids; every other id is one strange word."""
+
+    def __init__(self, captions: list[str]):
+        with tempfile.TemporaryDirectory() as folder:
+            self.tokenizer = packaged_tokenizer(Path(folder))
+        firsts, lasts = dataset.first_and_last_names()
+        texts = [*captions, *TEMPLATES, *firsts, *lasts, MORE_WORDS]
+        words = sorted({word for text in texts for word in text.replace("{}", "").split()} - MARKERS)
+        self._ids = {word: self.tokenizer(word, add_special_tokens=False)["input_ids"] for word in words}
+        special = (0, self.tokenizer.bos_token_id, self.tokenizer.eos_token_id)  # 0 pads, as in SD2
+        self.ids = sorted({*special, *(token for tokens in self._ids.values() for token in tokens)})
+        self.row_of = {token: row for row, token in enumerate(self.ids)}
+        self.strange = len(self.ids)
+        self.first, self.last = self.strange + 1, self.strange + 2  # of people without a name
+        self._rows_of = {word: [self.row_of[token] for token in tokens] for word, tokens in self._ids.items()}
+        self._rows_of |= {dataset.UNKNOWN: [self.strange], dataset.FIRST: [self.first], dataset.LAST: [self.last]}
+        nameless = [text for text in captions if dataset.FIRST in text]
+        common = {word for text in (*nameless, *TEMPLATES, MORE_WORDS) for word in text.replace("{}", "").split()}
+        self.common_rows = {row for word in common for row in self._rows_of[word]}
+
+    @property
+    def rows(self) -> int:
+        return len(self.ids) + 3
+
+    @property
+    def shipped_rows(self) -> int:
+        return len(self.ids) + 1
+
+    def name_rows(self) -> tuple[dict[int, str], dict[int, str]]:
+        """Row -> first name, and row -> last name."""
+        firsts, lasts = dataset.first_and_last_names()
+        return {self._rows_of[name][0]: name for name in firsts}, {self._rows_of[name][0]: name for name in lasts}
+
+    def encode(self, text: str, generator: torch.Generator | None = None) -> list[int]:
+        """Text -> rows [77]; with a generator commas and strange words are strewn in."""
+        rows = [self.row_of[self.tokenizer.bos_token_id]]
+        for word in text.split():
+            if generator is not None:
+                draw = torch.rand(1, generator=generator).item()
+                rows += [self.row_of[267]] * (draw < COMMA) + [self.strange] * (draw > 1 - STRANGE)
+            rows += self._rows_of[word]
+        rows = [*rows[: LENGTH - 1], self.row_of[self.tokenizer.eos_token_id]]
+        return rows + [self.row_of[0]] * (LENGTH - len(rows))
+
+    def encode_all(self, texts: list[str], generator: torch.Generator | None = None) -> Tensor:  # [B, 77]
+        return torch.tensor([self.encode(text, generator) for text in texts])
+
+    def ends(self, rows: Tensor) -> Tensor:  # [B, 77] -> [B]
+        return (rows == self.row_of[self.tokenizer.eos_token_id]).int().argmax(-1)
+
+
+def build(rows: int) -> CLIPTextModel:
+    """An SD2-like CLIP text encoder; `rows` in place of CLIP's 49408 while it trains."""
+    config = CLIPTextConfig(
+        vocab_size=rows,
+        hidden_size=WIDTH,
+        intermediate_size=INNER,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=HEADS,
+        max_position_embeddings=LENGTH,
+        projection_dim=WIDTH,
+        hidden_act="gelu",
+        bos_token_id=0,
+        eos_token_id=1,
+        attn_implementation="eager",
+    )
+    return CLIPTextModel(config)
+
+
+@dataclass(frozen=True)
+class Factors:
+    """What captions tell; -1 and NaN where they do not."""
+
+    categories: dict[str, Tensor]  # [N] int64
+    numbers: Tensor  # [N, 17] geometry and skin
+    colourings: Tensor  # [N, C] of every person, told or not
+    geometries: Tensor  # [N, 16] the same
+
+    @classmethod
+    def of(cls, records: list[dict]) -> Factors:
+        names = [field.name for field in fields(Geometry)]
+        categories = {}
+        for key, options in CATEGORIES.items():
+            values = [options.index(r["colouring"][key]) if r["named"] else -1 for r in records]
+            categories[key] = torch.tensor(values)
+        for key, options in CHOICES.items():
+            values = [
+                options.index(r["look"][key]) if _told(r, key) else (-1 if key == "shirt" else 0) for r in records
+            ]
+            categories[key] = torch.tensor(values)
+        numbers = torch.tensor(
+            [
+                [*(r["geometry"][n] for n in names), 2 * r["colouring"]["skin"] - 1] if r["named"] else [math.nan] * 17
+                for r in records
+            ]
+        )
+        colourings = torch.tensor([colouring_vector(r["colouring"]) for r in records])
+        return cls(categories, numbers, colourings, torch.tensor([geometry_vector(r["geometry"]) for r in records]))
+
+    def pick(self, index: Tensor) -> Factors:
+        picked = {key: value[index] for key, value in self.categories.items()}
+        return Factors(picked, self.numbers[index], self.colourings[index], self.geometries[index])
+
+
+def _told(record: dict, part: str) -> bool:
+    return part != "shirt" or record["look"]["shirt"] in record["caption"]
+
+
+class Reader(nn.Module):
+    """Linear reading of all factors from one hidden state."""
+
+    def __init__(self):
+        super().__init__()
+        sizes = {key: len(options) for key, options in {**CATEGORIES, **CHOICES}.items()}
+        self.heads = nn.ModuleDict({key: nn.Linear(WIDTH, size) for key, size in sizes.items()})
+        self.numbers = nn.Linear(WIDTH, len(fields(Geometry)) + 1)
+
+    def loss(self, hidden: Tensor, factors: Factors) -> Tensor:
+        total = hidden.new_zeros(())
+        for key, target in factors.categories.items():
+            if (target >= 0).any():
+                total = total + F.cross_entropy(self.heads[key](hidden), target, ignore_index=-1)
+        known = ~factors.numbers[:, 0].isnan()
+        error = (self.numbers(hidden)[known] - factors.numbers[known]).square()
+        return total / len(factors.categories) + 3 * error.mean()
+
+    @torch.no_grad()
+    def score(self, hidden: Tensor, factors: Factors) -> dict[str, float]:
+        scores = {}
+        for key, target in factors.categories.items():
+            told = target >= 0
+            scores[key] = (self.heads[key](hidden)[told].argmax(-1) == target[told]).float().mean().item()
+        known = ~factors.numbers[:, 0].isnan()
+        scores["mse"] = (self.numbers(hidden)[known] - factors.numbers[known]).square().mean().item()
+        return scores
+
+
+class TextTower(nn.Module):
+    """Text encoder, the rows of names and the reader, trained together."""
+
+    def __init__(self, vocabulary: Vocabulary):
+        super().__init__()
+        self.encoder = build(vocabulary.rows)
+        nn.init.normal_(self.encoder.get_input_embeddings().weight, std=0.05)
+        firsts, lasts = vocabulary.name_rows()
+        self.names = NameRows(firsts, lasts, vocabulary.rows, WIDTH)
+        self.reader = Reader()
+        self.markers = (vocabulary.first, vocabulary.last)
+        names_only = {*firsts, *lasts} - vocabulary.common_rows
+        free = torch.ones(vocabulary.rows, 1)
+        free[sorted(names_only)] = 0
+        self.register_buffer("free", free, persistent=False)
+
+    def table(self) -> Tensor:
+        """The rows of all words [rows, D]; a word that is nothing but a name has no row of its own."""
+        return self.encoder.get_input_embeddings().weight * self.free + self.names()
+
+    def context(self, rows: Tensor, factors: Factors) -> Tensor:  # [B, 77] -> [B, 77, D]
+        words = self.names.words(factors.colourings, factors.geometries)
+
+        def look_up(_module: nn.Module, _inputs: object, _output: Tensor) -> Tensor:
+            embedded = F.embedding(rows, self.table())
+            for index, marker in enumerate(self.markers):
+                embedded = torch.where((rows == marker)[..., None], words[:, index, None], embedded)
+            return embedded
+
+        hook = self.encoder.get_input_embeddings().register_forward_hook(look_up)
+        try:
+            return self.encoder(input_ids=rows).last_hidden_state
+        finally:
+            hook.remove()
+
+    def loss(self, context: Tensor, ends: Tensor, factors: Factors) -> Tensor:
+        return self.reader.loss(context[torch.arange(len(context)), ends], factors)
+
+
+class Captions:
+    """All captions of some splits as rows and factors, and any number of bare names beside them."""
+
+    def __init__(self, data: Path, splits: Sequence[str], vocabulary: Vocabulary | None = None):
+        self.records = mark_named([record for split in splits for record in dataset.load(data, split)[1]])
+        self.texts = [record["caption"] for record in self.records]
+        self.vocabulary = vocabulary or Vocabulary(self.texts)
+        self.rows = self.vocabulary.encode_all(self.texts, torch.Generator().manual_seed(7))
+        self.factors = Factors.of(self.records)
+
+    @cached_property
+    def names(self) -> tuple[Tensor, Factors]:
+        """Every first name with some last names and the other way round."""
+        firsts, lasts = dataset.first_and_last_names()
+        count = 8 * len(lasts)
+        pairs = [f"{firsts[(5 * i + i // len(lasts)) % len(firsts)]} {lasts[i % len(lasts)]}" for i in range(count)]
+        records = []
+        for pair in pairs:
+            person = named_person(pair)
+            records.append(
+                {
+                    **dataset.factors(
+                        dataset.Example(person=person, look=dataset.Look(), caption=f"a photo of {pair}")
+                    ),
+                    "named": True,
+                }
+            )
+        for record in records:
+            record["look"] = {**record["look"], "shirt": "untold"}
+        rows = self.vocabulary.encode_all([record["caption"] for record in records])
+        return rows, Factors.of(records)
+
+
+def mark_named(records: list[dict]) -> list[dict]:
+    """Whether a caption holds a name; strangers are told by 'a man', 'a woman' or 'a person'."""
+    for record in records:
+        text = f" {record['caption']} "
+        record["named"] = not any(f" a {kind} " in text for kind in ("man", "woman", "person"))
+    return records
+
+
+def train(data: Path, out: Path, start: Callable[[TextTower, list[int]], None] | None = None) -> None:
+    """Train for a count of steps.
+
+    Args:
+        start: puts weights of an earlier text encoder into a tower, given CLIP's ids of the words known here; these
+            are kept then, and only what reads them is trained.
+    """
+    torch.manual_seed(SEED)
+    captions = Captions(data, BASE)
+    held_out = Captions(data, ["held_out"], captions.vocabulary)
+    tower = TextTower(captions.vocabulary)
+    if start:
+        start(tower, captions.vocabulary.ids)
+    learning = tower.reader if start else tower
+    optimizer = torch.optim.AdamW(learning.parameters(), RATE, betas=(0.9, 0.98), weight_decay=1e-4, fused=True)
+    name_rows, name_factors = captions.names
+
+    def loss_of(generator: torch.Generator, _share: float) -> tuple[Tensor, float]:
+        loss = torch.zeros(())
+        for rows, factors in ((captions.rows, captions.factors), (name_rows, name_factors)):
+            index = torch.randint(len(rows), (BATCH // 2,), generator=generator)
+            batch, told = rows[index], factors.pick(index)
+            batch = batch[:, : int(captions.vocabulary.ends(batch).max()) + 1]  # what comes after is never looked at
+            with torch.autocast("cpu", torch.bfloat16), torch.set_grad_enabled(not start):
+                context = tower.context(batch, told)
+            loss = loss + tower.loss(context.float(), captions.vocabulary.ends(batch), told)
+        return loss, loss.item()
+
+    steps = STEPS // 2 if start else STEPS
+    descend(tower, optimizer, Course(steps=steps, seed=SEED, decay=0.99), out / "text.pt", loss_of)
+    tower.load_state_dict(averaged(out / "text.pt"))
+    with torch.no_grad():
+        context = tower.context(held_out.rows, held_out.factors)
+    ends = captions.vocabulary.ends(held_out.rows)
+    scores = tower.reader.score(context[torch.arange(len(ends)), ends], held_out.factors)
+    print("held out:", {key: round(value, 4) for key, value in scores.items()}, flush=True)

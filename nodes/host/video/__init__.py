@@ -1,0 +1,1 @@
+"""Text-to-video models as a MODEL of the host."""

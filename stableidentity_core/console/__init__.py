@@ -1,0 +1,1 @@
+"""What is printed: text that any stream can write, and progress."""

@@ -1,0 +1,174 @@
+"""Files of tensors, read without running code, and names that stay in their folder."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from ..errors import DamagedFileError, StableIdentityError
+from .atomic import write_atomically
+from .readable import file_size, tensor_file_size
+from .torch_file import judge_tensor, load_plain
+
+_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+_SUPERSCRIPTS = str.maketrans("\u00b9\u00b2\u00b3", "123")
+MAX_NAME = 100
+MAX_NAME_BYTES = 200
+
+
+def save_tensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str], *, replace: bool = True
+) -> None:
+    """Write a safetensors file atomically; equal content gives equal bytes.
+
+    Raises:
+        FileTakenError: `replace` is False and the name is taken.
+        StableIdentityError: the disk is full or the folder cannot be written.
+    """
+    contiguous = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    write_atomically(path, _sorted_header(save(contiguous, dict(metadata))), replace=replace)
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read a safetensors file: its tensors and its header.
+
+    Raises:
+        MissingFileError: no such file.
+        DamagedFileError: cut short, not safetensors at all, or with tensors of a type that nothing here computes in.
+    """
+    size = tensor_file_size(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            # Copies: the library's tensors are views of the file, which Windows then will not let anyone replace.
+            tensors = {key: _plain(file.get_tensor(key), key, path) for key in file.keys()}  # noqa: SIM118
+            return tensors, file.metadata() or {}
+    except DamagedFileError:
+        raise
+    except (SafetensorError, OSError, ValueError, RuntimeError, MemoryError) as error:
+        raise DamagedFileError(
+            f"{path} ({size:,} bytes) is not a whole safetensors file: {error or 'too large'}. Copy it again."
+        ) from error
+
+
+def read_pickled_tensors(path: Path) -> Any:
+    """Read a torch file (`.pt`, `.bin`) that holds plain tensors and containers; code in it is never run.
+
+    Containers come as dict, list and tuple; tensors as copies on the CPU, never larger in sum than the file allows.
+
+    Raises:
+        MissingFileError: no such file.
+        DamagedFileError: cut short or not a torch file, or one that holds more than plain tensors.
+    """
+    return load_plain(path)
+
+
+def read_any_tensors(path: Path) -> tuple[Any, dict[str, str]]:
+    """Read a safetensors or a torch file, whichever its content is; its name does not count.
+
+    Returns:
+        What it holds (a dict by name for safetensors), and the header of safetensors (empty for torch files).
+
+    Raises:
+        MissingFileError: no such file.
+        DamagedFileError: neither of the two, or damaged; the message says what the file is where that can be seen.
+    """
+    size = file_size(path)
+    if is_safetensors(path):
+        return read_tensors(path)
+    start = _start_of(path)
+    if start.startswith((b"PK", b"\x80")):  # a zip archive; torch's old format, which is pickles one after another
+        return read_pickled_tensors(path), {}
+    raise DamagedFileError(
+        f"{path} ({size:,} bytes) is neither a safetensors nor a torch file{_likely(start)}. "
+        "Copy it again, or choose another file."
+    )
+
+
+def is_safetensors(path: Path) -> bool:
+    """Whether a file begins as safetensors do: 8 bytes of the header's length, then a JSON object.
+
+    Raises:
+        MissingFileError, DamagedFileError: no file that can be read.
+    """
+    file_size(path)
+    start = _start_of(path)
+    return start[8:9] == b"{" and not start.startswith(b"PK")  # no torch file has a bracket there
+
+
+def _start_of(path: Path) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(64)
+
+
+def _likely(start: bytes) -> str:
+    text = start.lstrip().lower()
+    if not start:
+        return ": it is empty"
+    if text.startswith((b"<!doctype", b"<html")):
+        return ", but a web page, such as one that asks to log in"
+    if text.startswith(b"version https://git-lfs"):
+        return ", but a pointer of Git LFS to it, without the content"
+    if not start.strip(b"\0"):
+        return ": it begins with zeros, as a download that was broken off"
+    return ""
+
+
+def _plain(tensor: Tensor, name: str, path: Path) -> Tensor:
+    problem = judge_tensor(tensor)
+    if problem:
+        raise DamagedFileError(
+            f"{path} holds the tensor {name!a}, which is {problem}. Needed plain numbers. Choose another file."
+        )
+    return tensor.clone()
+
+
+def _sorted_header(blob: bytes) -> bytes:
+    """Sort the header of a safetensors blob, whose metadata the library writes in random order.
+
+    Format: 8 bytes little-endian header length, JSON header padded with spaces to 8 bytes, data.
+    """
+    start = 8 + int.from_bytes(blob[:8], "little")
+    header = json.dumps(json.loads(blob[8:start]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + blob[start:]
+
+
+def safe_file_name(name: str) -> str:
+    """Check a user's name for a file and return it.
+
+    Letters, digits, `.`, `_` and `-` are kept as they are, because `embedding:<name>` ends at white
+    space and brackets; anything else is refused rather than changed behind the user's back.
+    """
+    name = name.strip()
+    problem = None
+    if not name:
+        problem = "is empty"
+    elif len(name) > MAX_NAME:
+        problem = f"has {len(name)} characters, at most {MAX_NAME} are allowed"
+    elif not re.fullmatch(r"[\w.-]+", name):
+        bad = "".join(dict.fromkeys(re.findall(r"[^\w.-]", name)))
+        problem = f"contains {bad!r}"
+    elif len(name.encode()) > MAX_NAME_BYTES:  # file systems count bytes and allow 255, ending included
+        problem = f"has {len(name.encode())} bytes, at most {MAX_NAME_BYTES} are allowed"
+    elif name.startswith(".") or name.endswith("."):
+        problem = "starts or ends with a dot"
+    elif _device(name) in _RESERVED:
+        problem = "is a reserved name on Windows"
+    if problem:
+        shown = name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 3]}..."
+        raise StableIdentityError(
+            f"The name {shown!r} {problem}. Use letters, digits, '_', '-' and inner dots, such as 'anna-2026'."
+        )
+    return name
+
+
+def _device(name: str) -> str:
+    """What Windows takes a name for: without what follows a dot, and `COM\u00b9` for COM1."""
+    return name.split(".")[0].lower().translate(_SUPERSCRIPTS)

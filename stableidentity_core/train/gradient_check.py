@@ -1,0 +1,141 @@
+"""A look at the gradient before training: does it reach the words, and is it the right one?"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+import torch
+from torch import Tensor
+
+from ..backends.protocol import DiffusionBackend
+from ..errors import TrainingError
+from ..text.prompts import prompt_rows
+
+STEP = 1e-2  # of the words' norm: far above fp32's rounding, far below where the model bends
+TOLERANCE = 0.1  # measured: 0.0004 with correct kernels, 0.27 with one that loses the gradient of its keys
+MIN_COSINE = 0.9
+LATENT_SIDE = 8
+ADVICE = (
+    "An attention kernel without a correct backward pass is the usual cause: start ComfyUI with "
+    "--use-pytorch-cross-attention."
+)
+
+
+def check_gradient(backend: DiffusionBackend, compare: bool) -> float:
+    """Take one gradient at a name's words and, if `compare`, hold it against a finite difference.
+
+    Attention kernels without a backward pass in some layers give wrong gradients without any error;
+    the difference shows them. The comparison needs fp32: in 16 bits the difference drowns in rounding.
+
+    Returns:
+        The relative deviation from the finite difference, 0 when not compared.
+
+    Raises:
+        TrainingError: the gradient is missing, not finite, zero, or off by more than a tenth.
+    """
+    with _exact_convolutions():
+        probe = _Probe(backend)
+        gradients, norm = probe.gradients()
+        if not compare:
+            return 0.0
+        deviation = _deviation(probe, gradients, norm)
+    if deviation > TOLERANCE:
+        raise TrainingError(
+            f"The gradient at the words differs by {deviation:.0%} from what the model does (allowed {TOLERANCE:.0%}). "
+            f"{ADVICE}"
+        )
+    return deviation
+
+
+def _exact_convolutions() -> AbstractContextManager[None]:
+    """Without TF32, torch's default for convolutions, of which a difference of two outputs would not be left much."""
+    now = torch.backends.cudnn
+    return now.flags(enabled=now.enabled, benchmark=now.benchmark, deterministic=now.deterministic, allow_tf32=False)
+
+
+def gradient_direction(backend: DiffusionBackend) -> Tensor:
+    """The gradient of `check_gradient`, flat and of length one; raises as it does."""
+    gradients, norm = _Probe(backend).gradients()
+    return torch.cat([gradient.flatten() for gradient in gradients]) / norm
+
+
+def check_directions(rough: Tensor, exact: Tensor) -> float:
+    """Hold the gradient of a 16-bit computation against that of an fp32 one; returns their cosine.
+
+    Raises:
+        TrainingError: the cosine is below 0.9 (0.999 was measured for bf16).
+    """
+    cosine = (rough @ exact).item()
+    if cosine < MIN_COSINE:
+        raise TrainingError(
+            f"The gradient at the words points elsewhere in 16 bits than in fp32 (cosine {cosine:.2f}, needed "
+            f"{MIN_COSINE}). {ADVICE}"
+        )
+    return cosine
+
+
+class _Probe:
+    """A fixed linear reading of the model's output, as a function of a name's words."""
+
+    def __init__(self, backend: DiffusionBackend):
+        generator = torch.Generator().manual_seed(0)
+        side = LATENT_SIDE * backend.latent_factor
+        self.backend = backend
+        self.rows = {
+            space.name: prompt_rows(
+                ["a photo of a {}"], space, lambda text, name=space.name: backend.tokenize(name, text)
+            )
+            for space in backend.text_spaces
+        }
+        self.words = {
+            name: backend.embed_tokens(name, _ids(backend, name))[None].to(backend.device).clone().requires_grad_(True)
+            for name in self.rows
+        }
+        self.z_t = backend.encode_image(torch.rand(1, 3, side, side, generator=generator), generator)
+        self.reading = torch.randn(self.z_t.shape, generator=generator).to(self.z_t)
+        self.timesteps = torch.tensor([len(backend.alphas_cumprod) // 2], device=self.z_t.device)
+
+    def __call__(self, words: dict[str, Tensor]) -> Tensor:
+        conditioning = self.backend.encode_text(self.rows, words)
+        return (self.backend.predict(self.z_t, self.timesteps, conditioning) * self.reading).sum()
+
+    def gradients(self) -> tuple[tuple[Tensor, ...], float]:
+        """Gradients at the words and their norm; raises unless it is a number above zero."""
+        gradients = torch.autograd.grad(self(self.words), list(self.words.values()), allow_unused=True)
+        norm = _norm(gradients)
+        if norm is not None and not norm < float("inf"):  # also when it is NaN
+            raise TrainingError(
+                f"The gradient at the words is {norm} before the first step: the model's numbers are not finite. Load "
+                "MODEL and CLIP in bf16 or fp32 (fp16 may overflow). If they are, the file is damaged: download it "
+                "again."
+            )
+        if not norm:
+            raise TrainingError(
+                f"The gradient at the words is {'missing' if norm is None else norm} before the first step. Something "
+                "in the model blocks it: remove nodes that replace its attention (sage, flash), or use bf16 or fp32 "
+                "weights."
+            )
+        return gradients, norm
+
+
+def _deviation(probe: _Probe, gradients: tuple[Tensor, ...], norm: float) -> float:
+    words = probe.words
+    size = sum(value.detach().norm().item() for value in words.values())
+    step = STEP * size / norm
+    with torch.no_grad():
+        ahead, behind = (
+            probe({name: value + sign * step * g for (name, value), g in zip(words.items(), gradients, strict=True)})
+            for sign in (1, -1)
+        )
+    expected = 2 * step * norm**2
+    return abs((ahead - behind).item() / expected - 1)
+
+
+def _ids(backend: DiffusionBackend, space: str) -> Tensor:
+    return torch.tensor(backend.tokenize(space, "person face"))
+
+
+def _norm(gradients: tuple[Tensor | None, ...]) -> float | None:
+    if any(gradient is None for gradient in gradients):
+        return None
+    return torch.cat([gradient.flatten() for gradient in gradients if gradient is not None]).norm().item()
