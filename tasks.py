@@ -241,7 +241,7 @@ def demo(options: argparse.Namespace, rest: Sequence[str]) -> int:
     else:
         say("THE DEMO RUNS WITHOUT COMFYUI, through the pack's own core and diffusers")
     # -m finds the core in the folder it is started from, so paths are made absolute first.
-    command = [str(python), "-m", "stableidentity_core", "demo", f"--person={options.person}"]
+    command = [str(python), "-m", "mini_world", f"--person={options.person}"]
     command += [f"--out={Path(options.out).expanduser().absolute()}"]
     command += [f"--{name}={value}" for name in ("steps", "port") if (value := getattr(options, name)) is not None]
     return become([*command, *([f"--comfyui={host.path}"] if host else [])])

@@ -49,7 +49,7 @@ def main() -> None:
         for where in reversed(LOOKS):
             for masked in (True, False):
                 name = f"{where.replace(' ', '_')}_{'mask' if masked else 'no_mask'}_{seed}"
-                store.once(name, lambda: [run(where, masked, seed, world)])  # noqa: B023
+                store.once(name, lambda: [run(where, masked, seed, world)])
                 print(store.last_line(), flush=True)
     write_tables(options.out, store.rows(), base="busy photo, with mask")
 

@@ -21,7 +21,7 @@ from crowd import Crowd, learn_crowd, make_crowd
 from tables import Results, Row, weights_hash, write_tables
 from torch import Tensor
 
-from mini_world.evaluators import Judges
+from mini_world.evaluators import Evaluators
 from mini_world.look import PROMPTS, caption
 from mini_world.measure import measure_people, picture_tensor
 from mini_world.painter import Portrait, paint
@@ -53,7 +53,7 @@ class Setting:
 
 def train_config(seed: int, augmentation: Augmentation = "published", **settings: Any) -> TrainConfig:
     """The paper's settings at the mini world's size, but for those given."""
-    settings = {"view_pool": VIEWS[augmentation], **settings}
+    settings = {"cached_views": VIEWS[augmentation], **settings}
     return TrainConfig(seed=seed, resolution=RESOLUTION, augmentation=augmentation, **settings)
 
 
@@ -62,7 +62,7 @@ class World:
     """The frozen models and the people of one benchmark."""
 
     backend: Any
-    judges: Judges
+    evaluators: Evaluators
     name_space: NameSpace
     people: list[Person]
     faces: list[Face]
@@ -74,7 +74,7 @@ def generic_features(crowd: Crowd, world: World) -> Crowd:
         torch.stack([face.image for face in world.faces]), (RESOLUTION,) * 2, mode="area"
     )
     with torch.no_grad():
-        plain, flipped = (world.judges.reader.features(image) for image in (small, small.flip(-1)))
+        plain, flipped = (world.evaluators.reader.features(image) for image in (small, small.flip(-1)))
     return crowd.with_features(_normal(plain), _normal(flipped))
 
 
@@ -103,8 +103,8 @@ SETTINGS: dict[str, Setting] = {
     "mask_area": Setting("loss over the mask's area", {"loss_area": "mask"}),
     "scaled": Setting("reconstruction on scaled latents", {"reconstruction_latents": "scaled"}),
     "plain": Setting("photo as it is (no augmentation)", {"augmentation": "none"}),
-    "pool_32": Setting("paper's settings, pool of 32 views", {"view_pool": 32}),
-    "pool_450": Setting("paper's settings, as many views as steps", {"view_pool": 450}),
+    "pool_32": Setting("paper's settings, pool of 32 views", {"cached_views": 32}),
+    "pool_450": Setting("paper's settings, as many views as steps", {"cached_views": 450}),
     "demo": Setting("photo as it is, hair weight 1.0", {"augmentation": "none", "hair_weight": 1.0}),
     "fast": Setting("demo's preset: fast, hair weight 1.0", {**PRESETS["fast"], "hair_weight": 1.0}),
 }
@@ -124,7 +124,7 @@ def make_world(people: int) -> World:
     who = [unseen_person(FIRST_PERSON + number) for number in range(people)]
     return World(
         backend,
-        Judges.of(weights.judge),
+        Evaluators.of(weights.judge),
         name_space,
         who,
         [encode_face(encoder, photo(paint(person))) for person in who],
@@ -152,7 +152,7 @@ def run(name: str, seed: int, world: World, crowds: Callable[[int, Augmentation,
     """Learn all people by one setting and measure their pictures."""
     setting = SETTINGS[name]
     config = train_config(seed, **setting.config)
-    crowd = setting.change(crowds(seed, config.augmentation, config.view_pool), world)
+    crowd = setting.change(crowds(seed, config.augmentation, config.cached_views), world)
     started = time.monotonic()
     words = learn_crowd(world.backend, crowd, world.name_space, config)
     return row_of_words(world, name, setting.title, seed, words, time.monotonic() - started)
@@ -160,7 +160,7 @@ def run(name: str, seed: int, world: World, crowds: Callable[[int, Augmentation,
 
 def row_of_words(world: World, setting: str, title: str, seed: int, words: Tensor, seconds: float) -> Row:
     """What the words [P, 2, D] of all people are worth, as a row of a table."""
-    figures = measure_people(world.judges, pictures_of(world, words, seed), world.people, list(PROMPTS))
+    figures = measure_people(world.evaluators, pictures_of(world, words, seed), world.people, list(PROMPTS))
     return {
         "setting": setting,
         "title": title,
@@ -203,7 +203,7 @@ def references(world: World, people: int) -> list[Row]:
 
 
 def _row(world: World, setting: str, title: str, pictures: Tensor, people: list[Person], seed: int = 0) -> Row:
-    figures = measure_people(world.judges, pictures, people, list(PROMPTS))
+    figures = measure_people(world.evaluators, pictures, people, list(PROMPTS))
     computed_in = "bf16" if has_matrix_units() else "float32"
     return {"setting": setting, "title": title, "seed": seed, "seconds": 0.0, "computed_in": computed_in, **figures}
 
@@ -226,12 +226,12 @@ def main() -> None:
     store = Results(options.out, {"people": options.people, "weights": weights_hash()})
     store.once("references", lambda: references(world, options.people))
     crowds = cache(
-        lambda seed, kind, pool: make_crowd(world.backend, world.faces, train_config(seed, kind, view_pool=pool))
+        lambda seed, kind, pool: make_crowd(world.backend, world.faces, train_config(seed, kind, cached_views=pool))
     )
     for seed in options.seeds:
         for name in options.only:
             if not store.has(f"{name}_{seed}"):
-                store.once(f"{name}_{seed}", lambda: [run(name, seed, world, crowds)])  # noqa: B023
+                store.once(f"{name}_{seed}", lambda: [run(name, seed, world, crowds)])
                 print(store.last_line(), flush=True)
     write_tables(options.out, store.rows(), options.base)
 

@@ -18,9 +18,9 @@ from stableidentity_core.backends.protocol import DiffusionBackend
 from stableidentity_core.face.portrait import Face
 from stableidentity_core.methods.stableidentity import StableIdentityProjector
 from stableidentity_core.text.names import NameSpace
-from stableidentity_core.text.prompts import PromptRows, prompt_rows
+from stableidentity_core.text.prompts import PromptRows, tokenize_templates
 from stableidentity_core.train.config import TrainConfig
-from stableidentity_core.train.loss import Draw, two_phase_loss
+from stableidentity_core.train.loss import NoisedBatch, two_phase_loss
 from stableidentity_core.train.optimizer import set_rate
 from stableidentity_core.train.templates import TEMPLATES
 from stableidentity_core.train.views import draw_view
@@ -50,11 +50,11 @@ class Crowd:
 
 
 def make_crowd(backend: DiffusionBackend, faces: Sequence[Face], config: TrainConfig) -> Crowd:
-    """Draw and encode `view_pool` views of each face."""
+    """Draw and encode `cached_views` views of each face."""
     z0, face_masks, hair_masks, mirrored = [], [], [], []
     for number, face in enumerate(faces):
         generator = torch.Generator().manual_seed(config.seed * 100_003 + number)
-        drawn = [draw_view(face, config, backend.latent_factor, generator) for _ in range(config.view_pool)]
+        drawn = [draw_view(face, config, backend.latent_factor, generator) for _ in range(config.cached_views)]
         pictures = torch.stack([view.image for view in drawn])
         z0.append(torch.cat([backend.encode_image(part, generator) for part in pictures.split(16)]))
         face_masks.append(torch.stack([view.face_mask for view in drawn]))
@@ -149,7 +149,7 @@ def words_by_step(
     generator = torch.Generator().manual_seed(config.seed)
     everyone = torch.arange(len(crowd)).repeat_interleave(config.batch_size)
     space = backend.text_spaces[0]
-    rows = prompt_rows(TEMPLATES, space, lambda text: backend.tokenize(space.name, text))
+    rows = tokenize_templates(TEMPLATES, space, lambda text: backend.tokenize(space.name, text))
     draws = _Draws(crowd, len(everyone), len(backend.alphas_cumprod), tricks or Tricks(), generator)
     for step in range(config.steps):
         drawn = draws.at(step)
@@ -215,10 +215,10 @@ class _Draws:
         return self.last
 
 
-def noised(backend: DiffusionBackend, crowd: Crowd, people: Tensor, drawn: _Drawn) -> Draw:
+def noised(backend: DiffusionBackend, crowd: Crowd, people: Tensor, drawn: _Drawn) -> NoisedBatch:
     """The chosen view of each person with noise."""
     z0 = crowd.z0[people, drawn.views]
-    return Draw(
+    return NoisedBatch(
         z0=z0,
         z_t=add_noise(z0, drawn.noise, backend.alphas_cumprod, drawn.timesteps),
         noise=drawn.noise,

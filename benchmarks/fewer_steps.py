@@ -78,7 +78,7 @@ def main() -> None:
         crowd = make_crowd(world.backend, world.faces, train_config(seed, "none"))
         for name in options.only:
             if not store.has(f"{name}_{seed}"):
-                store.once(f"{name}_{seed}", lambda: [run(name, seed, world, crowd)])  # noqa: B023
+                store.once(f"{name}_{seed}", lambda: [run(name, seed, world, crowd)])
                 print(store.last_line(), flush=True)
     beside = Results(options.out.with_name("closed_world"), store.conditions).rows()
     write_tables(options.out, [row for row in beside if row["setting"] in BESIDE] + store.rows())

@@ -26,7 +26,7 @@ from torch import Tensor
 from mini_world.look import PROMPTS
 from mini_world.measure import measure_people
 from stableidentity_core.methods import METHODS, Method
-from stableidentity_core.train import TrainConfig, TrainingRun, defaults_of, train_together
+from stableidentity_core.train import TrainConfig, TrainingRun, default_config, train_together
 from stableidentity_core.train.config import Augmentation
 from stableidentity_core.train.projector_init import make_projector
 
@@ -41,14 +41,14 @@ SHOWN = ("face_similarity", "rank_1", "prompt_accuracy")
 
 def config_of(method: Method, seed: int, augmentation: Augmentation, steps: int | None = None) -> TrainConfig:
     """The method's own settings at the mini world's size; photo and masks as the augmentation has them for all."""
-    own = defaults_of(method)
+    own = default_config(method)
     return replace(
         own,
         seed=seed,
         steps=steps or own.steps,
         resolution=RESOLUTION,
         augmentation=augmentation,
-        view_pool=VIEWS[augmentation],
+        cached_views=VIEWS[augmentation],
         hair_weight=HAIR_WEIGHT[augmentation],
     )
 
@@ -73,10 +73,10 @@ def learn(world: World, config: TrainConfig, at_once: int) -> tuple[Tensor, floa
 
 def row(world: World, config: TrainConfig, at_once: int, setting: str) -> Row:
     words, seconds = learn(world, config, at_once)
-    figures = measure_people(world.judges, pictures_of(world, words, config.seed), world.people, list(PROMPTS))
+    figures = measure_people(world.evaluators, pictures_of(world, words, config.seed), world.people, list(PROMPTS))
     return {
         "setting": setting,
-        "title": f"{TITLES[config.method]}, {told_steps(config)}",
+        "title": f"{TITLES[config.method]}, {describe_steps(config)}",
         "seed": config.seed,
         "seconds": seconds,
         "at_once": at_once,
@@ -86,8 +86,8 @@ def row(world: World, config: TrainConfig, at_once: int, setting: str) -> Row:
     }
 
 
-def told_steps(config: TrainConfig) -> str:
-    own = defaults_of(config.method).steps
+def describe_steps(config: TrainConfig) -> str:
+    own = default_config(config.method).steps
     of = "" if config.steps == own else f" (of {own:,})"
     return f"{config.steps:,} steps{of} of {config.batch_size}"
 

@@ -21,10 +21,10 @@ from stableidentity_core.backends.protocol import DiffusionBackend
 from stableidentity_core.encode import FaceEncoder
 from stableidentity_core.face.portrait import Face
 from stableidentity_core.methods.base import Projector
-from stableidentity_core.text.prompts import prompt_rows
+from stableidentity_core.text.prompts import tokenize_templates
 from stableidentity_core.train import TrainConfig
 from stableidentity_core.train.augment import augment
-from stableidentity_core.train.loss import Draw, two_phase_loss
+from stableidentity_core.train.loss import NoisedBatch, two_phase_loss
 from stableidentity_core.train.templates import TEMPLATES
 
 
@@ -63,7 +63,9 @@ class PublishedLoop:
         draw, feature = self.draw()
         template = TEMPLATES[int(torch.randint(len(TEMPLATES), (), generator=self.generator))]
         rows = {
-            space.name: prompt_rows([template], space, lambda text, name=space.name: self.backend.tokenize(name, text))
+            space.name: tokenize_templates(
+                [template], space, lambda text, name=space.name: self.backend.tokenize(name, text)
+            )
             for space in self.backend.text_spaces
         }
         conditioning = self.backend.encode_text(rows, self.projector(feature))
@@ -81,7 +83,7 @@ class PublishedLoop:
         self.optimizer.step()
         return loss.item()
 
-    def draw(self) -> tuple[Draw, Tensor]:
+    def draw(self) -> tuple[NoisedBatch, Tensor]:
         """The noised view and the feature [1, F] of the photo."""
         face = self.read()
         view = augment(face, self.config.resolution, self.backend.latent_factor, self.generator)
@@ -89,7 +91,7 @@ class PublishedLoop:
         z0 = self.backend.encode_image(view.image[None], self.generator)
         timesteps = torch.randint(len(self.backend.alphas_cumprod), (1,), generator=self.generator).to(z0.device)
         noise = torch.randn(z0.shape, generator=self.generator).to(z0)
-        draw = Draw(
+        draw = NoisedBatch(
             z0=z0,
             z_t=add_noise(z0, noise, self.backend.alphas_cumprod, timesteps),
             noise=noise,

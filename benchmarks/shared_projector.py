@@ -29,7 +29,7 @@ from mini_world.training.projector import photos
 from mini_world.weights import load_weights
 from stableidentity_core.face.portrait import Face
 from stableidentity_core.methods.stableidentity import StableIdentityProjector
-from stableidentity_core.train.pretraining import HELD_OUT, EncodedPeople, SharedRun, encode_people
+from stableidentity_core.train.pretraining import HELD_OUT, EncodedPeople, ProjectorPretraining, encode_people
 from stableidentity_core.train.projector_session import MANY_PEOPLE
 
 NAMELESS = 600
@@ -50,7 +50,7 @@ TITLES = {"vit": "face ViT", "generic": "generic network", "random": "random vec
 def _read(world: World, portraits: Tensor) -> Tensor:
     """What a network sees that was trained to read hats and scenes, not people."""
     small = torch.nn.functional.interpolate(portraits, (RESOLUTION,) * 2, mode="area")
-    features = world.judges.reader.features(small)
+    features = world.evaluators.reader.features(small)
     return torch.nn.functional.layer_norm(features, features.shape[-1:])
 
 
@@ -94,7 +94,7 @@ def start_of(kind: str, world: World, people: EncodedPeople, seed: int) -> Stabl
     config = replace(MANY, seed=seed)
     draws = torch.Generator().manual_seed(seed)
     projector = StableIdentityProjector(people.features.shape[1], [world.name_space], generator=draws)
-    run = SharedRun(world.backend, people, projector, config)
+    run = ProjectorPretraining(world.backend, people, projector, config)
     if kind == "known":
         run.start_known([world.name_space])
     else:
@@ -161,7 +161,7 @@ def main() -> None:
         crowd = crowd_of(case.kind, case.seed)
         for steps, words in words_after(world, crowd, projector, case.seed, missing):
             title = case.title(steps)
-            store.once(case.name(steps), lambda: [row_of_words(world, title, title, case.seed, words, 0.0)])  # noqa: B023
+            store.once(case.name(steps), lambda: [row_of_words(world, title, title, case.seed, words, 0.0)])
             print(store.last_line(), flush=True)
     beside = Results(options.out.with_name("closed_world"), store.conditions).rows()
     write_tables(options.out, [row for row in beside if row["setting"] in BESIDE] + store.rows())

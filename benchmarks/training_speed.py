@@ -34,16 +34,16 @@ from torch import nn
 
 from stableidentity_core.backends.compute import has_matrix_units
 from stableidentity_core.train import TrainConfig, TrainingRun, loop, train_together
-from stableidentity_core.train.config import compute_of
+from stableidentity_core.train.config import compute_settings
 from stableidentity_core.train.projector_init import make_projector
 
 STEPS, POOL = TrainConfig().steps, 32
 VARIANTS: dict[str, dict[str, Any]] = {
     "published": {},
-    "ours": {"view_pool": POOL, "precision": "auto"},
-    "ours, low memory": {"view_pool": POOL, "precision": "auto", "low_memory": True},
-    "ours, bf16 weights": {"view_pool": POOL},
-    "ours, bf16 weights, low memory": {"view_pool": POOL, "low_memory": True},
+    "ours": {"cached_views": POOL, "precision": "auto"},
+    "ours, low memory": {"cached_views": POOL, "precision": "auto", "low_memory": True},
+    "ours, bf16 weights": {"cached_views": POOL},
+    "ours, bf16 weights, low memory": {"cached_views": POOL, "low_memory": True},
 }
 BF16_WEIGHTS = {name for name in VARIANTS if "bf16 weights" in name}  # minutes a step on processors without bf16
 VIEWS_OF_EACH = 4  # of several people; making them is not timed
@@ -65,7 +65,7 @@ def _projector(world: SpeedWorld, config: TrainConfig) -> Any:
 
 
 def config_of(world: SpeedWorld, variant: str, pool: int = POOL) -> TrainConfig:
-    settings = {**VARIANTS[variant], **({} if variant == "published" else {"view_pool": pool})}
+    settings = {**VARIANTS[variant], **({} if variant == "published" else {"cached_views": pool})}
     return TrainConfig(resolution=world.resolution, **settings)
 
 
@@ -74,7 +74,7 @@ def places_of_published(one: PublishedLoop) -> list[tuple[Any, str, str]]:
         (one, "read", "decoding the photo"),
         (sys.modules["published_loop"], "augment", "drawing a view"),
         (one, "encode", "face ViT"),
-        (sys.modules["published_loop"], "prompt_rows", "tokenising"),
+        (sys.modules["published_loop"], "tokenize_templates", "tokenising"),
         *_common(one.backend, one.optimizer),
     ]
 
@@ -178,7 +178,7 @@ def several(world: SpeedWorld, counts: list[int], rounds: int, block: int) -> di
     config = replace(config_of(world, "ours", VIEWS_OF_EACH), steps=10**6)
     backend = world.backend()
     times: dict[int, list[float]] = {count: [] for count in counts}
-    with backend.computing(compute_of(config)):
+    with backend.computing(compute_settings(config)):
         steps = {}
         for count in counts:
             own = [replace(config, seed=number) for number in range(count)]
@@ -193,7 +193,7 @@ def several(world: SpeedWorld, counts: list[int], rounds: int, block: int) -> di
 
 def networks(backend: Any) -> list[nn.Module]:
     """Whose weights lie there anyway."""
-    quick = [] if backend._quick_unet is None else [backend._quick_unet]
+    quick = [] if backend._cast_unet is None else [backend._cast_unet]
     return [backend.unet, *quick, *(text.model for text in backend.texts.values())]
 
 

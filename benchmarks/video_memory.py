@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 
-from stableidentity_core.video import FULL, Clip, check_clip
+from stableidentity_core.video import FULL, VideoSize, check_clip
 
 HEADER = "| clip | told to the host | measured peak | told / measured | processor time for a frame |"
 MB = 1 << 20
@@ -27,9 +27,9 @@ MB = 1 << 20
 ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": str(1 << 16), "MALLOC_TRIM_THRESHOLD_": "0"}
 
 
-def parse(text: str) -> Clip:
+def parse(text: str) -> VideoSize:
     length, width, height = map(int, text.split("x"))
-    return check_clip(Clip(width=width, height=height, length=length))
+    return check_clip(VideoSize(width=width, height=height, length=length))
 
 
 def resident(what: str) -> int:
@@ -52,7 +52,7 @@ def full_size_model(comfyui: Path):
     return model
 
 
-def row(clip: Clip) -> str:
+def row(clip: VideoSize) -> str:
     model = full_size_model(Path(os.environ["COMFYUI_PATH"]))
     latents = torch.randn(clip.latents, generator=torch.Generator().manual_seed(0))
     text = torch.zeros(clip.length, 77, FULL.context)

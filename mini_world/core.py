@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING or "." not in __package__:
     from stableidentity_core.backends.clip_text import packaged_tokenizer
     from stableidentity_core.backends.diffusers_sd import DiffusersBackend
+    from stableidentity_core.cli.arguments import Parser
+    from stableidentity_core.cli.run import run_command
     from stableidentity_core.cli.say import say
     from stableidentity_core.comfyui import ComfyServer, Event, Json, Run, RunResult
     from stableidentity_core.console.progress import progress_bar
@@ -34,17 +36,15 @@ if TYPE_CHECKING or "." not in __package__:
     from stableidentity_core.methods.trained import TrainedProjector
     from stableidentity_core.plots import require_matplotlib
     from stableidentity_core.shapes import check_shape
-    from stableidentity_core.text import build_name_space
     from stableidentity_core.text.names import celebrity_names
-    from stableidentity_core.train import TrainingRun
     from stableidentity_core.train.config import TrainConfig
-    from stableidentity_core.train.gradient_check import check_gradient
     from stableidentity_core.train.presets import with_preset
-    from stableidentity_core.train.projector_init import make_projector
-    from stableidentity_core.train.session import learn_identity
+    from stableidentity_core.train.session import Person, TrainingSession
 else:
     from ..stableidentity_core.backends.clip_text import packaged_tokenizer
     from ..stableidentity_core.backends.diffusers_sd import DiffusersBackend
+    from ..stableidentity_core.cli.arguments import Parser
+    from ..stableidentity_core.cli.run import run_command
     from ..stableidentity_core.cli.say import say
     from ..stableidentity_core.comfyui import ComfyServer, Event, Json, Run, RunResult
     from ..stableidentity_core.console.progress import progress_bar
@@ -69,16 +69,13 @@ else:
     from ..stableidentity_core.methods.trained import TrainedProjector
     from ..stableidentity_core.plots import require_matplotlib
     from ..stableidentity_core.shapes import check_shape
-    from ..stableidentity_core.text import build_name_space
     from ..stableidentity_core.text.names import celebrity_names
-    from ..stableidentity_core.train import TrainingRun
     from ..stableidentity_core.train.config import TrainConfig
-    from ..stableidentity_core.train.gradient_check import check_gradient
     from ..stableidentity_core.train.presets import with_preset
-    from ..stableidentity_core.train.projector_init import make_projector
-    from ..stableidentity_core.train.session import learn_identity
+    from ..stableidentity_core.train.session import Person, TrainingSession
 
 __all__ = [
+    "NOT_FACE",
     "ComfyServer",
     "DamagedFileError",
     "DiffusersBackend",
@@ -91,29 +88,27 @@ __all__ = [
     "Identity",
     "Json",
     "MissingFileError",
-    "NOT_FACE",
+    "Parser",
+    "Person",
     "Run",
     "RunResult",
     "StableIdentityError",
     "TrainConfig",
     "TrainedProjector",
-    "TrainingRun",
-    "build_name_space",
+    "TrainingSession",
     "celebrity_names",
     "check_folder",
-    "check_gradient",
     "check_shape",
     "encode_face",
     "fingerprint_tensors",
-    "learn_identity",
     "load_identity",
     "load_projector",
-    "make_projector",
     "packaged_tokenizer",
     "portrait",
     "progress_bar",
     "read_tensors",
     "require_matplotlib",
+    "run_command",
     "sample_pictures",
     "save_identity",
     "say",

@@ -65,7 +65,7 @@ class LookReader(nn.Module):
         return self.trunk(pictures * 2 - 1).flatten(1)
 
 
-class Judges(nn.Module):
+class Evaluators(nn.Module):
     """Both, as one module with one set of weights."""
 
     def __init__(self):
@@ -74,10 +74,10 @@ class Judges(nn.Module):
         self.reader = LookReader()
 
     @classmethod
-    def of(cls, weights: Mapping[str, Tensor]) -> Judges:
-        judges = cls()
-        judges.load_state_dict(dict(weights))
-        return judges.eval().requires_grad_(False)
+    def of(cls, weights: Mapping[str, Tensor]) -> Evaluators:
+        evaluators = cls()
+        evaluators.load_state_dict(dict(weights))
+        return evaluators.eval().requires_grad_(False)
 
 
 def similarity(a: Tensor, b: Tensor) -> Tensor:

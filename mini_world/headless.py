@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
-from .core import (
-    DiffusersBackend,
-    TrainingRun,
-    build_name_space,
-    check_gradient,
-    encode_face,
-    learn_identity,
-    make_projector,
-    sample_pictures,
-)
+from .core import DiffusersBackend, Person, TrainingSession, encode_face, sample_pictures
 from .outcome import TEMPLATES, Outcome, Progress, Task, photo_of
+from .painter import SIZE
 from .pipeline import mini_world_backend, mini_world_encoder
 from .preset import CFG, SAMPLING_STEPS, SEED
 from .weights import Weights
@@ -28,19 +21,14 @@ HOST = "none: headless, through diffusers"
 def run_headless(task: Task, weights: Weights, progress: Progress) -> Outcome:
     """Learn the person and paint all rows of pictures."""
     backend = mini_world_backend(weights)
-    space = backend.text_spaces[0].name
-    name_space = build_name_space(
-        space, lambda text: backend.tokenize(space, text), lambda ids: backend.embed_tokens(space, ids)
-    )
     face = encode_face(mini_world_encoder(weights), photo_of(task.person))
     started = time.monotonic()
-    check_gradient(backend, compare=True)
-    training = TrainingRun(backend, [face], make_projector(backend, [face], [name_space], task.config), task.config)
-    untrained = training.words()[space]
-    result = learn_identity(training, [name_space], task.trigger, lambda report: progress("learning", 1))
+    session = TrainingSession(backend, [Person(trigger=task.trigger, faces=[face])], task.config)
+    untrained = session.runs[0].words()
+    (result,) = session.learn(lambda reports: progress("learning", 1))
     train_seconds = time.monotonic() - started
-    named = backend.embed_tokens(space, torch.tensor(backend.tokenize(space, task.celebrity)))
-    rows = {"person": result.identity.words[space], "celebrity": named, "untrained": untrained}
+    named = {space.name: space.embed(torch.tensor(space.tokenize(task.celebrity))) for space in backend.text_spaces}
+    rows = {"person": result.identity.words, "celebrity": named, "untrained": untrained}
     return Outcome(
         host=HOST,
         identity=result.identity,
@@ -49,8 +37,10 @@ def run_headless(task: Task, weights: Weights, progress: Progress) -> Outcome:
     )
 
 
-def _paint(backend: DiffusersBackend, words: Tensor, progress: Progress) -> Tensor:  # [12, 3, 128, 128]
+def _paint(backend: DiffusersBackend, words: Mapping[str, Tensor], progress: Progress) -> Tensor:  # [12, 3, 128, 128]
     def on_step() -> None:
         progress("painting", len(TEMPLATES))
 
-    return sample_pictures(backend, TEMPLATES, words, cfg=CFG, steps=SAMPLING_STEPS, seed=SEED, on_step=on_step)
+    return sample_pictures(
+        backend, TEMPLATES, words, size=SIZE, cfg=CFG, steps=SAMPLING_STEPS, seed=SEED, on_step=on_step
+    )

@@ -20,7 +20,7 @@ from .painter import paint
 from .person import unseen_person
 from .preset import SAMPLING_STEPS
 
-PACK = Path(__file__).resolve().parents[2]
+PACK = Path(__file__).resolve().parents[1]
 SILENCE = 300  # seconds without any event after which the server is given up
 
 

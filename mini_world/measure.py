@@ -1,6 +1,6 @@
 """Figures of sets of pictures: who is in them, and whether they show what their prompts say.
 
-All of it is closed-world: the judges know drawn faces only, and nothing here says anything about photos.
+All of it is closed-world: the evaluators know drawn faces only, and nothing here says anything about photos.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .core import check_shape
-from .evaluators import Judges, similarity
+from .evaluators import Evaluators, similarity
 from .look import CHOICES, Look, draw_look
 from .painter import paint
 from .person import Person, generator, unseen_person
@@ -60,23 +60,23 @@ def clean_looks(count: int = VIEWS) -> list[Look]:
     return [replace(look, style="photo", glasses=kind) for look, kind in zip(looks, glasses, strict=True)]
 
 
-def embed(judges: Judges, pictures: Tensor) -> Tensor:
+def embed(evaluators: Evaluators, pictures: Tensor) -> Tensor:
     """Pictures [B, 3, 128, 128] in 0..1 -> unit vectors [B, 64] that tell who is in them."""
     check_shape(pictures, "b 3 s s", "pictures")
     with torch.no_grad():
-        return torch.cat([judges.recogniser(part) for part in pictures.float().split(CHUNK)])
+        return torch.cat([evaluators.recogniser(part) for part in pictures.float().split(CHUNK)])
 
 
-def references(judges: Judges, person: Person, n: int = VIEWS) -> Tensor:
+def references(evaluators: Evaluators, person: Person, n: int = VIEWS) -> Tensor:
     """Unit mean [64] of the embeddings of n clean renders of a person."""
     pictures = torch.stack([picture_tensor(person, look) for look in clean_looks(n)])
-    return F.normalize(embed(judges, pictures).mean(0), dim=-1)
+    return F.normalize(embed(evaluators, pictures).mean(0), dim=-1)
 
 
 @lru_cache(maxsize=4)  # painting a thousand pictures takes seconds
-def distractors(judges: Judges, count: int = DISTRACTORS, n: int = VIEWS) -> Tensor:
+def distractors(evaluators: Evaluators, count: int = DISTRACTORS, n: int = VIEWS) -> Tensor:
     """References [count, 64] of people that nobody asks for."""
-    return torch.stack([references(judges, unseen_person(FIRST_DISTRACTOR + number), n) for number in range(count)])
+    return torch.stack([references(evaluators, unseen_person(FIRST_DISTRACTOR + number), n) for number in range(count)])
 
 
 def face_similarity(embeddings: Tensor, reference: Tensor) -> Tensor:
@@ -94,11 +94,11 @@ def first_ranked(embeddings: Tensor, reference: Tensor, others: Tensor) -> Tenso
     return face_similarity(embeddings, reference) > (embeddings @ others.T).amax(-1)
 
 
-def read_looks(judges: Judges, pictures: Tensor, looks: Sequence[Look]) -> Reading:
+def read_looks(evaluators: Evaluators, pictures: Tensor, looks: Sequence[Look]) -> Reading:
     """Read pictures [B, 3, 128, 128] that were to show these B looks, each named by `caption`'s default."""
     check_shape(pictures, "b 3 s s", "pictures", b=len(looks))
     with torch.no_grad():
-        logits = [judges.reader(part) for part in pictures.float().split(CHUNK)]
+        logits = [evaluators.reader(part) for part in pictures.float().split(CHUNK)]
     read = torch.stack([torch.cat([part[name] for part in logits]).argmax(-1) for name in CHOICES], dim=1)
     wanted = torch.tensor([_indices(look) for look in looks])
     return Reading(right=read == wanted, named=wanted != torch.tensor(_indices(Look())))
@@ -108,7 +108,7 @@ def _indices(look: Look) -> list[int]:
     return [options.index(getattr(look, part)) for part, options in CHOICES.items()]
 
 
-def trusted_face_diversity(judges: Judges, pictures: Tensor, prompts: Tensor, similarities: Tensor) -> float:
+def trusted_face_diversity(evaluators: Evaluators, pictures: Tensor, prompts: Tensor, similarities: Tensor) -> float:
     """How much pictures of one person differ between prompts, as far as they show that person.
 
     Mean over all pairs of pictures of different prompts of one minus the cosine of the look reader's
@@ -121,7 +121,7 @@ def trusted_face_diversity(judges: Judges, pictures: Tensor, prompts: Tensor, si
         similarities: [B] from face_similarity.
     """
     with torch.no_grad():
-        features = torch.cat([judges.reader.features(part) for part in pictures.float().split(CHUNK)])
+        features = torch.cat([evaluators.reader.features(part) for part in pictures.float().split(CHUNK)])
     return spread(features, prompts) * similarities.mean().item()
 
 
@@ -133,7 +133,7 @@ def spread(features: Tensor, groups: Tensor) -> float:
 
 
 def measure_people(
-    judges: Judges,
+    evaluators: Evaluators,
     pictures: Tensor,
     people: Sequence[Person],
     looks: Sequence[Look],
@@ -148,24 +148,26 @@ def measure_people(
         Means over the people; `prompt_accuracy_by_part`; and `per_person`, each figure as a list of P.
     """
     check_shape(pictures, "p n 3 s s", "pictures", p=len(people), n=len(looks))
-    others = distractors(judges) if others is None else others
-    rows = [_measure_one(judges, shown, person, looks, others) for shown, person in zip(pictures, people, strict=True)]
+    others = distractors(evaluators) if others is None else others
+    rows = [
+        _measure_one(evaluators, shown, person, looks, others) for shown, person in zip(pictures, people, strict=True)
+    ]
     per_person = {key: [row[key] for row in rows] for key in rows[0]}
-    reading = read_looks(judges, pictures.flatten(0, 1), list(looks) * len(people))
+    reading = read_looks(evaluators, pictures.flatten(0, 1), list(looks) * len(people))
     means = {key: sum(values) / len(values) for key, values in per_person.items()}
     return {**means, "prompt_accuracy_by_part": reading.by_part, "per_person": per_person}
 
 
 def _measure_one(
-    judges: Judges, pictures: Tensor, person: Person, looks: Sequence[Look], others: Tensor
+    evaluators: Evaluators, pictures: Tensor, person: Person, looks: Sequence[Look], others: Tensor
 ) -> dict[str, float]:
-    embeddings = embed(judges, pictures)
-    reference = references(judges, person)
+    embeddings = embed(evaluators, pictures)
+    reference = references(evaluators, person)
     similarities = face_similarity(embeddings, reference)
     return {
         "face_similarity": similarities.mean().item(),
         "other_people_similarity": other_similarity(embeddings, others).mean().item(),
         "rank_1": first_ranked(embeddings, reference, others).float().mean().item(),
-        "prompt_accuracy": read_looks(judges, pictures, looks).accuracy,
-        "trusted_face_diversity": trusted_face_diversity(judges, pictures, torch.arange(len(looks)), similarities),
+        "prompt_accuracy": read_looks(evaluators, pictures, looks).accuracy,
+        "trusted_face_diversity": trusted_face_diversity(evaluators, pictures, torch.arange(len(looks)), similarities),
     }

@@ -22,7 +22,7 @@ from .core import (
     write_atomically,
 )
 from .describe import describe
-from .evaluators import Judges
+from .evaluators import Evaluators
 from .headless import HOST as HEADLESS
 from .headless import run_headless
 from .hosted import run_hosted
@@ -125,15 +125,15 @@ def _is_drawn(path: Path) -> bool:
 
 def make_report(task: Task, outcome: Outcome, weights: Weights) -> dict[str, Any]:
     """The figures of one person; see measure.py for what they mean."""
-    judges = Judges.of(weights.judge)
-    others = distractors(judges, OTHERS)
+    evaluators = Evaluators.of(weights.judge)
+    others = distractors(evaluators, OTHERS)
     people = {
         "person": unseen_person(task.person),
         "celebrity": named_person(task.celebrity),
         "untrained": unseen_person(task.person),
     }
     figures = {
-        row: measure_people(judges, outcome.pictures[row][None], [person], PROMPTS, others)
+        row: measure_people(evaluators, outcome.pictures[row][None], [person], PROMPTS, others)
         for row, person in people.items()
     }
     ranges = json.loads(outcome.identity.header["value_range"])

@@ -7,7 +7,7 @@ A safetensors file of float16 tensors; the first part of a key names the network
                `text.ids` [N] int32 are their CLIP ids, and one more row stands for every other id
     vae.*      TAESD: taesd_encoder.* and taesd_decoder.*, as ComfyUI names its parts
     encoder.*  ViTModel, as transformers names its parts: the face encoder
-    judge.*    Recogniser and Reader of judges.py, for measuring only
+    judge.*    Recogniser and Reader of evaluators.py, for measuring only
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, get_args
 
 from comfy_api.latest import io
@@ -14,7 +13,7 @@ from ..stableidentity_core.files.tensors import safe_file_name
 from ..stableidentity_core.identity.save import IfExists
 from ..stableidentity_core.methods.projector_file import SUFFIX, load_projector, save_projector_under_name
 from ..stableidentity_core.train.projector_session import MANY_PEOPLE
-from ..stableidentity_core.train.warm_start import KnownPeople
+from ..stableidentity_core.train.warm_start import WarmStart
 from . import widgets
 from .host import paths
 from .host.cancel import checked
@@ -49,7 +48,7 @@ class TrainProjector(io.ComfyNode):
                     optional=True,
                     force_input=True,
                     tooltip="The people's names, in the order of the faces, such as Prepare Faces of a Folder gives. "
-                    "For known_people.",
+                    "For warm_start.",
                 ),
                 *_settings(),
             ],
@@ -66,7 +65,7 @@ class TrainProjector(io.ComfyNode):
     @classmethod
     def execute(cls, face, face_encoder=None, name_space=None, name=None, **inputs) -> io.NodeOutput:
         single = {name: only(name, values, NODE) for name, values in inputs.items()}
-        preview_every, known_people = single.pop("preview_every"), single.pop("known_people")
+        preview_every, warm_start = single.pop("preview_every"), single.pop("warm_start")
         model, clip, vae = (single.pop(name) for name in ("model", "clip", "vae"))
         faces = [photo for photos in face for photo in photos]
         encoder = only("face_encoder", face_encoder or [None], NODE)
@@ -77,8 +76,8 @@ class TrainProjector(io.ComfyNode):
                 vae,
                 photos=_titled(_encoded(faces, encoder), name),
                 name_space=only("name_space", name_space or [None], NODE),
-                config=replace(MANY_PEOPLE, **single),
-                known_people=known_people,
+                config=MANY_PEOPLE.with_settings(**single),
+                warm_start=warm_start,
                 preview_every=preview_every,
             )
         )
@@ -189,8 +188,8 @@ def _settings() -> list[io.Input]:
         widgets.hair_weight(default.hair_weight, "Weight of the hair beside the face."),
         widgets.preview_every(50),
         io.Combo.Input(
-            "known_people",
-            options=list(get_args(KnownPeople)),
+            "warm_start",
+            options=list(get_args(WarmStart)),
             default="no",
             tooltip="first: begin with the photos named after celebrities of the name space, whose words are known. "
             "only: end there, within seconds. Needs the names connected, at least 50 of them known.",

@@ -41,7 +41,7 @@ class TemporalScore(io.ComfyNode):
             "the next one. Frames without a face are told of and left out of the means.",
             inputs=[
                 FaceEncoderType.Input(
-                    "face_encoder", tooltip="Who judges: best another one than the person was learned with."
+                    "face_encoder", tooltip="Who evaluators: best another one than the person was learned with."
                 ),
                 io.Image.Input("frames", tooltip="The clip: a batch of pictures in their order."),
                 FaceType.Input(

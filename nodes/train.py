@@ -9,17 +9,20 @@ from comfy_api.latest import io
 
 from ..stableidentity_core.console.streams import get_logger
 from ..stableidentity_core.encode import encode_face
-from ..stableidentity_core.errors import StableIdentityError, said_of
+from ..stableidentity_core.errors import StableIdentityError, error_context
 from ..stableidentity_core.face import Face
 from ..stableidentity_core.identity.triggers import split_triggers, triggers_of
-from ..stableidentity_core.methods import Method, needs_face
+from ..stableidentity_core.methods import all_settings, get_method
+from ..stableidentity_core.methods.registry import DEFAULT
 from ..stableidentity_core.text.names import parse_names
 from ..stableidentity_core.train import TrainConfig
 from ..stableidentity_core.train.diagnosis import WARNING
 from ..stableidentity_core.train.photos import without_features
-from ..stableidentity_core.train.presets import told, with_preset
-from .host.training import Person, host_name_spaces, train_in_host
-from .train_settings import AS_SET, PEOPLE_AT_ONCE, train_settings
+from ..stableidentity_core.train.presets import describe_preset, with_preset
+from ..stableidentity_core.train.session import Person
+from .host.session import host_name_spaces
+from .host.training import train_in_host
+from .train_settings import CUSTOM, PEOPLE_AT_ONCE, train_settings
 from .types import (
     CATEGORY,
     TRIGGER_TOOLTIP,
@@ -110,17 +113,17 @@ class Train(io.ComfyNode):
         start = one.pop("projector", None)
         force, preview_every = one.pop("force_retrain"), one.pop("preview_every")
         at_once = one.pop("people_at_once", PEOPLE_AT_ONCE)
-        preset = one.pop("preset", AS_SET)
-        config = TrainConfig(**one)
-        if preset != AS_SET:
+        preset = one.pop("preset", CUSTOM)
+        config = _config(one)
+        if preset != CUSTOM:
             config = with_preset(config, preset)
-            log.info("StableIdentity: preset %s: %s", preset, told(preset))
+            log.info("StableIdentity: preset %s: %s", preset, describe_preset(preset))
         if not face:
             raise StableIdentityError(f"{NODE} got no face; needed at least one, from Prepare Face or Encode Face.")
         triggers = triggers_of(trigger, len(face))
         people = []
         for name, photos in zip(triggers, face, strict=True):
-            with said_of(name if len(face) > 1 else ""):
+            with error_context(name if len(face) > 1 else ""):
                 people.append(Person(trigger=name, faces=_encoded(photos, encoder, config.method)))
         learned = train_in_host(
             model,
@@ -138,9 +141,16 @@ class Train(io.ComfyNode):
         return io.NodeOutput(*map(list, zip(*learned, strict=True)), ui={"text": warnings} if warnings else None)
 
 
-def _encoded(photos: tuple[Face, ...], encoder: Any, method: Method) -> list[Face]:
+def _config(widgets: dict[str, Any]) -> TrainConfig:
+    """The settings that the widgets show, but for those that belong to another method."""
+    method = widgets.get("method", DEFAULT)
+    others = all_settings().keys() - {setting.name for setting in get_method(method).settings}
+    return TrainConfig().with_settings(**{name: value for name, value in widgets.items() if name not in others})
+
+
+def _encoded(photos: tuple[Face, ...], encoder: Any, method: str) -> list[Face]:
     """The photos with what the method looks at."""
-    if not needs_face(method):
+    if not get_method(method).needs_face:
         return without_features(photos)
     if encoder is not None:
         return [encode_face(encoder, photo) for photo in photos]

@@ -6,17 +6,16 @@ from typing import get_args
 
 from comfy_api.latest import io
 
-from ..stableidentity_core.methods import METHODS
-from ..stableidentity_core.methods.stableidentity import Normalization
-from ..stableidentity_core.train import TrainConfig, defaults_of
+from ..stableidentity_core.methods import METHODS, Setting
+from ..stableidentity_core.train import TrainConfig, default_config
 from ..stableidentity_core.train.config import OWN_SETTINGS, Augmentation, LossArea, ReconstructionLatents
-from ..stableidentity_core.train.presets import PRESETS, told
+from ..stableidentity_core.train.presets import PRESETS, describe_preset
 from . import widgets
 from .types import advanced
 
 PAPER = TrainConfig()
 PEOPLE_AT_ONCE = 8
-AS_SET = "as set"
+CUSTOM = "custom"
 
 
 def train_settings() -> list[io.Input]:
@@ -54,13 +53,7 @@ def _further_settings() -> list[io.Input]:
             tooltip="Steps noisier than this share of the schedule learn the noise, the others the picture "
             "(paper: 0.6).",
         ),
-        io.Combo.Input(
-            "normalization",
-            options=list(get_args(Normalization)),
-            default=PAPER.normalization,
-            tooltip="Of stableidentity. per_word: the paper's Eq. 4. joint_affine: what the published code does. "
-            "none: no AdaIN.",
-        ),
+        *_method_settings(),
         io.Combo.Input(
             "reconstruction_latents",
             options=list(get_args(ReconstructionLatents)),
@@ -75,8 +68,8 @@ def _further_settings() -> list[io.Input]:
             tooltip="canvas: means over the whole picture, as published. mask: over the face only.",
         ),
         io.Int.Input(
-            "view_pool",
-            default=PAPER.view_pool,
+            "cached_views",
+            default=PAPER.cached_views,
             min=0,
             max=4096,
             optional=True,  # prompts saved before it came are without it
@@ -95,9 +88,31 @@ def _further_settings() -> list[io.Input]:
     return [advanced(setting) for setting in settings]
 
 
+def _method_settings() -> list[io.Input]:
+    """The settings that only one method has."""
+    return [_widget(setting, kind.method) for kind in METHODS.values() for setting in kind.settings]
+
+
+def _widget(setting: Setting, method: str) -> io.Input:
+    tooltip = f"Of {method}. {setting.help}"
+    if setting.choices:
+        return io.Combo.Input(
+            setting.name, options=list(setting.choices), default=setting.default, tooltip=tooltip, optional=True
+        )
+    return io.Float.Input(
+        setting.name,
+        default=setting.default,
+        min=setting.low,
+        max=setting.high,
+        step=(setting.high - setting.low) / 100,
+        tooltip=tooltip,
+        optional=True,
+    )
+
+
 def _method() -> io.Input:
     """The frontend reads each method's own settings here, see web/method_defaults.js."""
-    own = {method: {name: getattr(defaults_of(method), name) for name in OWN_SETTINGS} for method in METHODS}
+    own = {method: {name: getattr(default_config(method), name) for name in OWN_SETTINGS} for method in METHODS}
     widget = io.Combo.Input(
         "method",
         options=list(METHODS),
@@ -105,7 +120,7 @@ def _method() -> io.Input:
         optional=True,  # prompts saved before it came are without it
         tooltip="How the words are learned. Choosing one here puts steps, learning_rate, batch_size and alpha to its "
         "own values where they stand at those of the method before. "
-        + " ".join(f"{method}: {_told(values)}." for method, values in own.items()),
+        + " ".join(f"{method}: {_values(values)}." for method, values in own.items()),
     )
     widget.extra_dict["method_defaults"] = own
     return widget
@@ -127,13 +142,14 @@ def _people_at_once() -> io.Input:
 def _preset() -> io.Input:
     return io.Combo.Input(
         "preset",
-        options=[AS_SET, *PRESETS],
-        default=AS_SET,
+        options=[CUSTOM, *PRESETS],
+        default=CUSTOM,
         optional=True,
-        tooltip=f"{AS_SET}: the widgets above. paper: the paper's settings, whatever the widgets say. fast: "
-        f"{told('fast')}, whatever the widgets say; in the mini world as like as the paper's 450 steps or liker.",
+        tooltip=f"{CUSTOM}: the widgets above. paper: the paper's settings, whatever the widgets say. fast: "
+        f"{describe_preset('fast')}, whatever the widgets say; in the mini world "
+        "it learns a likeness as good as the paper's 450 steps.",
     )
 
 
-def _told(settings: dict[str, float]) -> str:
+def _values(settings: dict[str, float]) -> str:
     return ", ".join(f"{value:g}" for value in settings.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..stableidentity_core.errors import StableIdentityError
-from ..stableidentity_core.video import PRESETS, Clip, check_clip
+from ..stableidentity_core.video import PRESETS, VideoSize, check_clip
 from .host.latents import empty_latents
 from .host.paths import file_state, video_model_path, video_models
 from .host.video.model import DTYPES, load_video_model
@@ -102,8 +102,8 @@ class EmptyVideoLatent(io.ComfyNode):
 
     @classmethod
     def execute(cls, preset: str, width: int, height: int, length: int, fps: float) -> io.NodeOutput:
-        size = PRESETS.get(preset) or Clip(width=width, height=height, length=length)
-        clip = check_clip(Clip(width=size.width, height=size.height, length=size.length, fps=fps))
+        size = PRESETS.get(preset) or VideoSize(width=width, height=height, length=length)
+        clip = check_clip(VideoSize(width=size.width, height=size.height, length=size.length, fps=fps))
         return io.NodeOutput(empty_latents(clip), clip.width, clip.height, clip.length, clip.fps)
 
 

@@ -12,7 +12,7 @@ T = TypeVar("T")
 POLL = 0.2  # seconds between two looks for a cancel
 
 
-class Aside:
+class BackgroundThread:
     """One thread that makes calls, one after the other.
 
     A call that still blocks when the context is left ends by itself, and its result is dropped; the thread then ends
@@ -23,8 +23,8 @@ class Aside:
         self._calls: SimpleQueue[Callable[[], Any] | None] = SimpleQueue()
         self._results: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
 
-    def __enter__(self) -> Aside:
-        Thread(target=self._work, name="StableIdentity aside", daemon=True).start()
+    def __enter__(self) -> BackgroundThread:
+        Thread(target=self._work, name="StableIdentity background", daemon=True).start()
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -52,7 +52,7 @@ class Aside:
             del act  # what it holds, such as an open file, must not live on until the next call
 
 
-def aside(act: Callable[[], T], on_wait: Callable[[], None]) -> T:
+def call_in_background(act: Callable[[], T], on_wait: Callable[[], None]) -> T:
     """One such call."""
-    with Aside() as call:
+    with BackgroundThread() as call:
         return call(act, on_wait)

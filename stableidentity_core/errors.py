@@ -72,7 +72,7 @@ class DownloadError(StableIdentityError):
 
 
 @contextmanager
-def said_of(who: str) -> Iterator[None]:
+def error_context(who: str) -> Iterator[None]:
     """Errors inside say whom they are about; without a name they stay as they are."""
     try:
         yield

@@ -7,6 +7,6 @@ from datetime import datetime, timezone
 from . import __version__
 
 
-def written() -> dict[str, str]:
+def provenance() -> dict[str, str]:
     """By which version and on which day (UTC)."""
     return {"version": __version__, "date": datetime.now(timezone.utc).strftime("%Y-%m-%d")}

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mini_world import ROOT, pack_with_world
+from mini_world_pack import ROOT, pack_with_world
 from stableidentity_core.comfyui import Json
 
 QUICK = {r"SAMPLING_STEPS = \d+": "SAMPLING_STEPS = 2"}
@@ -38,7 +38,7 @@ def quick_pack(folder: Path) -> Path:
     (folder / "tests").mkdir(exist_ok=True)
     for name in ("tasks.py", "requirements.txt", "tests/requirements.txt"):
         shutil.copy(ROOT / name, folder / name)
-    preset = folder / "stableidentity_core" / "demo" / "preset.py"
+    preset = folder / "mini_world" / "preset.py"
     text = preset.read_text("utf-8")
     for pattern, quick in QUICK.items():
         text, count = re.subn(pattern, quick, text)
@@ -48,8 +48,8 @@ def quick_pack(folder: Path) -> Path:
 
 
 def start_demo(pack: Path, *options: object, program: tuple[str, ...] = (), **environment: str) -> subprocess.Popen:
-    """Start `python -m stableidentity_core demo`, or another program that takes the same options."""
-    command = [sys.executable, *(program or ("-m", "stableidentity_core", "demo")), *map(str, options)]
+    """Start `python -m mini_world`, or another program that takes the same options."""
+    command = [sys.executable, *(program or ("-m", "mini_world")), *map(str, options)]
     surroundings = {"OMP_NUM_THREADS": "1", **os.environ, **environment}
     return subprocess.Popen(
         command,

@@ -36,7 +36,7 @@ def pack_with_world(folder: Path) -> Path:
     """
     skipped = shutil.ignore_patterns("__pycache__", "*.pyc")
     shutil.copy(ROOT / "__init__.py", folder / "__init__.py")
-    for part in ("nodes", "stableidentity_core", "web"):
+    for part in ("mini_world", "nodes", "stableidentity_core", "web"):
         shutil.copytree(ROOT / part, folder / part, ignore=skipped)
     file = folder / weights.FILE.resolve().relative_to(ROOT)  # pytest finds the core by way of tests/..
     return file

@@ -45,7 +45,7 @@ def main() -> None:
         "data": lambda: [dataset.ensure(data, split, *sizes) for split, sizes in SPLITS.items()],
         "autoencoder": lambda: autoencoder.train(data, run, minutes["autoencoder"], shipped_vae),
         "text": lambda: text.train(data, run, shipped.text if again else None),
-        "recognisers": lambda: shipped.judges(run) if again else recognisers.train_all(data, run),
+        "recognisers": lambda: shipped.evaluators(run) if again else recognisers.train_all(data, run),
         "unet": lambda: unet.train(data, run, minutes["unet"], shipped.denoiser if again else None),
         "decoder": lambda: autoencoder.polish(data, run, minutes["decoder"], unet.encode_pictures(data, run, "base")),
         "ship": lambda: finish.finish(data, run),

@@ -35,7 +35,7 @@ def pack(
         ids: CLIP's ids of the known words [N], in the order of the rows.
         vae: AutoencoderTiny's.
         encoder: ViTModel's, without a pooling layer.
-        judge: those of judges.Judges.
+        judge: those of evaluators.Evaluators.
         made: how, for the file's header.
 
     Raises:

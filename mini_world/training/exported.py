@@ -55,7 +55,7 @@ def denoiser(model: Denoiser) -> None:
     model.unet.load_state_dict(load_weights().unet)
 
 
-def judges(run: Path) -> None:
+def evaluators(run: Path) -> None:
     """Put face encoder, recogniser and reader where their trainings would leave them, unless they are there."""
     weights = load_weights()
     parts = {

@@ -27,10 +27,10 @@ from stableidentity_core.encode.protocol import FaceEncoder
 from stableidentity_core.face.portrait import Face, portrait
 from stableidentity_core.methods.projector_file import save_projector
 from stableidentity_core.text.names import build_name_space
-from stableidentity_core.train.pretraining import SharedRun, encode_people
+from stableidentity_core.train.pretraining import ProjectorPretraining, encode_people
 from stableidentity_core.train.projector_init import make_projector
 from stableidentity_core.train.projector_session import MANY_PEOPLE, learn_projector
-from stableidentity_core.train.warm_start import KnownPeople
+from stableidentity_core.train.warm_start import WarmStart
 
 FIRST = 10**6  # far from the passers-by that the mini world itself was trained on
 
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=600, help="without a name")
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--learning-rate", type=float, default=MANY_PEOPLE.learning_rate)
-    parser.add_argument("--known-people", choices=get_args(KnownPeople), default="only")
+    parser.add_argument("--known-people", choices=get_args(WarmStart), default="only")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     config = replace(
@@ -69,7 +69,7 @@ def main() -> None:
     celebrities = [name for name in names.names if len(name.split()) == 2]
     people = encode_people(backend, photos(celebrities, options.people, mini_world_encoder(weights)), config)
     projector = make_projector(backend, [people.first], [names], config)
-    run = SharedRun(backend, people, projector, config, options.known_people)
+    run = ProjectorPretraining(backend, people, projector, config, options.known_people)
     checkpoint = options.out.with_suffix(".checkpoint")
     if checkpoint.is_file():
         run.load(checkpoint)

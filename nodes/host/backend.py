@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -13,16 +13,25 @@ from comfy.ldm.modules.attention import CrossAttention, FeedForward, SpatialTran
 from comfy.ldm.modules.diffusionmodules.openaimodel import ResBlock
 from torch import Tensor, nn
 
-from ...stableidentity_core.backends.compute import AS_LOADED, Compute, autocast, cast_copy, check_precision, recomputed
-from ...stableidentity_core.backends.protocol import Conditioning, Posterior, Prediction
+from ...stableidentity_core.backends.compute import (
+    AS_LOADED,
+    Compute,
+    autocast,
+    cast_copy,
+    check_precision,
+    gradient_checkpointing,
+)
+from ...stableidentity_core.backends.latents import LatentFormat
+from ...stableidentity_core.backends.objective import VariancePreserving
+from ...stableidentity_core.backends.protocol import Conditioning, Posterior
 from ...stableidentity_core.console.streams import get_logger
 from ...stableidentity_core.text.prompts import PromptRows
 from . import weights
 from .cancel import check_cancelled
 from .checks import check_trio, check_weights
 from .fingerprint import model_fingerprint
-from .posterior import posterior_of
-from .text import HostText, trainable_text
+from .posterior import mean_with_gradient, posterior_of
+from .text import HostTextEncoders, trainable_text
 
 log = get_logger(__name__)
 
@@ -30,45 +39,60 @@ log = get_logger(__name__)
 class ComfyBackend:
     """A DiffusionBackend over the host's own modules; made by `comfy_backend`."""
 
-    name = "comfyui"
-
-    def __init__(self, model: Any, text: HostText, vae: Any, prediction: Prediction, fingerprint: str, memory: int):
+    def __init__(
+        self,
+        model: Any,
+        text: HostTextEncoders,
+        vae: Any,
+        objective: type[VariancePreserving],
+        fingerprint: str,
+        memory: int,
+    ):
         self.model = model
         self.text = text
         self.patchers = [model, text.clip.patcher]
         self.memory = memory
         self.vae = vae
-        self.prediction = prediction
         self.device: torch.device = model.load_device
         self.unet = model.get_model_object("diffusion_model")
         self.dtype: torch.dtype = weights.compute_dtype(model)
         sigmas = model.get_model_object("model_sampling").sigmas.detach().cpu().double()  # MPS has no float64
-        self.alphas_cumprod = (1 / (1 + sigmas**2)).float().to(self.device)
+        self.objective = objective((1 / (1 + sigmas**2)).float().to(self.device))
         self.latent_format = model.model.latent_format
-        self.latent_scale: float = self.latent_format.scale_factor
-        self.latent_factor: int = vae.downscale_ratio
-        self.text_spaces = text.spaces
+        self.latents = LatentFormat(
+            channels=self.latent_format.latent_channels,
+            factor=vae.downscale_ratio,
+            scale=self.latent_format.scale_factor,
+        )
+        self.text_spaces = tuple(replace(space, embed=self._noting_others(space.embed)) for space in text.spaces)
         self._fingerprint = fingerprint
-        self._quick_unet: nn.Module | None = None  # a copy in another type, while it computes
+        self._cast_unet: nn.Module | None = None  # a copy in another type, while it computes
         self._text_dtype: torch.dtype | None = None
         self._others_had_a_turn = True  # and may have pushed our weights out; asking all of them at each step is slow
 
-    def tokenize(self, space: str, text: str) -> list[int]:
-        return self.text.tokenize(space, text)
+    def _noting_others(self, embed: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        def noted(ids: Tensor) -> Tensor:
+            self._others_had_a_turn = True
+            return embed(ids)
 
-    def embed_tokens(self, space: str, ids: Tensor) -> Tensor:
-        self._others_had_a_turn = True
-        return self.text.embed_tokens(space, ids)
-
-    def encode_image(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        return self.encode_posterior(images).sample(generator)
+        return noted
 
     def encode_posterior(self, images: Tensor) -> Posterior:
         self._others_had_a_turn = True
         with torch.inference_mode():  # as nodes encode; joining tiles, the host writes into tensors of that mode
             mean, std = posterior_of(self.vae, images.movedim(1, -1))
         mean = self.latent_format.process_in(mean.clone().float()).to(self.device)
-        return Posterior(mean=mean, std=None if std is None else std.clone().to(mean) * self.latent_scale)
+        return Posterior(mean=mean, std=None if std is None else std.clone().to(mean) * self.latents.scale)
+
+    def encode_with_gradient(self, images: Tensor) -> Tensor:
+        self._others_had_a_turn = True
+        return self.latent_format.process_in(mean_with_gradient(self.vae, images).float()).to(self.device)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        self._others_had_a_turn = True
+        with torch.inference_mode():
+            images = self.vae.decode(self.latent_format.process_out(latents.detach()))
+        return images.clone().movedim(-1, 1).float().to(self.device)
 
     def encode_text(self, rows: Mapping[str, PromptRows], words: Mapping[str, Tensor]) -> Conditioning:
         if self._others_had_a_turn and weights.weights_away(self.patchers):
@@ -79,14 +103,14 @@ class ComfyBackend:
         pooled = None if encoded.pooled is None else encoded.pooled.to(self.device)
         return Conditioning(context=encoded.context.to(self.device), pooled=pooled)
 
-    def predict(self, z_t: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
+    def predict(self, z_t: Tensor, times: Tensor, conditioning: Conditioning) -> Tensor:
         # A fresh dict each time: the host's UNet writes into the one it is given.
         options = {
             "optimized_attention_override": lambda _attention, *args, **kwargs: attention_pytorch(*args, **kwargs)
         }
-        output = (self._quick_unet or self.unet)(
+        output = (self._cast_unet or self.unet)(
             z_t.to(self.dtype),
-            timesteps.float(),
+            self.objective.model_times(times).float(),
             context=conditioning.context.to(self.device, self.dtype),
             transformer_options=options,
             y=self._sizes_and_pooled(z_t, conditioning),
@@ -97,7 +121,7 @@ class ComfyBackend:
         """What the host's SDXL adds to the timestep, [B, P + 1536]; sizes as the host's samplers set them."""
         if conditioning.pooled is None:
             return None
-        height, width = (side * self.latent_factor for side in z_t.shape[-2:])
+        height, width = (side * self.latents.factor for side in z_t.shape[-2:])
         added = self.model.model.encode_adm(pooled_output=conditioning.pooled, width=width, height=height)
         return added.to(self.device, self.dtype)
 
@@ -121,19 +145,19 @@ class ComfyBackend:
         check_precision(compute.precision, self.device)
         weights.check_fp16(compute.precision, self.device)
         dtype = compute.dtype(self.unet, self.device)
-        before = self._quick_unet, self._text_dtype
+        before = self._cast_unet, self._text_dtype
         copies = weights.copies(self.unet, dtype, self.dtype, compute.low_memory)
         with ExitStack() as stack:
             if dtype is not None:
                 stack.enter_context(self.computing_in(dtype))
                 self._text_dtype = dtype
-                self._quick_unet = cast_copy(self.unet, dtype) if copies else self._quick_unet
+                self._cast_unet = cast_copy(self.unet, dtype) if copies else self._cast_unet
             if compute.low_memory:
-                stack.enter_context(recomputed(self._blocks()))
+                stack.enter_context(gradient_checkpointing(self._blocks()))
             try:
                 yield
             finally:
-                self._quick_unet, self._text_dtype = before
+                self._cast_unet, self._text_dtype = before
 
     def _blocks(self) -> list[nn.Module]:
         """Parts of which one after the other is computed, and that hold most of a step's memory."""
@@ -141,7 +165,7 @@ class ComfyBackend:
 
     def parts(self, *kinds: type[nn.Module]) -> list[nn.Module]:
         """All modules of these kinds that carry gradients."""
-        networks = [self._quick_unet or self.unet, *self.text.encoders.values()]
+        networks = [self._cast_unet or self.unet, *self.text.encoders.values()]
         return [module for network in networks for module in network.modules() if isinstance(module, kinds)]
 
     @property
@@ -182,24 +206,24 @@ def comfy_backend(
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
-        prediction = check_trio(model, HostText(clip), vae)
+        objective = check_trio(model, HostTextEncoders(clip), vae)
         fingerprint = fingerprint or model_fingerprint(model, clip)
         static, static_text = weights.static_clone(model), weights.static_clip(clip)
         stack.callback(weights.drop_copy, static, model)
         stack.callback(weights.drop_copy, static_text.patcher, clip.patcher)
         # Where weights are streamed, the type that was chosen for them shows in the copy only.
-        check_weights(static, HostText(static_text))
+        check_weights(static, HostTextEncoders(static_text))
         weights.choose_compute_dtype(static)
         for module in (static.model, static_text.cond_stage_model):
             stack.enter_context(weights.frozen(module))
         stack.enter_context(trainable_text(static_text))
-        stack.enter_context(weights.host_told_of_training())
+        stack.enter_context(weights.host_in_training_mode())
         size = {"resolution": resolution, "batch_size": batch_size, "clip": static_text.cond_stage_model}
         memory = weights.training_memory(static, **size, compute=compute)
         little = weights.training_memory(static, **size, compute=replace(compute, low_memory=True))
-        backend = ComfyBackend(static, HostText(static_text), vae, prediction, fingerprint, memory)
+        backend = ComfyBackend(static, HostTextEncoders(static_text), vae, objective, fingerprint, memory)
         weights.load_fully(backend.patchers, memory)
         for part in backend.parts(ResBlock, SpatialTransformer, CrossAttention, FeedForward, CLIPLayer):
             stack.callback(part.register_forward_hook(_stoppable_backward).remove)
-        log.info("StableIdentity: training takes %s", weights.told_memory(backend.patchers, memory, little))
+        log.info("StableIdentity: training takes %s", weights.describe_memory(backend.patchers, memory, little))
         yield backend

@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 from comfy import model_management
 
-from ...stableidentity_core.background import aside
+from ...stableidentity_core.background import call_in_background
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ def unless_cancelled(act: Callable[[], T], otherwise: T) -> T:
             raise _Cancelled
 
     try:
-        return aside(act, look)
+        return call_in_background(act, look)
     except _Cancelled:
         return otherwise
 
@@ -57,4 +57,4 @@ def stoppable(act: Callable[[], T]) -> T:
         with torch.inference_mode(inference), torch.set_grad_enabled(grad):
             return act()
 
-    return aside(in_the_same_modes, check_cancelled)
+    return call_in_background(in_the_same_modes, check_cancelled)

@@ -12,10 +12,10 @@ import torch
 from comfy.cli_args import args
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
-from ...stableidentity_core.backends.protocol import Prediction
+from ...stableidentity_core.backends.objective import Epsilon, VariancePreserving, VPrediction
 from ...stableidentity_core.console.streams import get_logger
 from ...stableidentity_core.errors import StableIdentityError, WrongModelError
-from .text import BASES, HostText
+from .text import BASES, HostTextEncoders
 from .video.unet import VideoUNet
 
 log = get_logger(__name__)
@@ -35,8 +35,8 @@ SDXL_SIDE = 1024  # pixels
 SIZES_WIDTH = 6 * 256  # SDXL's six sizes, each as 256 sines and cosines
 
 
-def check_trio(model: Any, text: HostText, vae: Any) -> Prediction:
-    """Check all three and return what the model predicts.
+def check_trio(model: Any, text: HostTextEncoders, vae: Any) -> type[VariancePreserving]:
+    """Check all three and return the model's training objective.
 
     Raises:
         WrongModelError: naming what was found and what was needed.
@@ -49,7 +49,7 @@ def check_trio(model: Any, text: HostText, vae: Any) -> Prediction:
     _check_vae(model, vae)
     _check_patches(model)
     check_weights(model, text)
-    return prediction_type(model)
+    return objective_of(model)
 
 
 def check_resolution(model: Any, resolution: int) -> None:
@@ -70,17 +70,17 @@ def check_resolution(model: Any, resolution: int) -> None:
         )
 
 
-def prediction_type(model: Any) -> Prediction:
-    """What the model predicts, as its sampling says; a ModelSamplingDiscrete node is honoured."""
+def objective_of(model: Any) -> type[VariancePreserving]:
+    """The training objective, as the model's sampling has it; a ModelSamplingDiscrete node is honoured."""
     sampling = model.get_model_object("model_sampling")
     if _is_plain_discrete(sampling):
         kinds = comfy.model_sampling
-        known = {kinds.EPS: Prediction.EPSILON, kinds.V_PREDICTION: Prediction.V}
+        known = {kinds.EPS: Epsilon, kinds.V_PREDICTION: VPrediction}
         # Subclasses such as X0, EDM or LCM mean something else by the model's output.
         mixed_in = (base for base in type(sampling).__mro__ if not issubclass(base, torch.nn.Module))
-        prediction = known.get(next(mixed_in))
-        if prediction is not None:
-            return prediction
+        objective = known.get(next(mixed_in))
+        if objective is not None:
+            return objective
     raise WrongModelError(
         f"MODEL samples with {' and '.join(sampling_kinds(sampling))}; needed Stable Diffusion's noise schedule, "
         "predicting eps or v_prediction. Connect MODEL to the training as it comes from the loader, not from a node "
@@ -101,7 +101,7 @@ def _is_plain_discrete(sampling: Any) -> bool:
     return torch.equal(timesteps.cpu().double(), torch.arange(len(sampling.sigmas)).double())
 
 
-def check_weights(model: Any, text: HostText) -> None:
+def check_weights(model: Any, text: HostTextEncoders) -> None:
     """Raise for quantised weights (fp8, GGUF, nf4, int8), through which gradients do not pass."""
     _check_weights(model.get_model_object("diffusion_model"), "MODEL")
     for encoder in text.encoders.values():
@@ -171,7 +171,7 @@ def _check_patches(model: Any) -> None:
         )
 
 
-def _check_width(model: Any, text: HostText) -> None:
+def _check_width(model: Any, text: HostTextEncoders) -> None:
     settings = model.model.model_config.unet_config
     context, added = settings.get("context_dim"), settings.get("adm_in_channels") or 0
     pooled = max(added - SIZES_WIDTH, 0)

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from comfy import model_management
 
-from ...stableidentity_core.video import Clip
+from ...stableidentity_core.video import VideoSize
 
 
-def empty_latents(clip: Clip) -> dict[str, Any]:
+def empty_latents(clip: VideoSize) -> dict[str, Any]:
     """LATENT of a clip of zeros, which KSampler fills with noise."""
     return {"samples": torch.zeros(clip.latents, device=model_management.intermediate_device())}

@@ -2,26 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+from comfy import model_management
 from torch import Tensor, nn
+
+from .weights import frozen, make_trainable_through
+
+ACTIVATIONS = 3  # times the memory that the host reckons with when nothing is kept for a backward pass
 
 
 def posterior_of(vae: Any, images: Tensor) -> tuple[Tensor, Tensor | None]:
     """Images [B, H, W, 3] in 0..1 -> mean and deviation [B, C, h, w]; None where the VAE has no posterior (TAESD)."""
     stage = vae.first_stage_model
-    original = getattr(stage, "regularization", None)
-    if not type(original).__name__.startswith("DiagonalGaussian"):
-        return vae.encode(images), None
     moments = _Moments()
-    stage.regularization = moments
-    try:
+    with _replaced_regularization(stage, moments):
         mean = vae.encode(images)
+        if not moments.deviations:
+            return mean, None
         if sum(map(len, moments.deviations)) == len(mean) and moments.deviations[0].shape[1:] == mean.shape[1:]:
             return mean, torch.cat(moments.deviations).to(mean)
         moments.wanted = "deviation"  # the host was short of memory and encoded tiles, which it alone can join
         return mean, vae.encode(images)
+
+
+def mean_with_gradient(vae: Any, images: Tensor) -> Tensor:
+    """Images [B, 3, H, W] in 0..1 -> the mean [B, C, h, w] of the VAE's own latents, differentiable in the images.
+
+    To be called outside of inference mode; gradients do not reach the VAE's weights.
+    """
+    stage = vae.first_stage_model
+    needed = ACTIVATIONS * vae.memory_used_encode(images.shape, vae.vae_dtype)
+    model_management.load_models_gpu([vae.patcher], memory_required=needed, force_full_load=True)
+    make_trainable_through(stage)
+    pixels = vae.process_input(images).to(vae.device, vae.vae_dtype)
+    with frozen(stage), _replaced_regularization(stage, _Moments()):
+        return stage.encode(pixels)
+
+
+@contextmanager
+def _replaced_regularization(stage: nn.Module, moments: _Moments) -> Iterator[None]:
+    """Inside, a VAE with a Gaussian posterior gives what `moments` makes of it."""
+    original = getattr(stage, "regularization", None)
+    if not type(original).__name__.startswith("DiagonalGaussian"):
+        yield
+        return
+    stage.regularization = moments
+    try:
+        yield
     finally:
         stage.regularization = original
 

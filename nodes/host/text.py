@@ -6,6 +6,7 @@ import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from ...stableidentity_core.errors import StableIdentityError, WrongModelError
 from ...stableidentity_core.files.tensors import save_tensors
 from ...stableidentity_core.identity import Identity
 from ...stableidentity_core.identity.prompt import check_triggers, find_triggers, replace_triggers
-from ...stableidentity_core.text.prompts import PromptRows, TextSpace
+from ...stableidentity_core.text.prompts import PromptRows
+from ...stableidentity_core.text.space import PromptLayout, TextSpace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +42,7 @@ _OTHERS = {("g", "l"): "of SDXL's refiner", ("g",): "of Stable Cascade"}
 BASES = "SD1.5, SD2.x (stable-diffusion-2-1-base is the paper's) or SDXL"
 
 
-class HostText:
+class HostTextEncoders:
     """The text encoders of SD1.x (CLIP-L), SD2.x (CLIP-H) or SDXL (CLIP-L and CLIP-G) inside a host CLIP.
 
     Raises:
@@ -80,20 +82,24 @@ class HostText:
         return TextSpace(
             name=name,
             width=self._embedding(name).weight.shape[1],
-            start=tokenizer.start_token,
-            end=tokenizer.end_token,
-            pad=tokenizer.pad_token,
-            length=tokenizer.max_length,
+            layout=PromptLayout(
+                prefix=(tokenizer.start_token,),
+                suffix=(tokenizer.end_token,),
+                pad=tokenizer.pad_token,
+                window=tokenizer.max_length,
+            ),
+            tokenize=partial(self._tokenize, name),
+            embed=partial(self._embed, name),
         )
 
     def _embedding(self, name: str) -> torch.nn.Module:
         return self.encoders[name].transformer.get_input_embeddings()
 
-    def tokenize(self, space: str, text: str) -> list[int]:
+    def _tokenize(self, space: str, text: str) -> list[int]:
         tokenizer = self.tokenizers[space]
         return tokenizer.tokenizer(text)["input_ids"][tokenizer.tokens_start : -1]
 
-    def embed_tokens(self, space: str, ids: Tensor) -> Tensor:
+    def _embed(self, space: str, ids: Tensor) -> Tensor:
         """Rows of the vocabulary matrix as prompts see them, LoRA patches included."""
         model_management.load_models_gpu([self.clip.patcher])
         embedding = self._embedding(space)
@@ -199,7 +205,7 @@ def apply_identities(clip: Any, identities: list[Identity], folder: Path) -> Any
         WrongModelError: an identity is for another text encoder or width.
         StableIdentityError: the CLIP knows another person by the same trigger.
     """
-    text = HostText(clip)
+    text = HostTextEncoders(clip)
     original, known = clip.tokenizer, {}
     if isinstance(original, IdentityTokenizer):
         original, known = original.original, dict(original.identities)
@@ -217,7 +223,7 @@ def apply_identities(clip: Any, identities: list[Identity], folder: Path) -> Any
     return applied
 
 
-def check_fits(identity: Identity, text: HostText) -> None:
+def check_fits(identity: Identity, text: HostTextEncoders) -> None:
     """Raise unless the identity has words for each text space of the CLIP, of its width, and for no other."""
     found = {name: words.shape[-1] for name, words in identity.words.items()}
     needed = {space.name: space.width for space in text.spaces}
@@ -233,7 +239,7 @@ def _told(widths: Mapping[str, int]) -> str:
 
 
 def describe_clip(clip: Any) -> str:
-    """A CLIP that HostText does not take. The refiner's makes tokens for an encoder that it has not."""
+    """A CLIP that HostTextEncoders does not take. The refiner's makes tokens for an encoder that it has not."""
     keys = tuple(sorted(clip.tokenize("")))
     has = [key for key in keys if hasattr(clip.cond_stage_model, f"clip_{key}")] or keys
     return f"{_OTHERS.get(keys, 'of an unknown kind')} (text encoders: {', '.join(has)})"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -10,48 +10,25 @@ from typing import Any
 from torch import Tensor
 
 from ...stableidentity_core.console.streams import get_logger
-from ...stableidentity_core.errors import StableIdentityError, said_of
-from ...stableidentity_core.face import Face
+from ...stableidentity_core.errors import StableIdentityError
 from ...stableidentity_core.identity import Identity
 from ...stableidentity_core.methods import TrainedProjector
 from ...stableidentity_core.plots import loss_curve, require_matplotlib
 from ...stableidentity_core.store import ResultStore, TrainResult, work_key
-from ...stableidentity_core.text import NameSpace, build_name_space
-from ...stableidentity_core.train import TrainConfig, TrainingRun
-from ...stableidentity_core.train.config import compute_of, departures
+from ...stableidentity_core.text import NameSpace
+from ...stableidentity_core.train import TrainConfig
+from ...stableidentity_core.train.config import non_default_settings
 from ...stableidentity_core.train.diagnosis import WARNING
-from ...stableidentity_core.train.projector_init import make_projector
-from ...stableidentity_core.train.session import check_spaces, learn_identities, told_held_out
+from ...stableidentity_core.train.result import format_held_out_loss
+from ...stableidentity_core.train.session import Person, TrainingSession, unchecked
 from . import paths
-from .backend import ComfyBackend, comfy_backend
-from .checks import check_resolution, check_trio
-from .fingerprint import model_fingerprint, vae_fingerprint
+from .backend import ComfyBackend
 from .plots import settle_matplotlib
-from .progress import OnStep, progress
-from .session import check_host_gradient, outside_inference_mode, telling_of_memory
-from .text import HostText
-from .weights import GB
+from .progress import progress
+from .session import HostModels, outside_inference_mode
 
 log = get_logger(__name__)
 Keep = Callable[[Mapping[str, TrainResult]], None]
-
-
-def host_name_spaces(clip: Any, names: Iterable[str] | None = None) -> tuple[NameSpace, ...]:
-    """The name spaces of a host CLIP, one for each of its text spaces."""
-    text = HostText(clip)
-    names = None if names is None else tuple(names)
-    return tuple(
-        build_name_space(space.name, partial(text.tokenize, space.name), partial(text.embed_tokens, space.name), names)
-        for space in text.spaces
-    )
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Person:
-    """Somebody to be learned."""
-
-    trigger: str  # "<anna>"
-    faces: list[Face]  # their photos, with what the method looks at
 
 
 def train_in_host(
@@ -78,28 +55,23 @@ def train_in_host(
     """
     settle_matplotlib()
     require_matplotlib()
-    check_trio(model, HostText(clip), vae)
-    check_resolution(model, config.resolution)
-    name_spaces = list(name_space or host_name_spaces(clip))
-    if departing := departures(config):
-        log.info("StableIdentity: %s is trained with %s", config.method, departing)
+    models = HostModels(model, clip, vae, config.resolution)
+    name_spaces = list(name_space or models.name_spaces())
+    if differing := non_default_settings(config):
+        log.info("StableIdentity: %s is trained with %s", config.method, differing)
     store = ResultStore(paths.results_folder())
-    fingerprint = model_fingerprint(model, clip)
     # The key of a person alone: side by side they learn the same words but for rounding (1e-5 of their size in fp32,
     # 2e-3 in fp16).
-    weights = f"{fingerprint} {vae_fingerprint(vae)}"
-    keys = [work_key(person.faces, name_spaces, weights, config.as_dict(), start) for person in people]
+    keys = [work_key(person.faces, name_spaces, models.weights, config.as_dict(), start) for person in people]
     by_key = dict(zip(keys, people, strict=True))
     work = Work(
         name_spaces=name_spaces,
         config=config,
         at_once=at_once,
         preview_every=preview_every,
-        fingerprint=fingerprint,
         start=start,
-        named=len(people) > 1,
     )
-    train = partial(_train, model, clip, vae, work)
+    train = partial(_train, models, work)
     done = {} if force else _stored(store, by_key, train)
 
     def keep(learned: Mapping[str, TrainResult]) -> None:
@@ -159,70 +131,36 @@ class Work:
     config: TrainConfig
     at_once: int
     preview_every: int
-    fingerprint: str  # of MODEL and CLIP
     start: TrainedProjector | None
-    named: bool  # whether errors must say whom they are about
 
 
-def _train(model: Any, clip: Any, vae: Any, work: Work, people: Mapping[str, Person], keep: Keep) -> None:
+def _train(models: HostModels, work: Work, people: Mapping[str, Person], keep: Keep) -> None:
     """Train people by their keys, so many at once; each such group is handed on when it is done."""
-    work = replace(work, at_once=min(work.at_once, len(people)))
-    config, needed = work.config, 0
+    config, at_once = work.config, min(work.at_once, len(people))
+    keys = list(people)
+    groups = [keys[start : start + at_once] for start in range(0, len(keys), at_once)]
 
-    def learned() -> None:
-        nonlocal needed
-        with comfy_backend(
-            model,
-            clip,
-            vae,
-            resolution=config.resolution,
-            batch_size=config.batch_size * work.at_once,
-            compute=compute_of(config),
-            fingerprint=work.fingerprint,
-        ) as backend:
-            needed = backend.memory
-            check_spaces(backend, work.name_spaces)
-            check_host_gradient(backend)
-            keys = list(people)
-            groups = [keys[start : start + work.at_once] for start in range(0, len(keys), work.at_once)]
-            on_step = progress(model, config.steps, work.preview_every, rounds=len(groups))
-            for group in groups:
-                keep(_learned(backend, {key: people[key] for key in group}, work, on_step))
+    def train(backend: ComfyBackend) -> None:
+        on_step = progress(models.model, config.steps, work.preview_every, rounds=len(groups))
+        for group in groups:
+            session = TrainingSession(
+                backend,
+                [_outside_inference_mode(people[key]) for key in group],
+                config,
+                name_spaces=outside_inference_mode(work.name_spaces),
+                start=work.start,
+                check=unchecked,  # once for all groups, as the models were opened
+            )
+            keep(dict(zip(group, session.learn(on_step), strict=True)))
 
-    spare = "" if config.low_memory else "set low_memory, "
-    each = f" for each of {work.at_once} people" if work.at_once > 1 else ""
-    lower = "people_at_once, resolution or batch size" if work.at_once > 1 else "resolution or batch size"
-    telling_of_memory(
-        learned,
-        lambda said: (
-            f"The device ran out of memory during training at {config.resolution}x{config.resolution}, batch "
-            f"{config.batch_size}{each}{_beside(needed)} ({said}). Close other programs on the device, free its models "
-            f"in ComfyUI, {spare}or lower {lower}."
-        ),
-    )
+    models.run(config, train, at_once)
 
 
-def _beside(needed: int) -> str:
-    """Nothing where the model itself did not find room."""
-    return f", which takes about {needed / GB:.1f} GB beside the model" if needed else ""
-
-
-def _learned(
-    backend: ComfyBackend, people: Mapping[str, Person], work: Work, on_step: OnStep
-) -> dict[str, TrainResult]:
-    spaces = outside_inference_mode(work.name_spaces)
-    runs = []
-    for person in people.values():
-        name = person.trigger if work.named else ""
-        with said_of(name):
-            faces = outside_inference_mode(person.faces)
-            projector = make_projector(backend, faces, spaces, work.config, work.start)
-            runs.append(TrainingRun(backend, faces, projector, work.config, name))
-    results = learn_identities(runs, spaces, [person.trigger for person in people.values()], on_step)
-    return dict(zip(people, results, strict=True))
+def _outside_inference_mode(person: Person) -> Person:
+    return replace(person, faces=outside_inference_mode(person.faces))
 
 
 def _title(identity: Identity, origin: str) -> str:
     header = identity.header
     how = f"{header['method']}, {header['steps']} steps"
-    return f"{identity.trigger}: {how}, held-out loss {told_held_out(header)} ({origin})"
+    return f"{identity.trigger}: {how}, held-out loss {format_held_out_loss(header)} ({origin})"

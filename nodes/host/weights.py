@@ -19,7 +19,7 @@ GB = 10**9
 
 
 @dataclass(frozen=True)
-class Kept:
+class ActivationMemory:
     """What the backward pass keeps for one 512-pixel picture a step in fp32, in bytes.
 
     Counted as autograd saves it for diffusers' networks of full size, without weights, and measured on a CPU: SD2.1
@@ -31,8 +31,8 @@ class Kept:
     text: float
 
 
-SD = Kept(unet=1.5 * GB, unet_low=0.45 * GB, text=0.08 * GB)
-SDXL = Kept(unet=2.7 * GB, unet_low=0.6 * GB, text=0.17 * GB)
+SD = ActivationMemory(unet=1.5 * GB, unet_low=0.45 * GB, text=0.08 * GB)
+SDXL = ActivationMemory(unet=2.7 * GB, unet_low=0.6 * GB, text=0.17 * GB)
 LARGEST_BLOCK = 1 / 8  # of all weights, at most, as much as is cast at once with low memory
 
 
@@ -89,7 +89,7 @@ def check_fp16(precision: str, device: torch.device) -> None:
         )
 
 
-def told_memory(patchers: list[Any], needed: int, with_little: int) -> str:
+def describe_memory(patchers: list[Any], needed: int, with_little: int) -> str:
     """One line on what a training needs, and what there is."""
     device = patchers[0].load_device
     weights = sum(value.numel() * value.itemsize for patcher in patchers for value in patcher.model.parameters())
@@ -116,7 +116,7 @@ def load_fully(patchers: list[Any], memory: int) -> None:
             "memory."
         )
     for patcher in patchers:
-        _make_trainable_through(patcher.model)
+        make_trainable_through(patcher.model)
 
 
 def weights_away(patchers: list[Any]) -> list[str]:
@@ -182,7 +182,7 @@ def frozen(module: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def host_told_of_training() -> Iterator[None]:
+def host_in_training_mode() -> Iterator[None]:
     """Newest hosts keep streamed weights alive for the backward pass while this flag is set."""
     if not hasattr(model_management, "in_training"):
         yield
@@ -195,7 +195,7 @@ def host_told_of_training() -> Iterator[None]:
         model_management.in_training = before
 
 
-def _make_trainable_through(module: nn.Module) -> None:
+def make_trainable_through(module: nn.Module) -> None:
     """Replace what autograd does not accept among the weights by equal normal tensors."""
     for part in module.modules():
         for name, parameter in part._parameters.items():

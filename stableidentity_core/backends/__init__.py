@@ -1,4 +1,4 @@
 from .compute import Compute
-from .protocol import Conditioning, DiffusionBackend, Posterior, Prediction
+from .protocol import Conditioning, DiffusionBackend, Posterior
 
-__all__ = ["Compute", "Conditioning", "DiffusionBackend", "Posterior", "Prediction"]
+__all__ = ["Compute", "Conditioning", "DiffusionBackend", "Posterior"]

@@ -14,9 +14,10 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from ..devices import moved
+from ..devices import to_device
 from ..errors import StableIdentityError
-from ..text.prompts import PromptRows, TextSpace, place_words
+from ..text.prompts import PromptRows, place_words
+from ..text.space import PromptLayout, TextSpace
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 BPE_MERGES = 49152 - 256 - 2
@@ -42,10 +43,14 @@ class ClipText:
         self.space = TextSpace(
             name=name,
             width=model.config.hidden_size,
-            start=self.tokenizer.bos_token_id,
-            end=self.tokenizer.eos_token_id,
-            pad=self.tokenizer.pad_token_id,
-            length=model.config.max_position_embeddings,
+            layout=PromptLayout(
+                prefix=(self.tokenizer.bos_token_id,),
+                suffix=(self.tokenizer.eos_token_id,),
+                pad=self.tokenizer.pad_token_id,
+                window=model.config.max_position_embeddings,
+            ),
+            tokenize=self.tokenize,
+            embed=self.embed_tokens,
         )
 
     @property
@@ -65,7 +70,7 @@ class ClipText:
         """Hidden state [B, L, D], and the projected pooled output [B, P] of an encoder that has one."""
         with _words_placed(self._embedding, words, rows.positions):
             output = self.model(
-                input_ids=moved(rows.token_ids, self.model.device), output_hidden_states=self.penultimate
+                input_ids=to_device(rows.token_ids, self.model.device), output_hidden_states=self.penultimate
             )
         hidden = output.hidden_states[-2] if self.penultimate else output.last_hidden_state
         return hidden, getattr(output, "text_embeds", None)

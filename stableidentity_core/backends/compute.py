@@ -84,7 +84,7 @@ def autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContext
 
 
 @contextmanager
-def recomputed(blocks: Iterable[nn.Module]) -> Iterator[None]:
+def gradient_checkpointing(blocks: Iterable[nn.Module]) -> Iterator[None]:
     """Let blocks keep no activations but their inputs, and compute the others again in the backward pass."""
     before = {block: block.__dict__.get("forward") for block in blocks}
     for block in before:

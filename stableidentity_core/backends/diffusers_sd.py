@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from ..devices import moved
+from ..devices import to_device
 from ..errors import MissingFileError, StableIdentityError, WrongModelError
 from ..files.readable import library_reads, read_json_object, stands_at
 from ..fingerprint import fingerprint_tensors
 from ..text.prompts import PromptRows
 from .clip_text import ClipText
-from .compute import Compute, autocast, cast_copy, check_precision, recomputed
-from .protocol import Conditioning, Posterior, Prediction
+from .compute import Compute, autocast, cast_copy, check_precision, gradient_checkpointing
+from .latents import LatentFormat
+from .objective import objective_of_schedule
+from .protocol import Conditioning, Posterior
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
@@ -34,39 +36,51 @@ class DiffusersBackend:
     """A DiffusionBackend over the parts of a StableDiffusionPipeline or StableDiffusionXLPipeline."""
 
     def __init__(self, pipeline: Pipeline):
-        self.name = "diffusers"
         self.unet = pipeline.unet.eval().requires_grad_(False)
         self.vae = pipeline.vae.eval().requires_grad_(False)
         self.texts = _texts(pipeline)
         self.text_spaces = tuple(text.space for text in self.texts.values())
         self.device: torch.device = self.unet.device
         self.dtype: torch.dtype = self.unet.dtype  # that the UNet computes in; asking it is slow
-        self.prediction = Prediction(pipeline.scheduler.config.prediction_type)
-        self.alphas_cumprod = pipeline.scheduler.alphas_cumprod.float().to(self.device)
+        schedule = pipeline.scheduler
+        self.objective = objective_of_schedule(
+            schedule.config.prediction_type, schedule.alphas_cumprod.float().to(self.device)
+        )
         self.tiny_vae = not hasattr(self.vae, "quant_conv")  # TAESD: no posterior, latents already scaled
-        self.latent_scale: float = SD_LATENT_SCALE if self.tiny_vae else self.vae.config.scaling_factor
-        self.latent_factor: int = 2 ** (len(self.vae.config.block_out_channels) - 1)
-        self._quick_unet: UNet | None = None  # a copy in another type, while it computes
+        self.latents = LatentFormat(
+            channels=self.vae.config.latent_channels,
+            factor=2 ** (len(self.vae.config.block_out_channels) - 1),
+            scale=SD_LATENT_SCALE if self.tiny_vae else self.vae.config.scaling_factor,
+        )
+        self._cast_unet: UNet | None = None  # a copy in another type, while it computes
         self._text_dtype: torch.dtype | None = None
         self._vae_visits = False  # whether the VAE is away from the device while it does nothing
         _check_parts(self)
 
-    def tokenize(self, space: str, text: str) -> list[int]:
-        return self.texts[space].tokenize(text)
-
-    def embed_tokens(self, space: str, ids: Tensor) -> Tensor:
-        return self.texts[space].embed_tokens(ids)
-
-    def encode_image(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        return self.encode_posterior(images).sample(generator)
-
     def encode_posterior(self, images: Tensor) -> Posterior:
         with torch.no_grad(), self._vae_at_work():
-            encoded = self.vae.encode((images * 2 - 1).to(self.device, self.vae.dtype))
+            mean, std = self._encode(images)
+        return Posterior(mean=mean, std=std)
+
+    def encode_with_gradient(self, images: Tensor) -> Tensor:
+        if self._vae_visits:  # until the end of `computing`: the backward pass needs it where it is now
+            self.vae.to(self.device)
+            self._vae_visits = False
+        return self._encode(images)[0]
+
+    def _encode(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Mean and deviation of the scaled latents; TAESD has no deviation."""
+        encoded = self.vae.encode((images * 2 - 1).to(self.device, self.vae.dtype))
         if self.tiny_vae:
-            return Posterior(mean=encoded.latents.float())
-        posterior = encoded.latent_dist
-        return Posterior(mean=posterior.mean.float() * self.latent_scale, std=posterior.std.float() * self.latent_scale)
+            return encoded.latents.float(), None
+        scale, posterior = self.latents.scale, encoded.latent_dist
+        return posterior.mean.float() * scale, posterior.std.float() * scale
+
+    def decode(self, latents: Tensor) -> Tensor:
+        scale = 1.0 if self.tiny_vae else self.latents.scale
+        with torch.no_grad(), self._vae_at_work():
+            images = self.vae.decode((latents / scale).to(self.device, self.vae.dtype)).sample
+        return (images.float() / 2 + 0.5).clamp(0, 1)
 
     @contextmanager
     def _vae_at_work(self) -> Iterator[None]:
@@ -86,42 +100,44 @@ class DiffusersBackend:
             context=torch.cat([hidden for hidden, _vector in outputs], dim=-1), pooled=pooled[0] if pooled else None
         )
 
-    def predict(self, z_t: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
+    def predict(self, z_t: Tensor, times: Tensor, conditioning: Conditioning) -> Tensor:
         context = conditioning.context.to(self.dtype)
         added = self._sizes_and_pooled(z_t, conditioning)
-        unet = self._quick_unet or self.unet
-        output = unet(z_t.to(self.dtype), timesteps, context, added_cond_kwargs=added, return_dict=False)
+        unet = self._cast_unet or self.unet
+        output = unet(
+            z_t.to(self.dtype), self.objective.model_times(times), context, added_cond_kwargs=added, return_dict=False
+        )
         return output[0].float()
 
     def _sizes_and_pooled(self, z_t: Tensor, conditioning: Conditioning) -> dict[str, Tensor] | None:
         """What SDXL's UNet adds to the timestep: original size, corner of the crop, size; as its pipeline does."""
         if conditioning.pooled is None:
             return None
-        height, width = (side * self.latent_factor for side in z_t.shape[-2:])
-        sizes = moved(torch.tensor([[height, width, 0, 0, height, width]], dtype=self.dtype), z_t.device)
+        height, width = (side * self.latents.factor for side in z_t.shape[-2:])
+        sizes = to_device(torch.tensor([[height, width, 0, 0, height, width]], dtype=self.dtype), z_t.device)
         return {"text_embeds": conditioning.pooled.to(self.dtype), "time_ids": sizes.expand(len(z_t), -1)}
 
     @contextmanager
     def computing(self, compute: Compute) -> Iterator[None]:
         check_precision(compute.precision, self.device)
-        before = self._quick_unet, self.dtype, self._text_dtype, self._vae_visits
+        before = self._cast_unet, self.dtype, self._text_dtype, self._vae_visits
         dtype = compute.dtype(self.unet, self.device)
         with ExitStack() as stack:
             if dtype is not None and dtype != self.dtype:
-                self._quick_unet, self.dtype, self._text_dtype = cast_copy(self.unet, dtype), dtype, dtype
+                self._cast_unet, self.dtype, self._text_dtype = cast_copy(self.unet, dtype), dtype, dtype
                 for text in self.texts.values():
                     stack.enter_context(_without_another_half(text, dtype))
             if compute.low_memory:
-                networks = [self._quick_unet or self.unet, *(text.model for text in self.texts.values())]
-                stack.enter_context(recomputed(_blocks(networks)))
+                networks = [self._cast_unet or self.unet, *(text.model for text in self.texts.values())]
+                stack.enter_context(gradient_checkpointing(_blocks(networks)))
                 self._vae_visits = True
                 self.vae.to("cpu")
-                if self._quick_unet is not None:
+                if self._cast_unet is not None:
                     self.unet.to("cpu")
             try:
                 yield
             finally:
-                self._quick_unet, self.dtype, self._text_dtype, self._vae_visits = before
+                self._cast_unet, self.dtype, self._text_dtype, self._vae_visits = before
                 self.unet.to(self.device)
                 self.vae.to("cpu" if self._vae_visits else self.device)
 

@@ -1,26 +1,21 @@
-"""What training needs of a diffusion model, and no more."""
+"""What the rest of the core needs of a diffusion model, and no more."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from enum import Enum
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from ..devices import moved
-from ..text.prompts import PromptRows, TextSpace
+from ..devices import to_device
+from ..text.prompts import PromptRows
+from ..text.space import TextSpace
 from .compute import Compute
-
-
-class Prediction(Enum):
-    """What the diffusion model predicts."""
-
-    EPSILON = "epsilon"
-    V = "v_prediction"
+from .latents import LatentFormat
+from .objective import Objective
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,7 +37,7 @@ class Posterior:
         return len(self.mean)
 
     def __getitem__(self, index: Tensor) -> Posterior:  # [V] int64, on the CPU
-        index = moved(index, self.mean.device)
+        index = to_device(index, self.mean.device)
         return Posterior(mean=self.mean[index], std=None if self.std is None else self.std[index])
 
     def sample(self, generator: torch.Generator) -> Tensor:
@@ -50,7 +45,7 @@ class Posterior:
         if self.std is None:
             return self.mean
         noise = torch.randn(self.mean.shape, generator=generator)
-        return self.mean + self.std * moved(noise, self.mean.device)
+        return self.mean + self.std * to_device(noise, self.mean.device)
 
 
 class DiffusionBackend(Protocol):
@@ -59,39 +54,32 @@ class DiffusionBackend(Protocol):
     Gradients flow from `predict` through `encode_text` to the words and nowhere else.
     """
 
-    name: str
     device: torch.device
     dtype: torch.dtype  # that the diffusion model computes in
-    prediction: Prediction
-    alphas_cumprod: Tensor  # [T] float32 on `device`
-    latent_scale: float
-    latent_factor: int  # pixels per latent pixel
+    objective: Objective  # with its tables on `device`
+    latents: LatentFormat
     text_spaces: tuple[TextSpace, ...]
 
-    def tokenize(self, space: str, text: str) -> list[int]:
-        """Text -> ids without start, end and padding; no prompt weights, no embeddings."""
-        ...
-
-    def embed_tokens(self, space: str, ids: Tensor) -> Tensor:
-        """Ids [...] -> rows of the vocabulary matrix [..., D], float32, without gradient."""
-        ...
-
-    def encode_image(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Images [B, 3, H, W] in 0..1 -> scaled latents [B, C, h, w], sampled from the posterior."""
-        ...
-
     def encode_posterior(self, images: Tensor) -> Posterior:
-        """Images [B, 3, H, W] in 0..1 -> what `encode_image` samples from, so that it can be sampled again."""
+        """Images [B, 3, H, W] in 0..1 -> what the autoencoder says of them, without gradient."""
+        ...
+
+    def encode_with_gradient(self, images: Tensor) -> Tensor:
+        """Images [B, 3, H, W] in 0..1 -> scaled latents [B, C, h, w] float32, the posterior's mean; differentiable."""
+        ...
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Scaled latents [B, C, h, w] -> images [B, 3, H, W] float32 in 0..1, without gradient."""
         ...
 
     def encode_text(self, rows: Mapping[str, PromptRows], words: Mapping[str, Tensor]) -> Conditioning:
         """Prompts with words [B, N, D] at their places -> conditioning; differentiable in the words."""
         ...
 
-    def predict(self, z_t: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
-        """Model output [B, C, h, w] float32 for noised latents and timesteps [B] int64.
+    def predict(self, z_t: Tensor, times: Tensor, conditioning: Conditioning) -> Tensor:
+        """Model output [B, C, h, w] float32 for noised latents at times [B] int64 of the objective.
 
-        A model that is told sizes (SDXL) hears those of the latents' own picture, uncropped, as when it samples.
+        A model that takes picture sizes (SDXL) gets those of the latents' own picture, uncropped, as when it samples.
         """
         ...
 

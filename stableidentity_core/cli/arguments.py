@@ -73,7 +73,7 @@ def usable_device(text: str) -> str:
 
 
 @contextmanager
-def telling_of_memory() -> Iterator[None]:
+def out_of_memory_advice() -> Iterator[None]:
     """Work that asks for more memory than there is ends in a sentence.
 
     Raises:

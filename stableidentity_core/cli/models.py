@@ -12,7 +12,6 @@ from ..backends.compute import AS_LOADED, PRECISIONS
 from ..backends.diffusers_sd import DiffusersBackend, load_diffusers
 from ..console.progress import quiet_loaders
 from ..files.readable import read_text
-from ..text import NameSpace, build_name_space
 from ..text.names import parse_names
 from .arguments import usable_device
 
@@ -52,15 +51,3 @@ def read_names(path: Path | None) -> tuple[str, ...] | None:
     if path is None:
         return None
     return parse_names(read_text(path, "a list of names, one a line"))
-
-
-def name_spaces_of(backend: DiffusersBackend, names: tuple[str, ...] | None) -> list[NameSpace]:
-    return [
-        build_name_space(
-            space.name,
-            lambda text, name=space.name: backend.tokenize(name, text),
-            lambda ids, name=space.name: backend.embed_tokens(name, ids),
-            names,
-        )
-        for space in backend.text_spaces
-    ]

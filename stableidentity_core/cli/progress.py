@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
 
 from tqdm import tqdm
 
-from ..train import StepReport, TrainingRun
-from ..train.pretraining import SharedRun
+from ..train import StepReport
 
 SHOWN_EVERY = 10  # steps
 
 
-def after_each_step(
-    training: TrainingRun | SharedRun, options: argparse.Namespace, bar: tqdm
-) -> Callable[[StepReport], None]:
+class Resumable(Protocol):
+    """A training whose state can be written."""
+
+    def save(self, checkpoint: Path, /) -> None: ...
+
+
+def after_each_step(training: Resumable, options: argparse.Namespace, bar: tqdm) -> Callable[[StepReport], None]:
     """Moves the bar and writes the checkpoint that the options ask for."""
 
     def on_step(report: StepReport) -> None:

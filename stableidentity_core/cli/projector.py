@@ -19,14 +19,12 @@ from ..identity import normalize_trigger, save_identity
 from ..methods.projector_file import load_projector, save_projector
 from ..train import TrainConfig
 from ..train.diagnosis import PROJECTOR_WARNING
-from ..train.gradient_check import check_gradient
-from ..train.pretraining import SharedRun, encode_people
-from ..train.projector_init import make_projector
-from ..train.projector_session import MANY_PEOPLE, learn_projector
-from ..train.session import project
-from ..train.warm_start import KnownPeople
+from ..train.project import project
+from ..train.projector_session import MANY_PEOPLE, ProjectorSession
+from ..train.session import name_spaces_of
+from ..train.warm_start import WarmStart
 from .arguments import count
-from .models import add_computing_options, add_model_options, load_model, name_spaces_of, read_names
+from .models import add_computing_options, add_model_options, load_model, read_names
 from .outputs import add_replace, check_checkpoint, check_out, save_new
 from .photos import Tools, add_options, read_faces, tools_of
 from .progress import after_each_step
@@ -46,8 +44,8 @@ def add_commands(commands: Any) -> None:
     add("--out", type=Path, required=True, help="projector file to write, .safetensors")
     add_replace(command)
     add(
-        "--known-people",
-        choices=get_args(KnownPeople),
+        "--warm-start",
+        choices=get_args(WarmStart),
         default="no",
         help="first: begin with the photos named after celebrities (Tom Cruise.jpg), whose words are known; only: end "
         "there, in seconds (default: %(default)s)",
@@ -94,22 +92,25 @@ def run(options: argparse.Namespace) -> None:
     names = read_names(options.names)
     tools, encoder = tools_of(options), load_face_encoder(options.encoder)
     backend = load_model(options)
-    name_spaces = name_spaces_of(backend, names)
-    check_gradient(backend, compare=options.dtype == "fp32")
-    people = encode_people(backend, _faces(photos, tools, encoder), config)
-    say(f"{people.people} of {len(photos)} photos can be learned from.")
-    projector = make_projector(backend, [people.first], name_spaces, config)
-    training = SharedRun(backend, people, projector, config, options.known_people)
+    session = ProjectorSession(
+        backend,
+        _faces(photos, tools, encoder),
+        config,
+        name_spaces=name_spaces_of(backend, names),
+        warm_start=options.warm_start,
+    )
+    say(f"{session.people.people} of {len(photos)} photos can be learned from.")
+    training = session.run
     if options.checkpoint and options.checkpoint.is_file():
         training.load(options.checkpoint)
     with progress_bar(total=config.steps, initial=training.step, unit="step") as bar:
-        result = learn_projector(training, name_spaces, after_each_step(training, options, bar))
+        result = session.learn(after_each_step(training, options, bar))
     path = save_new(
         options.out, options.replace, lambda free, replace: save_projector(result.projector, free, replace=replace)
     )
     kept = result.projector.facts
     before, after = (kept.get(f"projector_held_out_loss_{when}", "not measured") for when in ("before", "after"))
-    say(f"{path}: {people.people} people, loss on people kept aside {before} -> {after}")
+    say(f"{path}: {session.people.people} people, loss on people kept aside {before} -> {after}")
     if warning := kept.get(PROJECTOR_WARNING):
         say(f"Warning: {warning}", sys.stderr)
 

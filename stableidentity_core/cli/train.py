@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,24 +13,23 @@ from ..encode import KINDS, encode_face, load_face_encoder
 from ..encode.protocol import FaceEncoder
 from ..errors import StableIdentityError
 from ..identity import normalize_trigger, save_identity
-from ..methods import METHODS, Method, needs_face
+from ..methods import METHODS, all_settings, get_method
 from ..methods.projector_file import load_projector
-from ..methods.stableidentity import Normalization
-from ..train import TrainConfig, TrainingRun, defaults_of
+from ..methods.registry import DEFAULT
+from ..train import TrainConfig, default_config
 from ..train.config import Augmentation, LossArea, ReconstructionLatents
 from ..train.diagnosis import WARNING
-from ..train.gradient_check import check_gradient
-from ..train.presets import PRESETS, told, with_preset
-from ..train.projector_init import make_projector
-from ..train.session import learn_identity, told_held_out
+from ..train.presets import PRESETS, describe_preset, with_preset
+from ..train.result import format_held_out_loss
+from ..train.session import Person, TrainingSession, name_spaces_of
 from .arguments import count
-from .models import add_computing_options, add_model_options, load_model, name_spaces_of, read_names
+from .models import add_computing_options, add_model_options, load_model, read_names
 from .outputs import add_replace, check_checkpoint, check_out, save_new
 from .photos import add_options, read_faces, tools_of
 from .progress import after_each_step
 from .say import say
 
-OWN = {method: defaults_of(method) for method in METHODS}
+OWN = {method: default_config(method) for method in METHODS}
 
 
 def add_command(commands: Any) -> None:
@@ -65,8 +64,12 @@ def add_command(commands: Any) -> None:
         metavar="N",
         help="steps between checkpoints (default: %(default)s)",
     )
-    add("--method", choices=METHODS, default=METHODS[0], help="how the words are learned (default: %(default)s)")
-    add("--preset", choices=PRESETS, help="settings to begin with, which those below change; fast: " + told("fast"))
+    add("--method", choices=METHODS, default=DEFAULT, help="how the words are learned (default: %(default)s)")
+    add(
+        "--preset",
+        choices=PRESETS,
+        help="settings to begin with, which those below change; fast: " + describe_preset("fast"),
+    )
     _add_settings(command.add_argument_group("settings (defaults: those of the method's paper)"))
 
 
@@ -80,23 +83,26 @@ def _add_settings(group: Any) -> None:
         ("resolution", int),
         ("alpha", float),
         ("hair_weight", float),
-        ("view_pool", int),
+        ("cached_views", int),
     ):
         add(f"--{name.replace('_', '-')}", type=kind, help=_defaults(name))
     for name, choices in (
-        ("normalization", Normalization),
         ("reconstruction_latents", ReconstructionLatents),
         ("loss_area", LossArea),
         ("augmentation", Augmentation),
     ):
         add(f"--{name.replace('_', '-')}", choices=get_args(choices), help=_defaults(name))
+    for name, setting in all_settings().items():
+        kind: dict[str, Any] = {"choices": setting.choices} if setting.choices else {"type": float}
+        of = ", ".join(method for method in METHODS if setting in METHODS[method].settings)
+        add(f"--{name.replace('_', '-')}", **kind, help=f"of {of} (default: {setting.default})")
     add_computing_options(group)
 
 
 def _defaults(name: str) -> str:
     """A setting's default, and those of the methods that have another one."""
-    first, *others = METHODS
-    usual = getattr(OWN[first], name)
+    usual = getattr(OWN[DEFAULT], name)
+    others = [method for method in METHODS if method != DEFAULT]
     differing = [f"; {method} {value}" for method in others if (value := getattr(OWN[method], name)) != usual]
     return f"(default: {usual}{''.join(differing)})"
 
@@ -106,8 +112,9 @@ def _config(options: argparse.Namespace) -> TrainConfig:
     own = OWN[options.method]
     if options.preset:
         own = with_preset(own, options.preset)
-    given = {name: getattr(options, name, None) for name in own.as_dict()}
-    return replace(own, **{name: value for name, value in given.items() if value is not None})
+    names = {*(setting.name for setting in fields(own)), *all_settings()} - {"method", "method_settings"}
+    given = {name: value for name in names if (value := getattr(options, name, None)) is not None}
+    return own.with_settings(**given)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -121,24 +128,28 @@ def run(options: argparse.Namespace) -> None:
     photos = read_faces(options.photo, options.face_mask or [], options.hair_mask or [], tools_of(options))
     faces = photos if encoder is None else [encode_face(encoder, photo) for photo in photos]
     backend = load_model(options)
-    name_spaces = name_spaces_of(backend, names)
-    check_gradient(backend, compare=options.dtype == "fp32")
-    start = load_projector(options.projector) if options.projector else None
-    training = TrainingRun(backend, faces, make_projector(backend, faces, name_spaces, config, start), config)
+    session = TrainingSession(
+        backend,
+        [Person(trigger=trigger, faces=faces)],
+        config,
+        name_spaces=name_spaces_of(backend, names),
+        start=load_projector(options.projector) if options.projector else None,
+    )
     if options.checkpoint and options.checkpoint.is_file():
-        training.load(options.checkpoint)
-    with progress_bar(total=config.steps, initial=training.step, unit="step") as bar:
-        result = learn_identity(training, name_spaces, trigger, after_each_step(training, options, bar))
+        session.resume(options.checkpoint)
+    with progress_bar(total=config.steps, initial=session.step, unit="step") as bar:
+        each_step = after_each_step(session, options, bar)
+        (result,) = session.learn(lambda reports: each_step(reports[0]))
     path = save_new(
         options.out, options.replace, lambda free, replace: save_identity(result.identity, free, replace=replace)
     )
-    say(f"{path}: {trigger} by {config.method}, held-out loss {told_held_out(result.identity.header)}")
+    say(f"{path}: {trigger} by {config.method}, held-out loss {format_held_out_loss(result.identity.header)}")
     if warning := result.identity.header.get(WARNING):
         say(f"Warning: {warning}", sys.stderr)
 
 
-def _encoder(path: Path | None, method: Method) -> FaceEncoder | None:
-    if not needs_face(method):
+def _encoder(path: Path | None, method: str) -> FaceEncoder | None:
+    if not get_method(method).needs_face:
         return None
     if path is None:
         raise StableIdentityError(

@@ -1,83 +1,97 @@
-"""Prompts to pictures without ComfyUI, many at a time."""
+"""Prompts to pictures with any backend, many at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from ...mini_world.sizes import SCHEDULE
-from ..backends.diffusers_sd import DiffusersBackend
-from ..backends.objective import scales
-from ..backends.protocol import Conditioning
+from ..backends.guidance import guided_prediction
+from ..backends.objective import Objective
+from ..backends.protocol import Conditioning, DiffusionBackend
+from ..errors import StableIdentityError
 from ..shapes import check_shape
-from ..text.prompts import PromptRows, TextSpace, prompt_rows
-
-LATENT = (4, 16, 16)
+from ..text.prompts import tokenize_templates
 
 
 def sample_pictures(
-    backend: DiffusersBackend,
+    backend: DiffusionBackend,
     templates: Sequence[str],
-    words: Tensor,
+    words: Mapping[str, Tensor],
     *,
+    size: int,
     cfg: float,
     steps: int,
     seed: int,
+    negative: str = "",
     on_step: Callable[[], None] = lambda: None,
 ) -> Tensor:
     """DDIM without noise (arXiv 2010.02502, eta 0) and classifier-free guidance, all prompts as one batch.
 
-    Step for step what ComfyUI's KSampler does with sampler `ddim`, scheduler `ddim_uniform` and seeds
-    `seed`, `seed + 1`, ... for the prompts.
+    With a noise or v model, step for step what ComfyUI's KSampler does with sampler `ddim`, scheduler `ddim_uniform`
+    and seeds `seed`, `seed + 1`, ... for the prompts.
 
     Args:
-        templates: N prompts, each with one `{}` for the words.
-        words: [2, D] for all prompts, or [N, 2, D].
+        templates: N prompts, each with the same number of slots `{}` for words.
+        words: {text space: [W, D] for all prompts, or [N, W, D]}, the words of all slots one after the other.
+        size: side of the pictures in pixels.
+        negative: the negative prompt, without slots.
         on_step: called after each step.
 
     Returns:
-        Pictures [N, 3, 128, 128] in 0..1.
+        Pictures [N, 3, size, size] in 0..1, on the CPU.
+
+    Raises:
+        StableIdentityError: more steps than the model has noise levels, or words that do not fill the slots.
     """
-    from diffusers import DDIMScheduler
-
-    space, count = backend.text_spaces[0], len(templates)
-    words = words.expand(count, -1, -1) if words.ndim == 2 else words
-    check_shape(words, "n 2 d", "words", n=count, d=space.width)
-    rows = prompt_rows(templates, space, lambda text: backend.tokenize(space.name, text))
-    empty = _encode(backend, _empty_prompts(space, count), words[:, :0])
-    conditioning = Conditioning(context=torch.cat([_encode(backend, rows, words), empty]))
-    # The host goes all the way to the picture, not to the schedule's lowest noise.
-    scheduler: Any = DDIMScheduler(**{**SCHEDULE, "set_alpha_to_one": True})
-    scheduler.set_timesteps(steps)
-    _signal, sigma = scales(scheduler.alphas_cumprod, scheduler.timesteps[:1])
-    latents = sigma * _noise(count, seed)  # an empty latent at the first step's noise
-    latents = latents.to(backend.device)
+    count, objective = len(templates), backend.objective
+    times = sampling_times(objective, steps)
     with torch.no_grad():
-        for timestep in scheduler.timesteps:
+        positive = _encode(backend, templates, {name: _for_each(value, count) for name, value in words.items()})
+        unwanted = _encode(backend, [negative] * count, {})
+        noise = _noise(backend, count, size, seed).to(backend.device)
+        latents = objective.add_noise(torch.zeros_like(noise), noise, _batch(times[0], noise))
+        for time, next_time in zip(times, [*times[1:], None], strict=True):
             backend.check_cancelled()
-            both = backend.predict(
-                latents.repeat(2, 1, 1, 1), timestep.expand(2 * count).to(latents.device), conditioning
-            )
-            wanted, unwanted = both.chunk(2)
-            latents = scheduler.step(unwanted + cfg * (wanted - unwanted), timestep, latents).prev_sample
+            now = _batch(time, latents)
+            output = guided_prediction(backend, latents, now, positive, unwanted, cfg)
+            picture = objective.predicted_z0(output, latents, now)
+            noise = objective.predicted_noise(output, latents, now)
+            latents = picture if next_time is None else objective.add_noise(picture, noise, _batch(next_time, noise))
             on_step()
-        return (backend.vae.decode(latents.to(backend.vae.dtype)).sample.float().cpu() / 2 + 0.5).clamp(0, 1)
+        return backend.decode(latents).float().cpu()
 
 
-def _encode(backend: DiffusersBackend, rows: PromptRows, words: Tensor) -> Tensor:  # [B, 77, D]
-    space = backend.text_spaces[0].name
-    with torch.no_grad():
-        return backend.encode_text({space: rows}, {space: words}).context
+def sampling_times(objective: Objective, steps: int) -> list[int]:
+    """`steps` times from the noisiest down, evenly spaced by whole levels, each one level above a multiple.
+
+    Raises:
+        StableIdentityError: fewer than one step, or more than there are levels.
+    """
+    if not 1 <= steps <= len(objective):
+        raise StableIdentityError(f"The number of sampling steps is {steps}, needed 1 to {len(objective)}.")
+    spacing = len(objective) // steps
+    return [min(number * spacing + 1, len(objective) - 1) for number in reversed(range(steps))]
 
 
-def _empty_prompts(space: TextSpace, count: int) -> PromptRows:
-    ids = [space.start, space.end] + [space.pad] * (space.length - 2)
-    return PromptRows(token_ids=torch.tensor([ids] * count), positions=torch.zeros(count, 0, dtype=torch.long))
+def _batch(time: int, like: Tensor) -> Tensor:  # [N]
+    return torch.full((len(like),), time, device=like.device)
 
 
-def _noise(count: int, seed: int) -> Tensor:  # [N, 4, 16, 16]
+def _for_each(words: Tensor, count: int) -> Tensor:  # [N, W, D]
+    words = words.expand(count, -1, -1) if words.ndim == 2 else words
+    check_shape(words, "n w d", "words", n=count)
+    return words
+
+
+def _encode(backend: DiffusionBackend, templates: Sequence[str], words: Mapping[str, Tensor]) -> Conditioning:
+    rows = {space.name: tokenize_templates(templates, space) for space in backend.text_spaces}
+    none = {space.name: torch.zeros(len(templates), 0, space.width) for space in backend.text_spaces}
+    return backend.encode_text(rows, {name: value.to(backend.device) for name, value in (words or none).items()})
+
+
+def _noise(backend: DiffusionBackend, count: int, size: int, seed: int) -> Tensor:  # [N, C, h, w]
     """Each picture's own, from its own seed."""
-    return torch.stack([torch.randn(LATENT, generator=torch.Generator().manual_seed(seed + i)) for i in range(count)])
+    shape = (backend.latents.channels, size // backend.latents.factor, size // backend.latents.factor)
+    return torch.stack([torch.randn(shape, generator=torch.Generator().manual_seed(seed + i)) for i in range(count)])

@@ -10,7 +10,7 @@ import torch
 
 from ..errors import StableIdentityError
 from ..fingerprint import WHOLE, fingerprint_tensors
-from ..provenance import written
+from ..provenance import provenance
 from ..text.adain import draw_words, mix_words
 from ..text.names import NameSpace
 from .compatibility import check_one_base
@@ -133,5 +133,5 @@ def _origin(name_spaces: Sequence[NameSpace]) -> dict[str, str]:
     return {
         "names": str(len(name_spaces[0].names)),
         "names_fingerprint": fingerprint,
-        **written(),
+        **provenance(),
     }

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..errors import StableIdentityError, WrongModelError
-from ..methods.base import WORDS
-from ..text.names import NameSpace
+from ..text.names import WORDS, NameSpace
 from .types import Identity
 
 

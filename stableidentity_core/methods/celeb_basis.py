@@ -7,7 +7,8 @@ by how far the names spread; the mean is added; the coefficients of a word have 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -16,8 +17,8 @@ from torch import Tensor, nn
 
 from ..errors import StableIdentityError
 from ..shapes import check_shape
-from ..text.names import NameSpace
-from .base import WORDS, Projector
+from ..text.names import WORDS, NameSpace
+from .base import Projector, Start
 from .coefficients import pack_coefficients
 
 COMPONENTS = 512
@@ -95,6 +96,10 @@ class CelebBasisProjector(Projector):
     """
 
     method = "celeb_basis"
+    title = "Celeb-Basis"
+    # From the noise alone at all times, which is alpha 0; the published code has 800 steps for two people and AdamW's
+    # rate is 0.005 times a batch of 2.
+    defaults = {"steps": 400, "learning_rate": 1e-2, "batch_size": 2, "alpha": 0.0}
 
     def __init__(self, feature_width: int, name_spaces: Sequence[NameSpace], generator: torch.Generator | None = None):
         generator = torch.Generator().manual_seed(0) if generator is None else generator
@@ -102,6 +107,16 @@ class CelebBasisProjector(Projector):
         super().__init__(feature_width, bases)
         self.bases = bases  # the same modules, with their type
         self.names = min(len(ns.leading) for ns in name_spaces)
+
+    @classmethod
+    def create(cls, start: Start, settings: Mapping[str, Any]) -> CelebBasisProjector:
+        return cls(start.feature_width, start.name_spaces, start.generator)
+
+    @classmethod
+    def empty(
+        cls, feature_width: int, name_spaces: Sequence[NameSpace], settings: Mapping[str, Any]
+    ) -> CelebBasisProjector:
+        return cls(feature_width, name_spaces)
 
     def coefficients(self, features: Tensor) -> dict[str, Tensor]:
         """Features [B, F] -> {text space: [B, 2, K]}."""

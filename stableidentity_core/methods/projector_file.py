@@ -11,7 +11,7 @@ from ..errors import DamagedFileError, FileTakenError, MissingFileError, StableI
 from ..files.tensors import read_tensors, safe_file_name, save_tensors
 from ..fingerprint import WHOLE, fingerprint_tensors
 from ..identity.save import IfExists
-from ..provenance import written
+from ..provenance import provenance
 from .trained import TrainedProjector
 
 FORMAT = "stableidentity-projector-1"
@@ -27,7 +27,7 @@ def save_projector(projector: TrainedProjector, path: Path, *, replace: bool = T
     """
     if path.suffix != SUFFIX:
         raise StableIdentityError(f"The projector's file is {path}, needed a name ending in {SUFFIX}.")
-    header = {"format": FORMAT, **projector.described(), **written()}
+    header = {"format": FORMAT, **projector.described(), **provenance()}
     save_tensors(path, projector.state, header, replace=replace)
 
 

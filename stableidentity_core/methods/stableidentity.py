@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, get_args
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -11,8 +11,9 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from ..errors import StableIdentityError
-from ..text.names import NameSpace
-from .base import WORDS, Projector
+from ..text.names import WORDS, NameSpace
+from .base import Projector, Start
+from .settings import Setting
 
 Normalization = Literal["per_word", "joint_affine", "none"]
 
@@ -89,7 +90,16 @@ class StableIdentityProjector(Projector):
     """
 
     method = "stableidentity"
+    title = "StableIdentity"
     of_names = (".mean", ".std")
+    settings = (
+        Setting(
+            name="normalization",
+            default="per_word",
+            choices=get_args(Normalization),
+            help="per_word: the paper's Eq. 4. joint_affine: what the published code does. none: no AdaIN.",
+        ),
+    )
 
     def __init__(
         self,
@@ -106,3 +116,17 @@ class StableIdentityProjector(Projector):
             {ns.space: SpaceProjector(feature_width, ns, normalization, generator) for ns in name_spaces},
         )
         self.normalization: Normalization = normalization
+
+    @classmethod
+    def create(cls, start: Start, settings: Mapping[str, Any]) -> StableIdentityProjector:
+        return cls(start.feature_width, start.name_spaces, settings["normalization"], start.generator)
+
+    @classmethod
+    def empty(
+        cls, feature_width: int, name_spaces: Sequence[NameSpace], settings: Mapping[str, Any]
+    ) -> StableIdentityProjector:
+        return cls(feature_width, name_spaces, settings["normalization"])
+
+    @classmethod
+    def stays_in_name_space(cls, settings: Mapping[str, Any]) -> bool:
+        return settings["normalization"] != "none"

@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import StableIdentityError
 from ..shapes import check_shape
-from .base import WORDS, Projector
-
-START = "person face"  # what the free words are at first, one token each
-
-
-def start_words(space: str, tokenize: Callable[[str], list[int]], embed_tokens: Callable[[Tensor], Tensor]) -> Tensor:
-    """The embeddings [2, D] float32 of "person" and "face" in a text space.
-
-    Args:
-        space: name of the text space.
-        tokenize: text -> ids without start and end tokens.
-        embed_tokens: ids [2] -> embeddings [2, D].
-    """
-    ids = tokenize(START)
-    if len(ids) != WORDS:
-        raise StableIdentityError(
-            f"{START!r} is {len(ids)} tokens in {space}, needed {WORDS}: Textual Inversion starts from them. "
-            "Connect a CLIP with CLIP's own vocabulary."
-        )
-    with torch.no_grad():
-        return embed_tokens(torch.tensor(ids)).detach().float().cpu().clone()
+from ..text.names import WORDS, NameSpace
+from ..text.start_words import start_words
+from .base import Projector, Start
 
 
 class FreeWords(nn.Module):
@@ -52,7 +34,23 @@ class TextualInversionProjector(Projector):
     """
 
     method = "textual_inversion"
+    title = "Textual Inversion"
     needs_face = False
+    in_name_space = False
+    # Of the paper: 5,000 steps, batch 4, base rate 0.005, from the noise alone at all times, which is alpha 0. The
+    # paper multiplies the rate by batch size and GPUs (0.04); the published configuration for Stable Diffusion has
+    # 6,100 steps, batch 2, rate 0.01.
+    defaults = {"steps": 5000, "learning_rate": 5e-3, "batch_size": 4, "alpha": 0.0}
 
     def __init__(self, start: Mapping[str, Tensor]):
         super().__init__(0, {space: FreeWords(words) for space, words in start.items()})
+
+    @classmethod
+    def create(cls, start: Start, settings: Mapping[str, Any]) -> TextualInversionProjector:
+        return cls({space.name: start_words(space) for space in start.text_spaces})
+
+    @classmethod
+    def empty(
+        cls, feature_width: int, name_spaces: Sequence[NameSpace], settings: Mapping[str, Any]
+    ) -> TextualInversionProjector:
+        return cls({names.space: torch.zeros(WORDS, names.width) for names in name_spaces})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -12,8 +12,10 @@ from torch import Tensor
 
 from ..errors import StableIdentityError
 from ..shapes import check_shape
+from .space import TextSpace
 
 MIN_NAMES = 2
+WORDS = 2  # tokens of a name that counts: first name and last name
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,27 +69,20 @@ def parse_names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
 
 
-def build_name_space(
-    space: str,
-    tokenize: Callable[[str], list[int]],
-    embed_tokens: Callable[[Tensor], Tensor],
-    names: Iterable[str] | None = None,
-) -> NameSpace:
+def build_name_space(space: TextSpace, names: Iterable[str] | None = None) -> NameSpace:
     """Look up the embeddings of all names that are exactly two tokens; CLIP reads capitals as small letters.
 
     Of longer names the first two tokens are kept apart, see `NameSpace.leading`; shorter ones are left out.
 
     Args:
-        space: name of the text space.
-        tokenize: text -> ids without start and end tokens.
-        embed_tokens: ids [M, 2] -> embeddings [M, 2, D].
+        space: whose tokens and embeddings are taken.
         names: full names; by default the pack's own list.
 
     Raises:
         StableIdentityError: fewer than two of the names are two tokens long.
     """
     candidates = celebrity_names() if names is None else tuple(names)
-    ids = {name: tokenize(name) for name in candidates}
+    ids = {name: space.tokenize(name) for name in candidates}
     usable: dict[tuple[int, ...], str] = {}
     for name, tokens in ids.items():
         if len(tokens) == 2:
@@ -96,17 +91,17 @@ def build_name_space(
     if len(usable) < MIN_NAMES:
         examples = ", ".join(f"{name!r} ({len(tokens)})" for name, tokens in list(ids.items())[:3])
         raise StableIdentityError(
-            f"Of {len(candidates)} names only {len(usable)} are different and exactly two tokens in {space}, needed at "
-            f"least {MIN_NAMES} (better some hundreds). Give full names such as 'Tom Cruise', one a line"
+            f"Of {len(candidates)} names only {len(usable)} are different and exactly two tokens in {space.name}, needed "
+            f"at least {MIN_NAMES} (better some hundreds). Give full names such as 'Tom Cruise', one a line"
             + (f"; token counts found: {examples}." if examples else ".")
         )
 
     def embedded(pairs: Iterable[tuple[int, ...]]) -> Tensor:
         with torch.no_grad():
-            return embed_tokens(torch.tensor(list(pairs))).detach().float().cpu().clone()
+            return space.embed(torch.tensor(list(pairs))).detach().float().cpu().clone()
 
     return NameSpace(
-        space=space,
+        space=space.name,
         names=tuple(usable.values()),
         embeddings=embedded(usable),
         longer=embedded(longer.values()) if longer else None,

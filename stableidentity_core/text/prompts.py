@@ -1,4 +1,4 @@
-"""Putting learned words among the token embeddings of a prompt.
+"""Prompts with room for learned words.
 
 The vocabulary matrix is never touched: words are scattered into the looked-up embeddings, so
 gradients reach the words and nothing else.
@@ -6,67 +6,69 @@ gradients reach the words and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ..devices import moved
+from ..devices import to_device
 from ..errors import StableIdentityError
 from ..shapes import check_shape
+from .space import TextSpace
 
 SLOT = "{}"
 BELOW = 0  # the id below a word, which nothing looks at; the end token there would be taken for the prompt's end
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextSpace:
-    """One text encoder as the method sees it: the space in which words live."""
-
-    name: str  # "clip_l", "clip_h" or "clip_g", the key of embedding files
-    width: int
-    start: int
-    end: int
-    pad: int
-    length: int = 77
-
-
-@dataclass(frozen=True, kw_only=True)
 class PromptRows:
     """Tokenised prompts with room for the words."""
 
-    token_ids: Tensor  # [B, L] int64, including start, end and padding
-    positions: Tensor  # [B, N] int64, where the N words go
+    token_ids: Tensor  # [B, L] int64, including prefix, suffix and padding
+    positions: Tensor  # [B, N] int64, where the N words go; N = 0 without a slot
 
 
-def prompt_rows(
-    templates: Sequence[str], space: TextSpace, tokenize: Callable[[str], list[int]], words: int = 2
-) -> PromptRows:
-    """Tokenise templates whose single `{}` is to hold `words` consecutive words.
+def tokenize_templates(templates: Sequence[str], space: TextSpace, words: int = 2) -> PromptRows:
+    """Tokenise templates in which each `{}` is a slot for `words` consecutive words.
 
-    `tokenize` returns ids without start and end tokens. CLIP's BPE never merges across white
-    space, so the text before and after the slot can be tokenised apart.
+    A template may have any number of slots, also none, as a negative prompt has; all templates of one call must have
+    the same number. The words of the slots stand in the order of the slots.
+
+    The text between slots is tokenised by itself, which changes nothing: CLIP's BPE never merges across white space.
 
     Raises:
-        StableIdentityError: a template without exactly one slot, or too long for one window.
+        StableIdentityError: templates with different numbers of slots, or of different lengths where the text encoder
+            takes rows without padding; or one that is too long for the encoder's window.
     """
     rows, positions = [], []
     for template in templates:
-        if template.count(SLOT) != 1:
-            raise StableIdentityError(
-                f"Template {template!r} has {template.count(SLOT)} slots '{SLOT}', needed exactly 1."
-            )
-        before, after = (tokenize(part) for part in template.split(SLOT))
-        first = 1 + len(before)
-        ids = [space.start, *before, *[BELOW] * words, *after, space.end]
-        if len(ids) > space.length:
-            raise StableIdentityError(
-                f"Template {template!r} needs {len(ids)} tokens, {space.name} takes {space.length}; shorten it."
-            )
-        rows.append(ids + [space.pad] * (space.length - len(ids)))
-        positions.append(list(range(first, first + words)))
-    return PromptRows(token_ids=torch.tensor(rows), positions=torch.tensor(positions))
+        ids, slots = _tokens(template, space, words)
+        rows.append(space.layout.row(ids, f"Template {template!r} of {space.name}"))
+        positions.append([len(space.layout.prefix) + place for place in slots])
+    _check_equal([template.count(SLOT) for template in templates], "slots '{}'")
+    _check_equal([len(row) for row in rows], f"tokens in {space.name}")
+    return PromptRows(
+        token_ids=torch.tensor(rows), positions=torch.tensor(positions, dtype=torch.int64).reshape(len(rows), -1)
+    )
+
+
+def _tokens(template: str, space: TextSpace, words: int) -> tuple[list[int], list[int]]:
+    """Ids of a template, and the places of its words among them."""
+    first, *others = template.split(SLOT)
+    ids, places = list(space.tokenize(first)), []
+    for part in others:
+        places += range(len(ids), len(ids) + words)
+        ids += [BELOW] * words + space.tokenize(part)
+    return ids, places
+
+
+def _check_equal(counts: Sequence[int], what: str) -> None:
+    if len(set(counts)) > 1:
+        raise StableIdentityError(
+            f"The {len(counts)} templates have {', '.join(map(str, sorted(set(counts))))} {what}, needed the same "
+            "number in all of them. Encode those that differ separately."
+        )
 
 
 def place_words(
@@ -78,5 +80,5 @@ def place_words(
     sizes = check_shape(embeddings, "b l d", "embeddings")
     check_shape(words, "b n d", "words", b=sizes["b"], d=sizes["d"])
     check_shape(positions, "b n", "positions", b=sizes["b"], n=words.shape[1])
-    index = moved(positions, embeddings.device).unsqueeze(-1).expand(-1, -1, sizes["d"])
+    index = to_device(positions, embeddings.device).unsqueeze(-1).expand(-1, -1, sizes["d"])
     return embeddings.scatter(1, index, words.to(embeddings))

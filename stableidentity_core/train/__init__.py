@@ -1,7 +1,15 @@
-from .config import TrainConfig, defaults_of
+from .config import TrainConfig, default_config
 from .loop import train_together
 from .run import TrainingRun
 from .step_report import StepReport
-from .validation import HeldOut, held_out_loss
+from .validation import ValidationSet
 
-__all__ = ["HeldOut", "StepReport", "TrainConfig", "TrainingRun", "defaults_of", "held_out_loss", "train_together"]
+__all__ = [
+    "StepReport",
+    "TrainConfig",
+    "TrainingRun",
+    "ValidationSet",
+    "default_config",
+    "held_out_loss",
+    "train_together",
+]

@@ -8,12 +8,11 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor, nn
 
-from ..backends.objective import add_noise
 from ..backends.protocol import Conditioning, DiffusionBackend
-from ..devices import moved
+from ..devices import to_device
 from ..face.portrait import Face
 from .config import TrainConfig
-from .loss import Draw, two_phase_loss
+from .loss import NoisedBatch, two_phase_loss
 from .prompts import template_rows
 from .templates import TEMPLATES
 from .views import EncodedViews, draw_index, encode_views_of
@@ -41,7 +40,7 @@ class Source:
 class Batch:
     """One person's share of a step."""
 
-    draw: Draw
+    draw: NoisedBatch
     features: Tensor  # [B, F]
     templates: tuple[str, ...]
 
@@ -49,26 +48,18 @@ class Batch:
         return len(self.templates)
 
 
-def draw_batch(
-    backend: DiffusionBackend, source: Source, config: TrainConfig, timesteps: Tensor | None = None
-) -> Batch:
-    """Draw views, templates, timesteps and noise; all randomness is the source's generator's.
+def draw_batches(
+    backend: DiffusionBackend, sources: Sequence[Source], config: TrainConfig, times: Tensor | None = None
+) -> list[Batch]:
+    """Draw views, templates, times and noise for each person; the VAE encodes everybody's pictures together.
+
+    All randomness of a person is from the generator of their source, so that each draws what they would draw alone.
 
     Args:
-        timesteps: [B] int64; drawn evenly when None.
-    """
-    return draw_batches(backend, [source], config, timesteps)[0]
-
-
-def draw_batches(
-    backend: DiffusionBackend, sources: Sequence[Source], config: TrainConfig, timesteps: Tensor | None = None
-) -> list[Batch]:
-    """The same for several people, whose pictures the VAE takes together.
-
-    Nobody's generator is used for anybody else, so that each draws what they would draw alone.
+        times: [B] int64; drawn by the objective when None.
     """
     views = _views(backend, sources, config)
-    return [_noised(backend, source, own, config, timesteps) for source, own in zip(sources, views, strict=True)]
+    return [_noised(backend, source, own, config, times) for source, own in zip(sources, views, strict=True)]
 
 
 def _views(backend: DiffusionBackend, sources: Sequence[Source], config: TrainConfig) -> list[EncodedViews]:
@@ -91,20 +82,19 @@ def _views(backend: DiffusionBackend, sources: Sequence[Source], config: TrainCo
 
 
 def _noised(
-    backend: DiffusionBackend, source: Source, views: EncodedViews, config: TrainConfig, timesteps: Tensor | None
+    backend: DiffusionBackend, source: Source, views: EncodedViews, config: TrainConfig, times: Tensor | None
 ) -> Batch:
     count, generator = config.batch_size, source.generator
     z0 = views.posterior.sample(generator)
     templates = tuple(TEMPLATES[draw_index(len(TEMPLATES), generator)] for _ in range(count))
-    if timesteps is None:
-        timesteps = torch.randint(len(backend.alphas_cumprod), (count,), generator=generator)
-    noise = moved(torch.randn(z0.shape, generator=generator), z0.device)
-    timesteps = moved(timesteps, z0.device)
-    draw = Draw(
+    times = backend.objective.sample_times(count, generator) if times is None else times
+    noise = to_device(torch.randn(z0.shape, generator=generator), z0.device)
+    times = to_device(times, z0.device)
+    draw = NoisedBatch(
         z0=z0,
-        z_t=add_noise(z0, noise, backend.alphas_cumprod, timesteps),
+        z_t=backend.objective.add_noise(z0, noise, times),
         noise=noise,
-        timesteps=timesteps,
+        times=times,
         face_mask=views.face_mask,
         hair_mask=views.hair_mask,
     )
@@ -120,15 +110,8 @@ def predict_batches(
         For each person the loss per sample [B] and the model's output [B, C, h, w].
     """
     draw = _joined([batch.draw for batch in batches])
-    output = backend.predict(draw.z_t, draw.timesteps, _condition(backend, projectors, batches))
-    loss = two_phase_loss(
-        draw,
-        output,
-        prediction=backend.prediction,
-        alphas_cumprod=backend.alphas_cumprod,
-        latent_scale=backend.latent_scale,
-        config=config,
-    )
+    output = backend.predict(draw.z_t, draw.times, _condition(backend, projectors, batches))
+    loss = two_phase_loss(draw, output, objective=backend.objective, latents=backend.latents, config=config)
     sizes = [len(batch) for batch in batches]
     return list(loss.split(sizes)), list(output.split(sizes))
 
@@ -142,10 +125,12 @@ def joined_batches(batches: Sequence[Batch]) -> Batch:
     )
 
 
-def _joined(draws: Sequence[Draw]) -> Draw:
+def _joined(draws: Sequence[NoisedBatch]) -> NoisedBatch:
     if len(draws) == 1:
         return draws[0]
-    return Draw(**{field.name: torch.cat([getattr(draw, field.name) for draw in draws]) for field in fields(Draw)})
+    return NoisedBatch(
+        **{field.name: torch.cat([getattr(draw, field.name) for draw in draws]) for field in fields(NoisedBatch)}
+    )
 
 
 def _condition(backend: DiffusionBackend, projectors: Sequence[nn.Module], batches: Sequence[Batch]) -> Conditioning:

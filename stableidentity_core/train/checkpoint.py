@@ -20,13 +20,13 @@ from .config import TrainConfig
 from .loss_scale import LEAST, LossScale
 
 if TYPE_CHECKING:
-    from .pretraining import SharedRun
+    from .pretraining import ProjectorPretraining
     from .run import TrainingRun
 
 FORMAT = "stableidentity-checkpoint-2"
 
 
-def save_checkpoint(run: TrainingRun | SharedRun, path: Path) -> None:
+def save_checkpoint(run: TrainingRun | ProjectorPretraining, path: Path) -> None:
     """Write projector, optimiser, random state and step count, atomically, as safetensors."""
     tensors = {f"projector.{key}": value for key, value in run.projector.state_dict().items()}
     for index, state in run.optimizer.state_dict()["state"].items():
@@ -38,7 +38,7 @@ def save_checkpoint(run: TrainingRun | SharedRun, path: Path) -> None:
     save_tensors(path, tensors, {"format": FORMAT, **facts})
 
 
-def load_checkpoint(run: TrainingRun | SharedRun, path: Path) -> None:
+def load_checkpoint(run: TrainingRun | ProjectorPretraining, path: Path) -> None:
     """Bring a run to the state of a checkpoint of the same photos, model, names and settings.
 
     Raises:
@@ -113,7 +113,7 @@ class _State:
     generator: Tensor
 
     @classmethod
-    def of(cls, tensors: Mapping[str, Tensor], run: TrainingRun | SharedRun) -> _State:
+    def of(cls, tensors: Mapping[str, Tensor], run: TrainingRun | ProjectorPretraining) -> _State:
         projector = _under(tensors, "projector.")
         _check_alike(projector, run.projector.state_dict(), "projector")
         parameters = [parameter for group in run.optimizer.param_groups for parameter in group["params"]]
@@ -150,7 +150,7 @@ def _generator_state(tensors: Mapping[str, Tensor]) -> Tensor:
     return tensors["generator"]
 
 
-def _check_work(run: TrainingRun | SharedRun, facts: _Facts, path: Path) -> None:
+def _check_work(run: TrainingRun | ProjectorPretraining, facts: _Facts, path: Path) -> None:
     now = run.config.as_dict()
     # A falling rate was falling towards those steps, so that more of them are another training.
     free = {"steps"} if run.config.rate_schedule == "constant" else set()

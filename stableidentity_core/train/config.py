@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
 from ..backends.compute import PRECISIONS, Compute, Precision
 from ..errors import StableIdentityError
-from ..methods.base import METHODS, Method
-from ..methods.stableidentity import Normalization
+from ..methods.registry import DEFAULT, get_method
+from ..methods.settings import complete
 
 ReconstructionLatents = Literal["unscaled", "scaled"]
 LossArea = Literal["canvas", "mask"]
@@ -23,7 +23,7 @@ _WHOLE = {
     "steps": (1, 10_000_000),
     "batch_size": (1, 4096),
     "seed": (-(2**63), 2**64 - 1),  # that torch's generators take
-    "view_pool": (0, 100_000),
+    "cached_views": (0, 100_000),
 }
 _NUMBERS: Mapping[str, tuple[Callable[[float], bool], str]] = {
     "learning_rate": (lambda value: 0 < value <= 1, "above 0 and at most 1"),
@@ -35,8 +35,6 @@ _NUMBERS: Mapping[str, tuple[Callable[[float], bool], str]] = {
     "max_grad_norm": (lambda value: value > 0, "above 0"),
 }
 _CHOICES: Mapping[str, tuple[str, ...]] = {
-    "method": METHODS,
-    "normalization": get_args(Normalization),
     "reconstruction_latents": get_args(ReconstructionLatents),
     "loss_area": get_args(LossArea),
     "augmentation": get_args(Augmentation),
@@ -49,10 +47,11 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
 class TrainConfig:
     """How to learn a person.
 
-    The defaults are StableIdentity's; `defaults_of` gives those of the other methods.
+    The defaults are StableIdentity's; `default_config` gives those of the other methods.
 
     Attributes:
-        method: what is learned, see `stableidentity_core.words`.
+        method: how words come from a face, a name in `stableidentity_core.methods.METHODS`.
+        method_settings: values of the method's own settings; its defaults where none is given.
         steps: optimiser steps (paper: 450).
         learning_rate: of AdamW (paper: 5e-5).
         batch_size: augmented views per step (paper: 1).
@@ -61,14 +60,13 @@ class TrainConfig:
         alpha: where the phases part, as a share of the schedule: noise loss for t >= alpha T,
             z0 reconstruction loss below (paper: 0.6, Eq. 6).
         hair_weight: weight of the hair mask beside the face mask (paper: 0.1).
-        normalization: see StableIdentityProjector; the other methods have none.
         reconstruction_latents: `unscaled` takes the reconstruction loss on the VAE's own latents,
             as the published code does, which weighs it 1 / 0.18215^2 = 30 times more than `scaled`.
         loss_area: `canvas` takes means over all latent pixels, as published; `mask` over the
             masked ones only, which makes the loss independent of the size of the face.
         augmentation: `published` shows the photo jittered in colour, mirrored, cropped, and shrunk onto
             black, anew at each step; `none` shows it as it is (the paper's text has no augmentation).
-        view_pool: views that are made and encoded once and then drawn from, their latents sampled anew at each
+        cached_views: views that are made and encoded once and then drawn from, their latents sampled anew at each
             step; 0 makes fresh ones at each step, as published, at the cost of the VAE encoder in every step.
         rate_schedule: `constant` keeps the learning rate (paper); `cosine` lets it fall to 0 over the steps.
         weight_decay, beta1, beta2, max_grad_norm: of AdamW and gradient clipping.
@@ -79,7 +77,8 @@ class TrainConfig:
             words are the same but for rounding.
     """
 
-    method: Method = "stableidentity"
+    method: str = DEFAULT
+    method_settings: Mapping[str, Any] = field(default_factory=dict)
     steps: int = 450
     learning_rate: float = 5e-5
     batch_size: int = 1
@@ -87,11 +86,10 @@ class TrainConfig:
     resolution: int = 512
     alpha: float = 0.6
     hair_weight: float = 0.1
-    normalization: Normalization = "per_word"
     reconstruction_latents: ReconstructionLatents = "unscaled"
     loss_area: LossArea = "canvas"
     augmentation: Augmentation = "published"
-    view_pool: int = 0
+    cached_views: int = 0
     rate_schedule: RateSchedule = "constant"
     weight_decay: float = 1e-2
     beta1: float = 0.9
@@ -114,9 +112,19 @@ class TrainConfig:
             value = getattr(self, name)
             _require(name, value, isinstance(value, str) and value in choices, f"one of {choices}")
         _require("low_memory", self.low_memory, isinstance(self.low_memory, bool), "true or false")
+        own = complete(get_method(self.method).settings, self.method_settings, self.method)
+        object.__setattr__(self, "method_settings", own)
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """All settings side by side, the method's own among them, under the names that files have."""
+        general = {name: value for name, value in vars(self).items() if name != "method_settings"}
+        return {_IN_FILES.get(name, name): value for name, value in general.items()} | dict(self.method_settings)
+
+    def with_settings(self, **values: Any) -> TrainConfig:
+        """A copy with other values of general settings and of the method's own."""
+        own = {name: value for name, value in values.items() if name not in _GENERAL}
+        general = {name: value for name, value in values.items() if name in _GENERAL}
+        return replace(self, method_settings={**self.method_settings, **own}, **general)
 
 
 def _is_whole(value: Any) -> bool:
@@ -132,31 +140,30 @@ def _require(name: str, value: Any, fits: bool, needed: str) -> None:
         raise StableIdentityError(f"{name} is {value!r:.60}, needed {needed}.")
 
 
-# Where the other methods differ. Both learn from the noise alone at all timesteps, which is alpha 0. The rate is what
-# AdamW gets.
-# Celeb-Basis: its published code, 800 steps for two people, rate 0.005 times a batch of 2.
-# Textual Inversion: its paper, 5,000 steps, batch 4, base rate 0.005. The paper multiplies that by batch size and GPUs
-# (0.04); the configuration of its code for Stable Diffusion has 6,100 steps, batch 2, rate 0.01.
-_OWN: Mapping[Method, Mapping[str, Any]] = {
-    "stableidentity": {},
-    "celeb_basis": {"steps": 400, "learning_rate": 1e-2, "batch_size": 2, "alpha": 0.0},
-    "textual_inversion": {"steps": 5000, "learning_rate": 5e-3, "batch_size": 4, "alpha": 0.0},
-}
-OWN_SETTINGS = ("steps", "learning_rate", "batch_size", "alpha")  # that differ between the methods
+_GENERAL = {setting.name for setting in fields(TrainConfig)}
+_IN_FILES = {"cached_views": "cached_views"}  # names that headers and checkpoints have had from the beginning
+METHOD_DEFAULTS = ("steps", "learning_rate", "batch_size", "alpha")  # in which the methods differ
 
 
-def defaults_of(method: Method) -> TrainConfig:
-    """The default settings of a method: its publication's where they are known, else those of StableIdentity."""
-    return TrainConfig(method=method, **_OWN.get(method, {}))  # an unknown one is refused there
+def default_config(method: str = DEFAULT, **values: Any) -> TrainConfig:
+    """The default settings of a method: its publication's where they are known, else those of StableIdentity.
+
+    Args:
+        values: other values of general settings and of the method's own.
+
+    Raises:
+        StableIdentityError: no such method or setting, or a value that it cannot have.
+    """
+    return TrainConfig(method=method, **get_method(method).defaults).with_settings(**values)
 
 
-def departures(config: TrainConfig) -> str:
-    """The settings that are not the method's own, in words; empty if there is none."""
-    own = defaults_of(config.method)
-    differing = [name for name in OWN_SETTINGS if getattr(config, name) != getattr(own, name)]
-    return ", ".join(f"{name} {getattr(config, name):g} (its own: {getattr(own, name):g})" for name in differing)
+def non_default_settings(config: TrainConfig) -> str:
+    """The settings that differ from the method's defaults, in words; empty if there are none."""
+    own = default_config(config.method)
+    differing = [name for name in METHOD_DEFAULTS if getattr(config, name) != getattr(own, name)]
+    return ", ".join(f"{name} {getattr(config, name):g} (default: {getattr(own, name):g})" for name in differing)
 
 
-def compute_of(config: TrainConfig) -> Compute:
+def compute_settings(config: TrainConfig) -> Compute:
     """How the settings want the model to compute."""
     return Compute(precision=config.precision, low_memory=config.low_memory)

@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
+from ..methods.registry import get_method
 from ..text.names import NameSpace
-from .config import TrainConfig, defaults_of
+from .config import TrainConfig, default_config
 
 WARNING = "warning"  # the key in the header of an identity
 PROJECTOR_WARNING = "projector_warning"  # in the facts of a projector of many people, and of what it projects
@@ -31,7 +32,7 @@ def grew(before: Tensor, after: Tensor) -> bool:
     return bool(change.mean() > max(STANDARD_ERRORS * error, SLIGHT * before.double().mean()))
 
 
-def told_growth(before: Tensor, after: Tensor) -> str:
+def describe_growth(before: Tensor, after: Tensor) -> str:
     """A sentence where the losses [N] grew, otherwise nothing."""
     if not grew(before, after):
         return ""
@@ -58,11 +59,10 @@ def warning_of(
         before: the held-out losses [N] before training, where they are known.
         after: those after it, on the same draws.
     """
-    own = defaults_of(config.method).learning_rate
+    own = default_config(config.method).learning_rate
     farthest = max(distance(words[names.space], names) for names in name_spaces)
-    free = config.method == "textual_inversion" or config.normalization == "none"
-    limit = FREE if free else AMONG_NAMES
-    found = [told_growth(before, after)] if before is not None else []
+    limit = AMONG_NAMES if get_method(config.method).stays_in_name_space(config.method_settings) else FREE
+    found = [describe_growth(before, after)] if before is not None else []
     if farthest > limit:
         found.append(
             f"The words lie {farthest:.3g} times as far from the names' mean as names do, usual is less than "

@@ -10,7 +10,7 @@ from ..errors import TrainingError
 STEPS_BEHIND = 8  # of a GPU: at most so many steps are taken in vain
 
 
-class Watch:
+class FiniteGuard:
     """Checks the loss and gradient of each step; on the CPU at once, elsewhere every few steps.
 
     Args:

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from ..backends.protocol import DiffusionBackend
 from ..errors import TrainingError
-from ..text.prompts import prompt_rows
+from ..text.prompts import tokenize_templates
+from ..text.start_words import start_words
 
 STEP = 1e-2  # of the words' norm: far above fp32's rounding, far below where the model bends
 TOLERANCE = 0.1  # measured: 0.0004 with correct kernels, 0.27 with one that loses the gradient of its keys
@@ -79,25 +80,21 @@ class _Probe:
 
     def __init__(self, backend: DiffusionBackend):
         generator = torch.Generator().manual_seed(0)
-        side = LATENT_SIDE * backend.latent_factor
+        side = LATENT_SIDE * backend.latents.factor
         self.backend = backend
-        self.rows = {
-            space.name: prompt_rows(
-                ["a photo of a {}"], space, lambda text, name=space.name: backend.tokenize(name, text)
-            )
+        self.rows = {space.name: tokenize_templates(["a photo of a {}"], space) for space in backend.text_spaces}
+        self.words = {
+            space.name: start_words(space)[None].to(backend.device).requires_grad_(True)
             for space in backend.text_spaces
         }
-        self.words = {
-            name: backend.embed_tokens(name, _ids(backend, name))[None].to(backend.device).clone().requires_grad_(True)
-            for name in self.rows
-        }
-        self.z_t = backend.encode_image(torch.rand(1, 3, side, side, generator=generator), generator)
+        picture = torch.rand(1, 3, side, side, generator=generator)
+        self.z_t = backend.encode_posterior(picture).sample(generator)
         self.reading = torch.randn(self.z_t.shape, generator=generator).to(self.z_t)
-        self.timesteps = torch.tensor([len(backend.alphas_cumprod) // 2], device=self.z_t.device)
+        self.times = torch.tensor([backend.objective.time_at(0.5)], device=self.z_t.device)
 
     def __call__(self, words: dict[str, Tensor]) -> Tensor:
         conditioning = self.backend.encode_text(self.rows, words)
-        return (self.backend.predict(self.z_t, self.timesteps, conditioning) * self.reading).sum()
+        return (self.backend.predict(self.z_t, self.times, conditioning) * self.reading).sum()
 
     def gradients(self) -> tuple[tuple[Tensor, ...], float]:
         """Gradients at the words and their norm; raises unless it is a number above zero."""
@@ -129,10 +126,6 @@ def _deviation(probe: _Probe, gradients: tuple[Tensor, ...], norm: float) -> flo
         )
     expected = 2 * step * norm**2
     return abs((ahead - behind).item() / expected - 1)
-
-
-def _ids(backend: DiffusionBackend, space: str) -> Tensor:
-    return torch.tensor(backend.tokenize(space, "person face"))
 
 
 def _norm(gradients: tuple[Tensor | None, ...]) -> float | None:

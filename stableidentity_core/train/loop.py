@@ -11,13 +11,12 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from ..backends.objective import predicted_z0
 from ..backends.protocol import DiffusionBackend
-from ..errors import StableIdentityError, said_of
+from ..errors import StableIdentityError, error_context
 from ..methods.base import Projector
 from .batch import Batch, Source, draw_batches, predict_batches
 from .config import TrainConfig
-from .finite_guard import Watch
+from .finite_guard import FiniteGuard
 from .loss_scale import LossScale
 from .optimizer import set_rate
 from .step_report import StepReport
@@ -34,7 +33,7 @@ class Run(Protocol):
     generator: torch.Generator
     loss_scale: LossScale
     step: int
-    watch: Watch
+    finite_guard: FiniteGuard
 
     @property
     def source(self) -> Source:
@@ -65,8 +64,8 @@ def _steps(runs: Sequence[Run]) -> Iterator[tuple[StepReport, ...]]:
             reports = _step(runs)
         yield reports
     for run in runs:
-        with said_of(run.name):
-            run.watch.check()
+        with error_context(run.name):
+            run.finite_guard.check()
 
 
 @contextmanager
@@ -89,8 +88,8 @@ def _step(runs: Sequence[Run]) -> tuple[StepReport, ...]:
     while scaled and any([run.loss_scale.shrink(*of) for run, *of in zip(runs, means, norms, strict=True)]):
         means, norms, outputs = _gradients(runs, batches, scaled)
     for run, loss, norm in zip(runs, means, norms, strict=True):
-        with said_of(run.name):
-            run.watch.add(run.step + 1, loss.detach(), norm)
+        with error_context(run.name):
+            run.finite_guard.add(run.step + 1, loss.detach(), norm)
     for run in runs:
         set_rate(run.optimizer, config, run.step)
         run.optimizer.step()
@@ -103,7 +102,7 @@ def _step(runs: Sequence[Run]) -> tuple[StepReport, ...]:
             steps=config.steps,
             loss_on_device=loss.detach(),
             grad_norm_on_device=norm,
-            timesteps_on_device=batch.draw.timesteps,
+            times_on_device=batch.draw.times,
             make_z0=partial(_picture, backend, batch, output.detach()),
         )
         for run, batch, output, loss, norm in zip(runs, batches, outputs, means, norms, strict=True)
@@ -129,7 +128,7 @@ def _gradients(
 
 def _picture(backend: DiffusionBackend, batch: Batch, output: Tensor) -> Tensor:  # [B, C, h, w]
     draw = batch.draw
-    return predicted_z0(backend.prediction, output, draw.z_t, backend.alphas_cumprod, draw.timesteps)
+    return backend.objective.predicted_z0(output, draw.z_t, draw.times)
 
 
 def check_together(runs: Sequence[Run]) -> None:

@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from einops import reduce
 from torch import Tensor, where
 
-from ..backends.objective import predicted_z0, target
-from ..backends.protocol import Prediction
+from ..backends.latents import LatentFormat
+from ..backends.objective import Objective
 from ..shapes import check_shape
 from .config import LossArea, TrainConfig
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Draw:
+class NoisedBatch:
     """One noised batch and what the loss compares."""
 
     z0: Tensor  # [B, C, h, w] scaled latents
     z_t: Tensor  # [B, C, h, w]
     noise: Tensor  # [B, C, h, w]
-    timesteps: Tensor  # [B] int64
+    times: Tensor  # [B] int64, see `Objective`
     face_mask: Tensor  # [B, 1, h, w]
     hair_mask: Tensor  # [B, 1, h, w]
 
@@ -42,20 +42,19 @@ def masked_mse(difference: Tensor, mask: Tensor, area: LossArea = "canvas") -> T
 
 
 def two_phase_loss(
-    draw: Draw,
+    draw: NoisedBatch,
     output: Tensor,  # [B, C, h, w], the model's prediction
     *,
-    prediction: Prediction,
-    alphas_cumprod: Tensor,
-    latent_scale: float,
+    objective: Objective,
+    latents: LatentFormat,
     config: TrainConfig,
 ) -> Tensor:  # [B]
     """Noise loss for t >= alpha T, reconstruction of z0 below (Eq. 6), face mask plus weighted hair mask."""
-    noise_error = output - target(prediction, draw.z0, draw.noise, alphas_cumprod, draw.timesteps)
-    z0_error = predicted_z0(prediction, output, draw.z_t, alphas_cumprod, draw.timesteps) - draw.z0
+    noise_error = objective.noise_error(output, draw.z0, draw.noise, draw.times)
+    z0_error = objective.predicted_z0(output, draw.z_t, draw.times) - draw.z0
     if config.reconstruction_latents == "unscaled":
-        z0_error = z0_error / latent_scale
-    noise_phase = draw.timesteps >= config.alpha * len(alphas_cumprod)
+        z0_error = z0_error / latents.scale
+    noise_phase = objective.in_noise_phase(draw.times, config.alpha)
     error = where(noise_phase.view(-1, 1, 1, 1), noise_error, z0_error)
     face = masked_mse(error, draw.face_mask, config.loss_area)
     hair = masked_mse(error, draw.hair_mask, config.loss_area)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any, Literal
 
 from ..errors import StableIdentityError
+from ..methods.registry import DEFAULT
 from .config import TrainConfig
 
 Preset = Literal["paper", "fast"]
-_FREE = ("method", "seed", "resolution", "precision", "low_memory")  # which no preset decides
+_FREE = ("method", "method_settings", "seed", "resolution", "precision", "low_memory")  # which no preset decides
 
 # Measured in the mini world (benchmarks/README.md): a fifth of the paper's steps, and likelier people.
-_FAST: Mapping[str, Any] = {"steps": 100, "learning_rate": 2e-4, "augmentation": "none", "view_pool": 1}
+_FAST: Mapping[str, Any] = {"steps": 100, "learning_rate": 2e-4, "augmentation": "none", "cached_views": 1}
 PRESETS: Mapping[Preset, Mapping[str, Any]] = {
-    "paper": {field.name: field.default for field in fields(TrainConfig) if field.name not in _FREE},
+    "paper": {field.name: field.default for field in fields(TrainConfig) if field.name not in _FREE}
+    | dict(TrainConfig().method_settings),
     "fast": _FAST,
 }
 
@@ -30,14 +32,14 @@ def with_preset(config: TrainConfig, preset: Preset) -> TrainConfig:
     """
     if preset not in PRESETS:
         raise StableIdentityError(f"preset is {preset!r}, needed one of {', '.join(PRESETS)}.")
-    if config.method != "stableidentity":
+    if config.method != DEFAULT:
         raise StableIdentityError(
-            f"The preset {preset} is of stableidentity, the method is {config.method}, which has its own settings. "
-            "Choose no preset, or the method stableidentity."
+            f"The preset {preset} is of {DEFAULT}, the method is {config.method}, which has its own settings. "
+            f"Choose no preset, or the method {DEFAULT}."
         )
-    return replace(config, **PRESETS[preset])
+    return config.with_settings(**PRESETS[preset])
 
 
-def told(preset: Preset) -> str:
-    """What a preset decides, in words."""
+def describe_preset(preset: Preset) -> str:
+    """The settings of a preset, in words."""
     return ", ".join(f"{name} {value}" for name, value in PRESETS[preset].items())

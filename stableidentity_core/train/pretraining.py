@@ -17,19 +17,20 @@ from ..errors import StableIdentityError
 from ..face.portrait import Face
 from ..fingerprint import WHOLE, fingerprint_tensors
 from ..methods.base import Projector
+from ..methods.registry import methods_with_a_face
 from ..text.names import NameSpace
 from .batch import Source
 from .checkpoint import load_checkpoint, save_checkpoint
-from .config import TrainConfig, compute_of
-from .finite_guard import Watch
+from .config import TrainConfig, compute_settings
+from .finite_guard import FiniteGuard
 from .loop import train_together
 from .loss_scale import LossScale
 from .optimizer import new_optimizer
 from .photos import check_photos, feature_of
 from .step_report import StepReport
-from .validation import SEED, HeldOut
+from .validation import SEED, ValidationSet
 from .views import EncodedViews, encode_views, joined_views
-from .warm_start import KnownPeople, fit_known, known_places
+from .warm_start import WarmStart, fit_known, known_places
 
 MIN_PEOPLE = 2
 HELD_OUT = 20  # one in so many people is kept aside
@@ -97,7 +98,7 @@ def _check(first: Face, face: Face, number: int) -> None:
         raise StableIdentityError(f"Person {number} does not go with the first one: {error}") from error
 
 
-class SharedRun:
+class ProjectorPretraining:
     """One projector being learned over many people.
 
     Args:
@@ -105,7 +106,7 @@ class SharedRun:
         people: from `encode_people`, by the same settings.
         projector: of a method that looks at faces; trained in place.
         config: settings; `batch_size` people, drawn anew, make a step.
-        known_people: `first` begins among the people whose title is a name that the text encoder knows; `only` ends
+        warm_start: `first` begins among the people whose title is a name that the text encoder knows; `only` ends
             there, without any step of the diffusion model.
     """
 
@@ -115,24 +116,24 @@ class SharedRun:
         people: EncodedPeople,
         projector: Projector,
         config: TrainConfig,
-        known_people: KnownPeople = "no",
+        warm_start: WarmStart = "no",
     ):
         if not projector.needs_face:
             raise StableIdentityError(
                 f"{projector.method} does not look at faces, so it has nothing to learn over many people. Choose "
-                "stableidentity or celeb_basis."
+                f"{methods_with_a_face()}."
             )
         self.name = ""
         self.backend = backend
         self.people = people
         self.config = config
-        self.known_people: KnownPeople = known_people
+        self.warm_start: WarmStart = warm_start
         self.projector = projector.to(backend.device).requires_grad_(True).train()
         self.optimizer = new_optimizer(self.projector, config)
         self.generator = torch.Generator().manual_seed(config.seed)
         self.loss_scale = LossScale()
         self.step = 0
-        self.watch = Watch(backend.device)
+        self.finite_guard = FiniteGuard(backend.device)
 
     def __iter__(self) -> Iterator[StepReport]:
         """Train up to `config.steps`, yielding after each step; raises as TrainingRun does."""
@@ -146,11 +147,11 @@ class SharedRun:
 
     def computing(self) -> AbstractContextManager[None]:
         """Inside, the model computes as the settings ask; outside it does as it was loaded."""
-        return self.backend.computing(compute_of(self.config))
+        return self.backend.computing(compute_settings(self.config))
 
     def known(self, name_spaces: Sequence[NameSpace]) -> int:
         """How many of the people are known, where that counts."""
-        return 0 if self.known_people == "no" else len(known_places(self.people.titles, name_spaces))
+        return 0 if self.warm_start == "no" else len(known_places(self.people.titles, name_spaces))
 
     def start_known(self, name_spaces: Sequence[NameSpace]) -> None:
         """Begin among the people whose titles are names that the text encoder knows.
@@ -164,12 +165,12 @@ class SharedRun:
         fit_known(self.projector, features, words, name_spaces, self.config.seed, self.backend.check_cancelled)
 
     @cached_property
-    def held_out(self) -> HeldOut | None:
+    def held_out(self) -> ValidationSet | None:
         """Draws of the people kept aside, the same for all measurements; None where there is nobody."""
         if self.people.held_out is None:
             return None
         source = Source(faces=[], generator=torch.Generator().manual_seed(SEED), pool=self.people.held_out)
-        return HeldOut(self.backend, [source], self.config)
+        return ValidationSet(self.backend, [source], self.config)
 
     def held_out_losses(self) -> Tensor | None:  # [draws]
         """Losses on the people kept aside."""
@@ -179,14 +180,14 @@ class SharedRun:
     def work(self) -> str:
         """Hash of what this run learns from; a checkpoint belongs to it."""
         parts = [self.people.fingerprint, self.backend.fingerprint()]
-        parts += [fingerprint_tensors(self.projector.fixed().items(), samples=WHOLE), self.known_people]
-        if self.known_people != "no":
+        parts += [fingerprint_tensors(self.projector.fixed().items(), samples=WHOLE), self.warm_start]
+        if self.warm_start != "no":
             parts += self.people.titles
         return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:32]
 
     def save(self, path: Path) -> None:
         """Write everything needed to go on later, atomically, as safetensors; raises as the steps do."""
-        self.watch.check()
+        self.finite_guard.check()
         save_checkpoint(self, path)
 
     def load(self, path: Path) -> None:

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
 
 from ..backends.protocol import DiffusionBackend
 from ..errors import StableIdentityError
 from ..face.portrait import Face
 from ..fingerprint import WHOLE, fingerprint_tensors
-from ..methods.base import Projector
-from ..methods.celeb_basis import CelebBasisProjector
-from ..methods.stableidentity import StableIdentityProjector
-from ..methods.textual_inversion import TextualInversionProjector, start_words
-from ..methods.trained import TrainedProjector, needs_face
+from ..methods.base import Projector, Start
+from ..methods.registry import get_method, methods_with_a_face
+from ..methods.trained import TrainedProjector
 from ..text.names import NameSpace
 from .config import TrainConfig
 from .photos import check_photos
@@ -30,40 +27,40 @@ def make_projector(
 ) -> Projector:
     """The projector that a training begins with: a fresh one by the seed, or a copy of `start`.
 
-    It is of the settings' method, sized for the faces and name spaces; Textual Inversion starts from words of the
-    backend's text encoder.
+    It is of the settings' method, sized for the faces and name spaces.
     """
     if start is not None:
         return _from_start(start, faces, name_spaces, config)
-    if not needs_face(config.method):
-        check_photos(faces, needs_face=False)
-        return TextualInversionProjector(_start(backend))
+    kind = get_method(config.method)
+    width = _feature_width(faces) if kind.needs_face else 0
+    check_photos(faces, kind.needs_face)
+    generator = torch.Generator().manual_seed(config.seed)
+    source = Start(feature_width=width, name_spaces=name_spaces, text_spaces=backend.text_spaces, generator=generator)
+    return kind.create(source, config.method_settings)
+
+
+def _feature_width(faces: Sequence[Face]) -> int:
     widths = {face.feature.plain.shape[0] for face in faces if face.feature is not None}
     if len(widths) != 1:
         raise StableIdentityError(
             f"The faces have features of widths {sorted(widths)}, needed one width: encode all with one face encoder."
         )
-    check_photos(faces)
-    generator = torch.Generator().manual_seed(config.seed)
-    if config.method == "celeb_basis":
-        return CelebBasisProjector(widths.pop(), name_spaces, generator)
-    return StableIdentityProjector(widths.pop(), name_spaces, config.normalization, generator)
+    return widths.pop()
 
 
 def _from_start(
     start: TrainedProjector, faces: Sequence[Face], name_spaces: Sequence[NameSpace], config: TrainConfig
 ) -> Projector:
     """Raise unless the projector is of the settings' method and norm, and knows the faces' encoder."""
-    if not needs_face(start.method):
+    if not get_method(start.method).needs_face:
         raise StableIdentityError(
             f"The projector is of {start.method}, which does not look at faces. A training can start from "
-            "stableidentity or celeb_basis; disconnect this one."
+            f"{methods_with_a_face()}; disconnect this one."
         )
-    for what, found, needed in (
-        ("method", start.method, config.method),
-        ("normalization", start.normalization, config.normalization),
-    ):
-        if found != needed and (what == "method" or config.method == "stableidentity"):
+    found_settings = {"method": start.method, **start.settings}
+    for what, needed in {"method": config.method, **config.method_settings}.items():
+        found = found_settings.get(what)
+        if found != needed:
             raise StableIdentityError(
                 f"The projector to start from has {what} {found}, the training {needed}. Set {what} to {found}, or "
                 "disconnect the projector."
@@ -74,17 +71,6 @@ def _from_start(
     projector = start.build(name_spaces)
     projector.origin = {**start.facts, "start": fingerprint_tensors(start.state.items(), samples=WHOLE)}
     return projector
-
-
-def _start(backend: DiffusionBackend) -> dict[str, Tensor]:  # {text space: [2, D]}
-    return {
-        space.name: start_words(
-            space.name,
-            lambda text, name=space.name: backend.tokenize(name, text),
-            lambda ids, name=space.name: backend.embed_tokens(name, ids),
-        )
-        for space in backend.text_spaces
-    }
 
 
 def check_encoder(face: Face, projector: TrainedProjector, what: str) -> None:

@@ -1,21 +1,26 @@
-"""One call from many people to a projector, used by the nodes and by the command line."""
+"""The one way to a projector of many people, for nodes, command line and scripts."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor
 
-from ..provenance import written
+from ..backends.protocol import DiffusionBackend
+from ..face.portrait import Face
+from ..provenance import provenance
 from ..store.types import ProjectorResult
 from ..text.names import NameSpace
 from .config import TrainConfig
-from .diagnosis import PROJECTOR_WARNING, told_growth
-from .pretraining import SharedRun
-from .session import trained
+from .diagnosis import PROJECTOR_WARNING, describe_growth
+from .pretraining import ProjectorPretraining, encode_people
+from .projector_init import make_projector
+from .result import trained_projector
+from .session import GradientCheck, check_spaces, compare_in_fp32, name_spaces_of
 from .step_report import StepReport
+from .warm_start import WarmStart
 
 # From the mini world (benchmarks/README.md); the paper trains one person at a time.
 MANY_PEOPLE = TrainConfig(
@@ -23,8 +28,46 @@ MANY_PEOPLE = TrainConfig(
 )
 
 
+class ProjectorSession:
+    """One projector learned over many people: checks, views, training and result, in this order.
+
+    Args:
+        backend: the frozen diffusion model.
+        photos: title (such as the name of its file) and prepared photo, with its feature, of each person.
+        config: settings; `batch_size` people, drawn anew, make a step.
+        name_spaces: one for each text space of the model; by default of the pack's own names.
+        warm_start: see `ProjectorPretraining`.
+        check: what is done about the gradient before the first step.
+
+    Raises:
+        StableIdentityError: name spaces of another model, fewer than two people, or faces that do not go together.
+        TrainingError: the gradient check failed.
+    """
+
+    def __init__(
+        self,
+        backend: DiffusionBackend,
+        photos: Iterable[tuple[str, Face]],
+        config: TrainConfig,
+        *,
+        name_spaces: Sequence[NameSpace] | None = None,
+        warm_start: WarmStart = "no",
+        check: GradientCheck = compare_in_fp32,
+    ):
+        self.name_spaces = name_spaces_of(backend) if name_spaces is None else list(name_spaces)
+        check_spaces(backend, self.name_spaces)
+        check(backend)
+        self.people = encode_people(backend, photos, config)
+        projector = make_projector(backend, [self.people.first], self.name_spaces, config)
+        self.run = ProjectorPretraining(backend, self.people, projector, config, warm_start)
+
+    def learn(self, on_step: Callable[[StepReport], None] = lambda report: None) -> ProjectorResult:
+        """Train to the end; `on_step` is called after each step."""
+        return learn_projector(self.run, self.name_spaces, on_step)
+
+
 def learn_projector(
-    run: SharedRun,
+    run: ProjectorPretraining,
     name_spaces: Sequence[NameSpace],
     on_step: Callable[[StepReport], None] = lambda report: None,
 ) -> ProjectorResult:
@@ -33,9 +76,9 @@ def learn_projector(
     losses: list[Tensor] = []
     with run.computing():
         before = run.held_out_losses() if fresh else None  # what it was before a break is not known any more
-        if fresh and run.known_people != "no":
+        if fresh and run.warm_start != "no":
             run.start_known(name_spaces)
-        for report in () if run.known_people == "only" else run:
+        for report in () if run.warm_start == "only" else run:
             losses.append(report.loss_on_device)
             on_step(report)
         run.projector.eval().requires_grad_(False)
@@ -44,24 +87,24 @@ def learn_projector(
     assert feature is not None  # encode_people has looked
     facts = {
         "base_fingerprint": run.backend.fingerprint(),
-        "prediction": run.backend.prediction.value,
+        "prediction": run.backend.objective.name,
         "face_encoder_licence": feature.licence,
         "projector_people": str(run.people.people),
         "projector_steps": str(run.step),
         "projector_settings": json.dumps(run.config.as_dict(), sort_keys=True),
         "projector_known_people": str(run.known(name_spaces)),
         "projector_names": str(len(name_spaces[0].names)),
-        "projector_date": written()["date"],
+        "projector_date": provenance()["date"],
     }
     for when, loss in (("before", before), ("after", after)):
         if loss is not None:
             facts[f"projector_held_out_loss_{when}"] = f"{loss.mean().item():.6g}"
-    if before is not None and after is not None and (growth := told_growth(before, after)):
+    if before is not None and after is not None and (growth := describe_growth(before, after)):
         advice = (
             f" Lower learning_rate ({run.config.learning_rate:g})." if losses else ""
         )  # without steps it had no part
         facts[PROJECTOR_WARNING] = growth + advice
     return ProjectorResult(
-        projector=trained(run.projector, run.config, feature.encoder, facts),
+        projector=trained_projector(run.projector, run.config, feature.encoder, facts),
         losses=torch.stack(losses).float().cpu() if losses else torch.zeros(0),
     )

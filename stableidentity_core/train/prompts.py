@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 import torch
 
 from ..backends.protocol import DiffusionBackend
-from ..text.prompts import PromptRows, prompt_rows
+from ..text.prompts import PromptRows, tokenize_templates
 
 _Rows = dict[tuple[str, str], PromptRows]
 _known: WeakKeyDictionary[DiffusionBackend, _Rows] = WeakKeyDictionary()  # for as long as the model is there
@@ -21,9 +21,7 @@ def template_rows(backend: DiffusionBackend, templates: Sequence[str]) -> dict[s
     for space in backend.text_spaces:
         for template in templates:
             if (space.name, template) not in known:
-                known[space.name, template] = prompt_rows(
-                    [template], space, lambda text, name=space.name: backend.tokenize(name, text)
-                )
+                known[space.name, template] = tokenize_templates([template], space)
         found = [known[space.name, template] for template in templates]
         rows[space.name] = PromptRows(
             token_ids=torch.cat([row.token_ids for row in found]), positions=torch.cat([row.positions for row in found])

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from ..backends.protocol import DiffusionBackend
-from ..errors import StableIdentityError, said_of
+from ..errors import StableIdentityError, error_context
 from ..face.portrait import Face
 from ..methods.base import Projector
 from .batch import Source
 from .checkpoint import load_checkpoint, save_checkpoint, work_hash
-from .config import TrainConfig, compute_of
-from .finite_guard import Watch
+from .config import TrainConfig, compute_settings
+from .finite_guard import FiniteGuard
 from .loop import train_together
 from .loss_scale import LossScale
 from .optimizer import new_optimizer
@@ -65,7 +65,7 @@ class TrainingRun:
         self.generator = torch.Generator().manual_seed(config.seed)
         self.loss_scale = LossScale()
         self.step = 0
-        self.watch = Watch(backend.device)
+        self.finite_guard = FiniteGuard(backend.device)
 
     def __iter__(self) -> Iterator[StepReport]:
         """Train up to `config.steps`, yielding after each step.
@@ -78,7 +78,7 @@ class TrainingRun:
 
     def computing(self) -> AbstractContextManager[None]:
         """Inside, the model computes as the settings ask; outside it does as it was loaded."""
-        return self.backend.computing(compute_of(self.config))
+        return self.backend.computing(compute_settings(self.config))
 
     def words(self) -> dict[str, Tensor]:
         """The person's words {text space: [2, D]} from the mean feature of the plain photos."""
@@ -94,7 +94,7 @@ class TrainingRun:
 
     def save(self, path: Path) -> None:
         """Write everything needed to go on later, atomically, as safetensors; raises as the steps do."""
-        self.watch.check()
+        self.finite_guard.check()
         save_checkpoint(self, path)
 
     def load(self, path: Path) -> None:
@@ -104,21 +104,21 @@ class TrainingRun:
     @property
     def source(self) -> Source:
         """What this person's draws come from."""
-        with said_of(self.name):
+        with error_context(self.name):
             return Source(faces=self.faces, generator=self.generator, pool=self._pool, name=self.name)
 
     def held_out_source(self, generator: torch.Generator) -> Source:
         """The same photos for draws that training does not see: never from the pool."""
-        with said_of(self.name):
+        with error_context(self.name):
             return Source(faces=self.faces, generator=generator, plain=self._plain, name=self.name)
 
     @cached_property
     def _pool(self) -> EncodedViews | None:
         """Views made ahead, if that is asked for; from the seed alone, so that a resumed run has the same."""
-        if not self.config.view_pool:
+        if not self.config.cached_views:
             return None
         generator = torch.Generator().manual_seed(self.config.seed)
-        turns = islice(cycle(self.faces), max(self.config.view_pool, len(self.faces)))  # every photo has its share
+        turns = islice(cycle(self.faces), max(self.config.cached_views, len(self.faces)))  # every photo has its share
         return encode_views(self.backend, list(turns), self.config, generator)
 
     @cached_property

@@ -20,7 +20,7 @@ class StepReport:
     steps: int
     loss_on_device: Tensor  # []
     grad_norm_on_device: Tensor  # []
-    timesteps_on_device: Tensor  # [B]
+    times_on_device: Tensor  # [B]
     make_z0: Callable[[], Tensor]
 
     @cached_property
@@ -33,8 +33,8 @@ class StepReport:
         return self.grad_norm_on_device.item()
 
     @cached_property
-    def timesteps(self) -> tuple[int, ...]:
-        return tuple(self.timesteps_on_device.tolist())
+    def times(self) -> tuple[int, ...]:
+        return tuple(self.times_on_device.tolist())
 
     @cached_property
     def z0(self) -> Tensor:

@@ -8,18 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from ..backends.protocol import DiffusionBackend
-from ..face.portrait import Face
 from .batch import Source, draw_batches, joined_batches, predict_batches
 from .config import TrainConfig
 from .loop import check_together
 from .run import TrainingRun
-from .views import encode_views
 
 DRAWS, SEED = 16, 0x5EED
 CHUNK = 4  # samples that go through the model at once, without gradients, where a step takes fewer
 
 
-class HeldOut:
+class ValidationSet:
     """Draws of noise, view and prompt from seeds of their own; timesteps are spread evenly over the schedule.
 
     The views are drawn and encoded here, so that measuring before and after training costs the encoder once.
@@ -30,17 +28,16 @@ class HeldOut:
     """
 
     def __init__(self, backend: DiffusionBackend, sources: Sequence[Source], config: TrainConfig, draws: int = DRAWS):
-        count = len(backend.alphas_cumprod)
         self.backend = backend
         self.config = config
         self.batches = []  # of each draw, each person's
         for i in range(draws):
             backend.check_cancelled()
-            timesteps = torch.full((config.batch_size,), int((i + 0.5) * count / draws))
-            self.batches.append(draw_batches(backend, sources, config, timesteps))
+            times = torch.full((config.batch_size,), backend.objective.time_at((i + 0.5) / draws))
+            self.batches.append(draw_batches(backend, sources, config, times))
 
     @classmethod
-    def of(cls, runs: Sequence[TrainingRun]) -> HeldOut:
+    def of(cls, runs: Sequence[TrainingRun]) -> ValidationSet:
         """Of people that are learned together, the draws that each would have alone."""
         check_together(runs)
         sources = [run.held_out_source(torch.Generator().manual_seed(SEED)) for run in runs]
@@ -62,19 +59,3 @@ class HeldOut:
                 losses, _outputs = predict_batches(self.backend, projectors, batches, self.config)
                 found.append(torch.stack([loss.unflatten(0, (-1, self.config.batch_size)).mean(1) for loss in losses]))
         return torch.cat(found, dim=1).float().cpu()
-
-
-def held_out_loss(
-    backend: DiffusionBackend,
-    faces: list[Face],
-    projector: nn.Module,
-    config: TrainConfig,
-    *,
-    draws: int = DRAWS,
-    seed: int = SEED,
-) -> float:
-    """Mean loss on draws that training does not see; the same seed gives the same draws."""
-    generator = torch.Generator().manual_seed(seed)
-    plain = encode_views(backend, faces, config, torch.Generator()) if config.augmentation == "none" else None
-    source = Source(faces=faces, generator=generator, plain=plain)
-    return HeldOut(backend, [source], config, draws).losses([projector])[0]

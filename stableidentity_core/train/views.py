@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from ..backends.protocol import DiffusionBackend, Posterior
-from ..devices import moved
-from ..errors import said_of
+from ..devices import to_device
+from ..errors import error_context
 from ..face.portrait import Face
 from .augment import View, augment, plain_view
 from .config import TrainConfig
@@ -33,7 +33,7 @@ class EncodedViews:
 
     def __getitem__(self, index: Tensor) -> EncodedViews:  # [B] int64, on the CPU
         posterior = self.posterior[index]
-        index = moved(index, self.face_mask.device)
+        index = to_device(index, self.face_mask.device)
         return EncodedViews(
             posterior=posterior,
             face_mask=self.face_mask[index],
@@ -63,7 +63,7 @@ def encode_views_of(
     """
     views: list[list[View]] = []
     for own, generator, name in zip(photos, generators, names or [""] * len(photos), strict=True):
-        with said_of(name):
+        with error_context(name):
             views.append(_drawn(backend, own, config, generator))
     return [
         _encoded(own, drawn, posterior)
@@ -76,9 +76,9 @@ def _drawn(
 ) -> list[View]:
     if config.augmentation == "none":
         distinct = {id(face): face for face in photos}
-        plain = {key: draw_view(face, config, backend.latent_factor, generator) for key, face in distinct.items()}
+        plain = {key: draw_view(face, config, backend.latents.factor, generator) for key, face in distinct.items()}
         return [plain[id(face)] for face in photos]
-    return [draw_view(face, config, backend.latent_factor, generator) for face in photos]
+    return [draw_view(face, config, backend.latents.factor, generator) for face in photos]
 
 
 def _posteriors(backend: DiffusionBackend, views: Sequence[Sequence[View]], config: TrainConfig) -> list[Posterior]:
@@ -99,13 +99,13 @@ def _posteriors(backend: DiffusionBackend, views: Sequence[Sequence[View]], conf
 
 def _encoded(photos: Sequence[Face], views: Sequence[View], posterior: Posterior) -> EncodedViews:
     masks = torch.stack([torch.stack([view.face_mask, view.hair_mask]) for view in views])
-    face_mask, hair_mask = moved(masks, posterior.mean.device).unbind(1)
+    face_mask, hair_mask = to_device(masks, posterior.mean.device).unbind(1)
     features = torch.stack([feature_of(face, view.mirrored) for face, view in zip(photos, views, strict=True)])
     return EncodedViews(
         posterior=posterior,
         face_mask=face_mask,
         hair_mask=hair_mask,
-        features=moved(features, posterior.mean.device, posterior.mean.dtype),
+        features=to_device(features, posterior.mean.device, posterior.mean.dtype),
     )
 
 

@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from ..errors import StableIdentityError
-from ..methods.base import WORDS, Projector
+from ..methods.base import Projector
 from ..shapes import check_shape
-from ..text.names import NameSpace
+from ..text.names import WORDS, NameSpace
 from .config import TrainConfig
 from .optimizer import new_optimizer, set_rate
 
-KnownPeople = Literal["no", "first", "only"]  # whether the projector begins, or is done, with them
+WarmStart = Literal["no", "first", "only"]  # whether the projector begins, or is done, with them
 
 # More steps fit the names better and new people worse (mini world: 500 against 2000 steps).
 FIT = TrainConfig(steps=500, learning_rate=1e-3, batch_size=64, rate_schedule="cosine")

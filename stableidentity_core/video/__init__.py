@@ -2,13 +2,13 @@
 
 from .names import WeightName, weight_names
 from .sizes import FULL, VideoSizes
-from .video_size import PRESETS, Clip, check_clip
+from .video_size import PRESETS, VideoSize, check_clip
 from .weights import VideoWeights, arrange, recognise
 
 __all__ = [
     "FULL",
     "PRESETS",
-    "Clip",
+    "VideoSize",
     "VideoSizes",
     "VideoWeights",
     "WeightName",

@@ -12,7 +12,7 @@ PIXELS = 8  # of the picture for each of the latents, along a side
 
 
 @dataclass(frozen=True, kw_only=True)
-class Clip:
+class VideoSize:
     """A clip's size: pixels, frames and frames a second."""
 
     width: int
@@ -28,13 +28,13 @@ class Clip:
 
 # What the models' own pages name.
 PRESETS = {
-    "ModelScope 256x256, 16 frames": Clip(width=256, height=256, length=16),
-    "ZeroScope 576x320, 24 frames": Clip(width=576, height=320, length=24),
-    "ZeroScope XL 1024x576, 24 frames": Clip(width=1024, height=576, length=24),
+    "ModelScope 256x256, 16 frames": VideoSize(width=256, height=256, length=16),
+    "ZeroScope 576x320, 24 frames": VideoSize(width=576, height=320, length=24),
+    "ZeroScope XL 1024x576, 24 frames": VideoSize(width=1024, height=576, length=24),
 }
 
 
-def check_clip(clip: Clip) -> Clip:
+def check_clip(clip: VideoSize) -> VideoSize:
     """Refuse a clip that has no latents.
 
     Raises:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from ..background import Aside
+from ..background import BackgroundThread
 from .line import Line
 
 PATIENCE = 30.0  # seconds: for a connection, and for the bytes below
@@ -69,8 +69,8 @@ def open_at(url: str, start: int, on_wait: Callable[[], None]) -> Iterator[Answe
     """
     line = Line()
     try:
-        with Aside() as aside:
-            answered = _request(partial(_patient, aside, on_wait), line, url, start)
+        with BackgroundThread() as thread:
+            answered = _request(partial(_patient, thread, on_wait), line, url, start)
             if isinstance(answered, Answer):
                 yield answered
                 return
@@ -79,14 +79,14 @@ def open_at(url: str, start: int, on_wait: Callable[[], None]) -> Iterator[Answe
                 start=begins,
                 total=total,
                 self_ending=bool(getattr(answered, "chunked", False)),
-                chunks=_chunks(aside, answered, on_wait),
+                chunks=_chunks(thread, answered, on_wait),
             )
     finally:
         line.hang_up()
 
 
 def _patient(
-    aside: Aside, on_wait: Callable[[], None], act: Callable[[], http.client.HTTPResponse]
+    thread: BackgroundThread, on_wait: Callable[[], None], act: Callable[[], http.client.HTTPResponse]
 ) -> http.client.HTTPResponse:
     end = time.monotonic() + ANSWER
 
@@ -95,7 +95,7 @@ def _patient(
         if time.monotonic() > end:
             raise Refused(f"did not answer within {ANSWER:.0f} seconds")
 
-    return aside(act, waiting)
+    return thread(act, waiting)
 
 
 def _request(
@@ -157,7 +157,9 @@ def _number(text: str) -> int | None:
     return int(text) if re.fullmatch(rf"[0-9]{{1,{MAX_DIGITS}}}", text.strip()) else None
 
 
-def _chunks(aside: Aside, response: http.client.HTTPResponse, on_wait: Callable[[], None]) -> Iterator[bytes]:
+def _chunks(
+    thread: BackgroundThread, response: http.client.HTTPResponse, on_wait: Callable[[], None]
+) -> Iterator[bytes]:
     spent, came = 0.0, 0  # seconds of waiting, and bytes, since the last look at both
     while True:
         begun = time.monotonic()
@@ -167,7 +169,7 @@ def _chunks(aside: Aside, response: http.client.HTTPResponse, on_wait: Callable[
             _check_pace(spent + time.monotonic() - begun, came)
 
         try:
-            chunk = aside(lambda: response.read1(CHUNK), waiting)
+            chunk = thread(lambda: response.read1(CHUNK), waiting)
         except TimeoutError as error:
             raise CutOff(f"gave no bytes for {PATIENCE:.0f} seconds") from error
         except (OSError, http.client.HTTPException, ValueError, OverflowError) as error:  # a chunk of no length

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ..background import Aside
+from ..background import BackgroundThread
 from .weight import Weight
 
 CHUNK = 1 << 20
@@ -31,8 +31,8 @@ def difference(weight: Weight, path: Path, on_wait: Callable[[], None] = lambda:
     size, digest, head = 0, hashlib.sha256(), b""
     if (problem := _wrong_size(weight, path.stat().st_size)) is not None:
         return problem
-    with Aside() as aside:
-        for chunk in read_aside(aside, path, on_wait):
+    with BackgroundThread() as thread:
+        for chunk in read_in_background(thread, path, on_wait):
             head = head or chunk
             size += len(chunk)
             digest.update(chunk)
@@ -48,10 +48,10 @@ def difference(weight: Weight, path: Path, on_wait: Callable[[], None] = lambda:
     return _wrong_size(weight, size)
 
 
-def read_aside(aside: Aside, path: Path, on_wait: Callable[[], None]) -> Iterator[bytes]:
+def read_in_background(thread: BackgroundThread, path: Path, on_wait: Callable[[], None]) -> Iterator[bytes]:
     """A file's bytes, some at a time, also from a disk or network share that keeps one waiting."""
     chunks = _chunks(path)
-    while chunk := aside(lambda: next(chunks, b""), on_wait):
+    while chunk := thread(lambda: next(chunks, b""), on_wait):
         on_wait()
         yield chunk
 

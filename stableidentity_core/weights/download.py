@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from ..background import Aside
+from ..background import BackgroundThread
 from .address import CutOff, Refused, open_at
-from .check import difference, read_aside
+from .check import difference, read_in_background
 from .lookup import locate, places
 from .part import DownloadError, Part, Wrong, parts_of
 from .turn import turn
@@ -123,10 +123,10 @@ def _is_there(weight: Weight, target: Path, meter: _Meter) -> bool:
 
 def _copy(weight: Weight, source: Path, target: Path, meter: _Meter) -> None:
     total = source.stat().st_size
-    with Part(target, weight, str(source)) as part, Aside() as aside:
+    with Part(target, weight, str(source)) as part, BackgroundThread() as thread:
         part.restart()
         part.check_total(total)
-        _take(part, read_aside(aside, source, meter.still), total, meter)
+        _take(part, read_in_background(thread, source, meter.still), total, meter)
         if part.size != total:
             raise Wrong(f"had {total:,} bytes and gave {part.size:,}: it is being written")
         part.put_in_place(meter.still)

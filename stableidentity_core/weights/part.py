@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
-from ..background import aside
+from ..background import call_in_background
 from ..errors import DownloadError
 from .check import difference
 from .weight import Weight
@@ -113,7 +113,7 @@ class Part:
             Wrong: its kind, size or sha256 is not that of the table.
         """
         with self._disk():
-            aside(lambda: os.fsync(self._file.fileno()), on_wait)  # which may take long on a slow disk
+            call_in_background(lambda: os.fsync(self._file.fileno()), on_wait)  # which may take long on a slow disk
             self._check_alone()
             self._file.close()
             problem = difference(self._weight, self.path, on_wait)

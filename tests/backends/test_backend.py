@@ -8,7 +8,7 @@ from diffusers import DiffusionPipeline
 
 from rounding import assert_computed_in, assert_same_but_for_rounding
 from stableidentity_core.backends import Compute, Conditioning, Prediction
-from stableidentity_core.text import prompt_rows
+from stableidentity_core.text import tokenize_templates
 from stableidentity_core.train.gradient_check import check_gradient, gradient_direction
 
 TIMESTEPS = [0, 1, 20, 250, 500, 750, 999]
@@ -31,7 +31,7 @@ def noised(seed: int = 0, batch: int = 1, side: int = 8) -> torch.Tensor:
 
 def rows(backend, texts):
     return {
-        space.name: prompt_rows(texts, space, lambda text, name=space.name: backend.tokenize(name, text))
+        space.name: tokenize_templates(texts, space, lambda text, name=space.name: backend.tokenize(name, text))
         for space in backend.text_spaces
     }
 

@@ -12,7 +12,7 @@ import torch
 
 from backends.pack import pack_module
 from stableidentity_core.errors import StableIdentityError
-from stableidentity_core.text import prompt_rows
+from stableidentity_core.text import tokenize_templates
 from stableidentity_core.train.gradient_check import gradient_direction
 
 pytestmark = pytest.mark.host
@@ -104,7 +104,7 @@ def adapter(comfyui, tiny_eps) -> Callable:
 
 def loss_of(backend) -> torch.Tensor:
     (space,) = backend.text_spaces
-    rows = {space.name: prompt_rows(["a photo of a {}"], space, lambda text: backend.tokenize(space.name, text))}
+    rows = {space.name: tokenize_templates(["a photo of a {}"], space, lambda text: backend.tokenize(space.name, text))}
     words = {space.name: torch.randn(1, 2, space.width, requires_grad=True)}
     conditioning = backend.encode_text(rows, words)
     return backend.predict(torch.randn(1, 4, 8, 8), torch.tensor([500]), conditioning).sum()

@@ -12,7 +12,7 @@ from rounding import assert_computed_in
 from stableidentity_core.backends import Compute, Prediction
 from stableidentity_core.backends.diffusers_sd import load_diffusers
 from stableidentity_core.errors import TrainingError, WrongModelError
-from stableidentity_core.text import prompt_rows
+from stableidentity_core.text import tokenize_templates
 from stableidentity_core.train.gradient_check import check_directions, check_gradient, gradient_direction
 from tiny import tiny_sd15, tiny_sdxl
 
@@ -174,7 +174,7 @@ def test_sdxl_is_told_what_the_sampler_tells_it(comfyui, adapter, tmp_path):
     trio = host_tiny.load_trio(tiny_sdxl(tmp_path))
     with adapter.comfy_backend(*trio) as backend:
         rows = {
-            space.name: prompt_rows(
+            space.name: tokenize_templates(
                 ["a {}", "{} here"], space, lambda text, name=space.name: backend.tokenize(name, text)
             )
             for space in backend.text_spaces
@@ -206,7 +206,9 @@ def test_clip_skip_is_that_of_the_prompts(comfyui, adapter, tmp_path):
     for name, one in {"plain": clip, "deep": deep}.items():
         with adapter.comfy_backend(model, one, vae) as backend:
             rows = {
-                space.name: prompt_rows(["a {}"], space, lambda text, name=space.name: backend.tokenize(name, text))
+                space.name: tokenize_templates(
+                    ["a {}"], space, lambda text, name=space.name: backend.tokenize(name, text)
+                )
                 for space in backend.text_spaces
             }
             ids = {
@@ -312,7 +314,7 @@ def test_the_log_says_once_what_a_training_takes_and_that_low_memory_takes_less(
     (line,) = [record.getMessage() for record in caplog.records if "training takes" in record.getMessage()]
     assert "1.6 GB beside 0.0 GB of weights" in line and "free on cpu" in line and "low_memory" not in line
     monkeypatch.setattr(adapter.weights.model_management, "get_free_memory", lambda _device: 10**9)
-    assert "; low_memory would need about 0.2 GB" in adapter.weights.told_memory([trio[0]], 16 * 10**8, 2 * 10**8)
+    assert "; low_memory would need about 0.2 GB" in adapter.weights.describe_memory([trio[0]], 16 * 10**8, 2 * 10**8)
 
 
 def test_fp16_weights_are_computed_in_fp16_as_they_are_where_that_is_asked_for(adapter, tiny_eps):
@@ -323,7 +325,7 @@ def test_fp16_weights_are_computed_in_fp16_as_they_are_where_that_is_asked_for(a
     with adapter.comfy_backend(*trio) as backend:
         exact = gradient_direction(backend)
         with backend.computing(Compute(precision="fp16")):
-            assert backend.dtype == torch.float16 and not backend.casts and backend._quick_unet is None
+            assert backend.dtype == torch.float16 and not backend.casts and backend._cast_unet is None
             rough = gradient_direction(backend)
     assert_computed_in(torch.float16, rough, exact)
 
@@ -338,9 +340,9 @@ def test_16_bit_weights_are_cast_once_or_block_by_block(comfyui, adapter, tiny_e
         assert backend.casts and backend.dtype == torch.float32
         exact = gradient_direction(backend)
         with backend.computing(Compute(precision="bf16", low_memory=low_memory)):
-            assert backend.dtype == torch.bfloat16 and (backend._quick_unet is None) == low_memory
+            assert backend.dtype == torch.bfloat16 and (backend._cast_unet is None) == low_memory
             rough = gradient_direction(backend)
-        assert backend._quick_unet is None and backend.dtype == torch.float32
+        assert backend._cast_unet is None and backend.dtype == torch.float32
     assert_computed_in(torch.bfloat16, rough, exact)
 
 
@@ -351,7 +353,7 @@ def test_the_weights_place_is_asked_only_after_others_had_a_turn(trio, adapter, 
     with adapter.comfy_backend(*trio) as backend:
         monkeypatch.setattr(adapter.weights, "weights_away", lambda patchers: asked.append(1) or away(patchers))
         (space,) = backend.text_spaces
-        rows = {space.name: prompt_rows(["a {}"], space, lambda text: backend.tokenize(space.name, text))}
+        rows = {space.name: tokenize_templates(["a {}"], space, lambda text: backend.tokenize(space.name, text))}
         words = {space.name: torch.zeros(1, 2, space.width)}
         for _ in range(3):
             backend.encode_text(rows, words)

@@ -11,7 +11,7 @@ from core.make import some_face, some_names
 from core.training import FEATURES, small
 from stableidentity_core.backends.diffusers_sd import load_diffusers
 from stableidentity_core.files.tensors import read_tensors
-from stableidentity_core.train.pretraining import SharedRun, encode_people
+from stableidentity_core.train.pretraining import ProjectorPretraining, encode_people
 from stableidentity_core.train.projector_init import make_projector
 
 pytestmark = pytest.mark.host
@@ -27,7 +27,9 @@ def new_run(tiny_eps):
     backend, config = load_diffusers(tiny_eps), small(augmentation="none", batch_size=2)
     names = some_names(width=backend.text_spaces[0].width)
     people = encode_people(backend, (("", some_face(features=FEATURES, seed=seed)) for seed in range(3)), config)
-    return lambda: SharedRun(backend, people, make_projector(backend, [people.first], [names], config), config)
+    return lambda: ProjectorPretraining(
+        backend, people, make_projector(backend, [people.first], [names], config), config
+    )
 
 
 @pytest.fixture

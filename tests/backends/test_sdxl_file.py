@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 from stableidentity_core.backends.diffusers_sd import load_diffusers
 from stableidentity_core.identity import Identity, save_identity
-from stableidentity_core.text import prompt_rows
+from stableidentity_core.text import tokenize_templates
 from tiny import SDXL_WIDTHS, tiny_sdxl
 
 
@@ -30,7 +30,7 @@ def test_diffusers_reads_both_keys(tmp_path):
     )
     backend = load_diffusers(folder)
     rows = {
-        space.name: prompt_rows(
+        space.name: tokenize_templates(
             ["a photo of {} smiling"], space, lambda text, name=space.name: backend.tokenize(name, text)
         )
         for space in backend.text_spaces

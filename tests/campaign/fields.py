@@ -30,7 +30,7 @@ from stableidentity_core.errors import HostError
 PART = "inputs"
 WHAT = "fields of nodes in ComfyUI"
 GOAL = 500
-COSTLY = {"steps", "batch_size", "resolution", "view_pool", "width", "height", "length", "at_most", "preview_every"}
+COSTLY = {"steps", "batch_size", "resolution", "cached_views", "width", "height", "length", "at_most", "preview_every"}
 
 
 def run(plan: Plan) -> list[Row]:

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from stableidentity_core.cli import main, parser
-from stableidentity_core.cli.arguments import telling_of_memory
+from stableidentity_core.cli.arguments import out_of_memory_advice
 from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.identity import Identity, save_identity
 
@@ -67,7 +67,7 @@ def test_a_path_that_no_file_can_have_is_wrong_usage(odd_paths, capsys, command,
 
 
 def test_every_command_takes_paths():
-    """But the download, whose folders may be addresses and which judges them itself."""
+    """But the download, whose folders may be addresses and which evaluators them itself."""
     assert {command for command, _option in path_arguments()} == set(COMMANDS) - {"download"}
 
 
@@ -124,9 +124,9 @@ def test_a_folder_for_results_that_cannot_be_made(tmp_path, capsys, monkeypatch,
 
 
 def test_memory_that_is_not_there_is_said():
-    with pytest.raises(StableIdentityError, match=r"not enough memory.*smaller resolution"), telling_of_memory():
+    with pytest.raises(StableIdentityError, match=r"not enough memory.*smaller resolution"), out_of_memory_advice():
         torch.empty(1 << 60, dtype=torch.uint8)
-    with pytest.raises(RuntimeError, match="another"), telling_of_memory():
+    with pytest.raises(RuntimeError, match="another"), out_of_memory_advice():
         raise RuntimeError("another fault is not hidden")
 
 

@@ -7,7 +7,7 @@ import torch
 from stableidentity_core.face import Face, FaceFeature
 from stableidentity_core.identity import Identity
 from stableidentity_core.text import NameSpace
-from stableidentity_core.train.loss import Draw
+from stableidentity_core.train.loss import NoisedBatch
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -47,13 +47,13 @@ def some_identity(width: int = 1024, trigger: str = "anna", seed: int = 0, **hea
     return Identity(trigger=trigger, words={"clip_h": randn(2, width, seed=seed)}, header=header)
 
 
-def some_draw(timesteps: list[int], alphas_cumprod: torch.Tensor, side: int = 4, seed: int = 0) -> Draw:
+def some_draw(timesteps: list[int], alphas_cumprod: torch.Tensor, side: int = 4, seed: int = 0) -> NoisedBatch:
     """A noised batch whose masks differ between samples."""
     batch = len(timesteps)
     t = torch.tensor(timesteps)
     z0, noise = randn(batch, 4, side, side, seed=seed), randn(batch, 4, side, side, seed=seed + 1)
     abar = alphas_cumprod[t].view(-1, 1, 1, 1)
-    return Draw(
+    return NoisedBatch(
         z0=z0,
         z_t=abar.sqrt() * z0 + (1 - abar).sqrt() * noise,
         noise=noise,

@@ -12,9 +12,9 @@ from core.make import rng
 from core.training import finish, new_run, small, words
 from rounding import assert_computed_in
 from stableidentity_core.backends import Compute
-from stableidentity_core.backends.compute import bf16_pays, recomputed
+from stableidentity_core.backends.compute import bf16_pays, gradient_checkpointing
 from stableidentity_core.errors import StableIdentityError
-from stableidentity_core.text import prompt_rows
+from stableidentity_core.text import tokenize_templates
 from stableidentity_core.train.batch import draw_batch
 from stableidentity_core.train.gradient_check import gradient_direction
 from stableidentity_core.train.loss import two_phase_loss
@@ -22,12 +22,12 @@ from stableidentity_core.train.loss import two_phase_loss
 
 def test_one_step_has_the_gradient_that_autograd_gives_for_the_same_draws(backend, names):
     """From the pool, without a report being read, against the plain computation of one sample."""
-    run = new_run(backend, names, small(view_pool=3, max_grad_norm=1e9))
+    run = new_run(backend, names, small(cached_views=3, max_grad_norm=1e9))
     twin = new_run(backend, names, run.config)
     batch = draw_batch(backend, twin.source, twin.config)
     next(iter(run))
     (space,) = backend.text_spaces
-    rows = prompt_rows(batch.templates, space, lambda text: backend.tokenize(space.name, text))
+    rows = tokenize_templates(batch.templates, space, lambda text: backend.tokenize(space.name, text))
     conditioning = backend.encode_text({space.name: rows}, twin.projector(batch.features))
     output = backend.unet(batch.draw.z_t, batch.draw.timesteps, conditioning.context).sample
     loss = two_phase_loss(
@@ -92,9 +92,9 @@ def counted(backend) -> tuple[torch.Tensor, int]:
 
 def test_contexts_within_each_other_leave_in_turn(own_backend):
     block = next(module for module in own_backend.unet.modules() if type(module).__name__ == "ResnetBlock2D")
-    with recomputed([block]):
+    with gradient_checkpointing([block]):
         outer = block.forward
-        with recomputed([block]):
+        with gradient_checkpointing([block]):
             assert block.forward is not outer
         assert block.forward is outer
     assert "forward" not in block.__dict__
@@ -104,7 +104,7 @@ def test_the_default_computes_as_it_was_loaded(own_backend, names):
     plain, within = new_run(own_backend, names), new_run(own_backend, names)
     finish(plain)
     with within.computing():
-        assert own_backend._quick_unet is None
+        assert own_backend._cast_unet is None
         finish(within)
     assert torch.equal(words(plain), words(within))
 

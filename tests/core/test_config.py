@@ -17,7 +17,7 @@ def test_defaults_are_the_papers():
     # The published code's, where the paper is silent.
     assert (config.beta1, config.beta2, config.weight_decay, config.max_grad_norm) == (0.9, 0.999, 1e-2, 1.0)
     assert (config.resolution, config.reconstruction_latents, config.loss_area) == (512, "unscaled", "canvas")
-    assert (config.augmentation, config.view_pool) == ("published", 0)
+    assert (config.augmentation, config.cached_views) == ("published", 0)
 
 
 @pytest.mark.parametrize(

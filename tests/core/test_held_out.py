@@ -9,7 +9,7 @@ import torch
 
 from core.make import rng
 from core.training import new_run, small
-from stableidentity_core.train import HeldOut, TrainConfig, TrainingRun
+from stableidentity_core.train import TrainConfig, TrainingRun, ValidationSet
 from stableidentity_core.train.batch import predict_batches
 
 
@@ -22,8 +22,8 @@ def encoded(own_backend, monkeypatch) -> list[int]:
     return counts
 
 
-def held_out_of(run: TrainingRun, draws: int, config: TrainConfig | None = None) -> HeldOut:
-    return HeldOut(run.backend, [run.held_out_source(rng(5))], config or run.config, draws)
+def held_out_of(run: TrainingRun, draws: int, config: TrainConfig | None = None) -> ValidationSet:
+    return ValidationSet(run.backend, [run.held_out_source(rng(5))], config or run.config, draws)
 
 
 def test_measuring_twice_encodes_once(own_backend, names, encoded):

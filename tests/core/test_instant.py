@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from core.conftest import name_space_of
-from mini_world.evaluators import Judges
+from mini_world.evaluators import Evaluators
 from mini_world.measure import embed, references
 from mini_world.painter import paint
 from mini_world.person import unseen_person
@@ -34,7 +34,11 @@ def test_the_file_is_the_one_that_is_listed():
 def test_strangers_are_painted_without_any_training():
     """Measured: 0.61 to the right person, 0.01 to others; a dead projector gives equal rows."""
     weights = load_weights()
-    backend, encoder, judges = mini_world_backend(weights), mini_world_encoder(weights), Judges.of(weights.judge)
+    backend, encoder, evaluators = (
+        mini_world_backend(weights),
+        mini_world_encoder(weights),
+        Evaluators.of(weights.judge),
+    )
     names, projector = [name_space_of(backend)], mini_world_projector()
     words = []
     for number in PEOPLE:
@@ -43,7 +47,7 @@ def test_strangers_are_painted_without_any_training():
         face = encode_face(encoder, portrait(image))
         words.append(project(face, projector, names, "stranger").words["clip_h"])
     pictures = sample_pictures(backend, ["a photo of {}"] * len(words), torch.stack(words), cfg=CFG, steps=15, seed=1)
-    wanted = torch.stack([references(judges, unseen_person(number)) for number in PEOPLE])
-    found = embed(judges, pictures) @ wanted.T  # [painted, wanted]
+    wanted = torch.stack([references(evaluators, unseen_person(number)) for number in PEOPLE])
+    found = embed(evaluators, pictures) @ wanted.T  # [painted, wanted]
     own, others = found.diag().mean(), (found.sum() - found.diag().sum()) / (len(words) * (len(words) - 1))
     assert own > 0.4 and own - others > 0.3

@@ -11,7 +11,7 @@ from core.make import randn, rng, some_face, some_names
 from core.training import FEATURES, small
 from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.methods import StableIdentityProjector
-from stableidentity_core.train.pretraining import SharedRun, encode_people
+from stableidentity_core.train.pretraining import ProjectorPretraining, encode_people
 from stableidentity_core.train.projector_init import make_projector
 from stableidentity_core.train.projector_session import learn_projector
 from stableidentity_core.train.warm_start import fit_known, known_places
@@ -68,7 +68,9 @@ def test_a_run_that_begins_with_known_people_says_so(backend, names, photos):
     words = {}
     for known in ("no", "first", "only"):
         people = encode_people(backend, photos, config)
-        run = SharedRun(backend, people, make_projector(backend, [people.first], [names], config), config, known)
+        run = ProjectorPretraining(
+            backend, people, make_projector(backend, [people.first], [names], config), config, known
+        )
         learned = learn_projector(run, [names]).projector
         words[known] = learned.build([names])(people.features[:50])["clip_h"]
         assert learned.facts["projector_known_people"] == ("0" if known == "no" else "57")  # three are kept aside
@@ -80,7 +82,9 @@ def test_a_run_that_begins_with_known_people_says_so(backend, names, photos):
 def test_a_run_without_known_people_refuses_to_begin_with_them(backend, names):
     config = small(augmentation="none", steps=1)
     people = encode_people(backend, [("", some_face(features=FEATURES, seed=seed)) for seed in range(3)], config)
-    run = SharedRun(backend, people, make_projector(backend, [people.first], [names], config), config, "first")
+    run = ProjectorPretraining(
+        backend, people, make_projector(backend, [people.first], [names], config), config, "first"
+    )
     with pytest.raises(StableIdentityError, match="Only 0 of the photos"):
         learn_projector(run, [names])
 

@@ -14,7 +14,7 @@ from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.face import Face
 from stableidentity_core.train import TrainConfig
 from stableidentity_core.train.projector_init import make_projector
-from stableidentity_core.train.session import check_spaces, learn_identity, project, told_held_out
+from stableidentity_core.train.session import check_spaces, format_held_out_loss, learn_identity, project
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_a_training_that_goes_on_does_not_tell_a_loss_before_it_that_it_never_me
     resumed.load(tmp_path / "run.safetensors")
     header = learn_identity(resumed, [names], "anna").identity.header
     assert "held_out_loss_before" not in header
-    assert told_held_out(header) == f"not known -> {float(header['held_out_loss_after']):.4g}"
+    assert format_held_out_loss(header) == f"not known -> {float(header['held_out_loss_after']):.4g}"
 
 
 def test_projecting_the_same_face_gives_the_trained_words(learned, names):

@@ -16,10 +16,10 @@ from stableidentity_core.backends import Compute
 from stableidentity_core.backends.diffusers_sd import load_diffusers
 from stableidentity_core.errors import DamagedFileError, TrainingError
 from stableidentity_core.files.tensors import read_tensors, save_tensors
-from stableidentity_core.train import TrainingRun, defaults_of, train_together
+from stableidentity_core.train import TrainingRun, default_config, train_together
 from stableidentity_core.train.gradient_check import gradient_direction
 from stableidentity_core.train.loss_scale import FIRST, GROW_AFTER, LEAST, LossScale
-from stableidentity_core.train.pretraining import SharedRun, encode_people
+from stableidentity_core.train.pretraining import ProjectorPretraining, encode_people
 from stableidentity_core.train.projector_init import make_projector
 
 FP16 = small(precision="fp16", max_grad_norm=1e9)
@@ -124,7 +124,7 @@ def test_after_steps_that_fit_it_grows_again_but_not_beyond_its_start():
 @pytest.mark.parametrize("method", ["celeb_basis", "textual_inversion"])
 def test_so_do_other_methods(own_backend, names, method):
     faces = [some_face(features=FEATURES)]
-    config = replace(defaults_of(method), resolution=64, steps=1, max_grad_norm=1e9)
+    config = replace(default_config(method), resolution=64, steps=1, max_grad_norm=1e9)
 
     def run(precision) -> TrainingRun:
         own = replace(config, precision=precision)
@@ -134,9 +134,11 @@ def test_so_do_other_methods(own_backend, names, method):
 
 
 def test_and_projectors_over_many_people(own_backend, names):
-    config = small(precision="fp16", augmentation="none", view_pool=1, batch_size=2)
+    config = small(precision="fp16", augmentation="none", cached_views=1, batch_size=2)
     people = encode_people(own_backend, ((str(n), some_face(features=FEATURES, seed=n)) for n in range(3)), config)
-    run = SharedRun(own_backend, people, make_projector(own_backend, [people.first], [names], config), config)
+    run = ProjectorPretraining(
+        own_backend, people, make_projector(own_backend, [people.first], [names], config), config
+    )
     run.loss_scale = LossScale(TOO_LARGE)
     with run.computing():
         losses = [report.loss for report in run]

@@ -13,7 +13,7 @@ from torch import nn
 
 from core.make import rand, randn
 from mini_world import measure
-from mini_world.evaluators import Judges
+from mini_world.evaluators import Evaluators
 from mini_world.look import CHOICES, PROMPTS, Look
 from mini_world.person import unseen_person
 from stableidentity_core.errors import ShapeError
@@ -23,8 +23,8 @@ FAR = [unseen_person(measure.FIRST_DISTRACTOR + number) for number in range(3)]
 
 
 @pytest.fixture(scope="module")
-def judges() -> Judges:
-    return fill(Judges(), seed=1).requires_grad_(False)
+def evaluators() -> Evaluators:
+    return fill(Evaluators(), seed=1).requires_grad_(False)
 
 
 class PaintedReader(nn.Module):
@@ -49,20 +49,20 @@ def written(*looks: Look) -> torch.Tensor:
 
 
 @pytest.fixture
-def reading_judges() -> Judges:
-    judges = Judges()
-    judges.reader = PaintedReader()
-    return judges
+def reading_judges() -> Evaluators:
+    evaluators = Evaluators()
+    evaluators.reader = PaintedReader()
+    return evaluators
 
 
-def test_references_are_unit_means_of_clean_renders(judges):
+def test_references_are_unit_means_of_clean_renders(evaluators):
     person = unseen_person(5)
     pictures = torch.stack([measure.picture_tensor(person, look) for look in measure.clean_looks(3)])
     with torch.no_grad():
-        mean = torch.stack([judges.recogniser(picture[None])[0] for picture in pictures]).mean(0)
-    reference = measure.references(judges, person, n=3)
+        mean = torch.stack([evaluators.recogniser(picture[None])[0] for picture in pictures]).mean(0)
+    reference = measure.references(evaluators, person, n=3)
     assert torch.allclose(reference, mean / mean.norm(), atol=1e-5)  # float32
-    assert torch.equal(reference, measure.references(judges, person, n=3))
+    assert torch.equal(reference, measure.references(evaluators, person, n=3))
 
 
 def test_clean_looks_are_photos_of_open_eyes():
@@ -71,11 +71,11 @@ def test_clean_looks_are_photos_of_open_eyes():
     assert len(set(looks)) > 30 and {look.hat for look in looks} != {"none"}
 
 
-def test_distractors_are_the_references_of_far_away_numbers(judges):
-    others = measure.distractors(judges, count=3, n=2)
+def test_distractors_are_the_references_of_far_away_numbers(evaluators):
+    others = measure.distractors(evaluators, count=3, n=2)
     assert others.shape == (3, 64)
     for other, person in zip(others, FAR, strict=True):
-        assert torch.equal(other, measure.references(judges, person, n=2))
+        assert torch.equal(other, measure.references(evaluators, person, n=2))
 
 
 def test_similarities_by_hand():
@@ -134,36 +134,36 @@ def test_spread_by_hand():
     assert measure.spread(features, torch.tensor([4, 4, 4])) == 0
 
 
-def test_trusted_face_diversity_as_the_twin_has_it(judges):
+def test_trusted_face_diversity_as_the_twin_has_it(evaluators):
     pictures, prompts, similarities = rand(6, 3, 128, 128), [0, 0, 1, 1, 2, 2], rand(6, seed=1)
     with torch.no_grad():
-        features = [judges.reader.features(picture[None])[0].double().numpy() for picture in pictures]
+        features = [evaluators.reader.features(picture[None])[0].double().numpy() for picture in pictures]
     distances = [
         1 - np.dot(a, b) / np.linalg.norm(a) / np.linalg.norm(b)
         for (a, i), (b, j) in itertools.combinations(zip(features, prompts, strict=True), 2)
         if i != j
     ]
-    found = measure.trusted_face_diversity(judges, pictures, torch.tensor(prompts), similarities)
+    found = measure.trusted_face_diversity(evaluators, pictures, torch.tensor(prompts), similarities)
     assert found == pytest.approx(np.mean(distances) * similarities.mean().item(), rel=1e-3)
 
 
-def test_all_figures_of_two_people(judges):
+def test_all_figures_of_two_people(evaluators):
     people, looks = FAR[:2], PROMPTS[:3]
     pictures = torch.stack([torch.stack([measure.picture_tensor(who, look) for look in looks]) for who in people])
-    others = measure.distractors(judges, count=3, n=2)
-    figures = measure.measure_people(judges, pictures, people, looks, others)
+    others = measure.distractors(evaluators, count=3, n=2)
+    figures = measure.measure_people(evaluators, pictures, people, looks, others)
     own = figures["per_person"]
     for number, person in enumerate(people):
-        embeddings = measure.embed(judges, pictures[number])
-        similarity = measure.face_similarity(embeddings, measure.references(judges, person))
+        embeddings = measure.embed(evaluators, pictures[number])
+        similarity = measure.face_similarity(embeddings, measure.references(evaluators, person))
         assert own["face_similarity"][number] == pytest.approx(similarity.mean().item(), abs=1e-6)  # float32
     for key, values in own.items():
         assert len(values) == 2 and figures[key] == pytest.approx(sum(values) / 2)
     assert figures["prompt_accuracy_by_part"].keys() == {"hat", "scene", "glasses"}
 
 
-def test_pictures_and_looks_must_fit(judges):
+def test_pictures_and_looks_must_fit(evaluators):
     with pytest.raises(ShapeError, match=r"pictures has shape \[2, 3, 128, 128\]"):
-        measure.read_looks(judges, rand(2, 3, 128, 128), PROMPTS)
+        measure.read_looks(evaluators, rand(2, 3, 128, 128), PROMPTS)
     with pytest.raises(ShapeError, match="p=1"):
-        measure.measure_people(judges, rand(2, 1, 3, 8, 8), FAR[:1], PROMPTS[:1], torch.zeros(1, 64))
+        measure.measure_people(evaluators, rand(2, 1, 3, 8, 8), FAR[:1], PROMPTS[:1], torch.zeros(1, 64))

@@ -16,8 +16,8 @@ from stableidentity_core.backends.diffusers_sd import DiffusersBackend, load_dif
 from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.methods import METHODS, TrainedProjector, needs_face, read_coefficients
 from stableidentity_core.store import ResultStore, work_key
-from stableidentity_core.train import TrainConfig, TrainingRun, defaults_of
-from stableidentity_core.train.config import departures
+from stableidentity_core.train import TrainConfig, TrainingRun, default_config
+from stableidentity_core.train.config import non_default_settings
 from stableidentity_core.train.projector_init import make_projector
 from stableidentity_core.train.session import learn_identity, project
 from tiny import tiny_sd
@@ -32,11 +32,11 @@ def a_run(backend, names, method, **settings) -> TrainingRun:
 
 
 def test_each_method_has_the_settings_it_was_published_with():
-    assert defaults_of("stableidentity") == TrainConfig()
+    assert default_config("stableidentity") == TrainConfig()
     found = {
         method: (own.method, own.steps, own.learning_rate, own.batch_size, own.alpha)
         for method in SIBLINGS
-        for own in [defaults_of(method)]
+        for own in [default_config(method)]
     }
     # Celeb-Basis' code: 800 steps for two people, batch 2, rate 0.005 times the batch. Textual Inversion's paper: 5,000
     # steps, batch 4, base rate 5e-3. Both: the loss is that of the noise at all timesteps.
@@ -46,19 +46,19 @@ def test_each_method_has_the_settings_it_was_published_with():
     }
     common = ("hair_weight", "loss_area", "augmentation", "weight_decay", "beta1", "beta2", "max_grad_norm")
     assert all(
-        getattr(defaults_of(method), name) == getattr(TrainConfig(), name) for method in SIBLINGS for name in common
+        getattr(default_config(method), name) == getattr(TrainConfig(), name) for method in SIBLINGS for name in common
     )
 
 
 def test_settings_that_are_not_the_methods_own_are_told():
-    assert all(departures(defaults_of(method)) == "" for method in METHODS)
-    assert departures(TrainConfig(method="celeb_basis")) == (
+    assert all(non_default_settings(default_config(method)) == "" for method in METHODS)
+    assert non_default_settings(TrainConfig(method="celeb_basis")) == (
         "steps 450 (its own: 400), learning_rate 5e-05 (its own: 0.01), batch_size 1 (its own: 2), alpha 0.6 "
         "(its own: 0)"
     )
 
 
-@pytest.mark.parametrize("make", [defaults_of, lambda method: TrainConfig(method=method)])
+@pytest.mark.parametrize("make", [default_config, lambda method: TrainConfig(method=method)])
 def test_an_unknown_method_is_refused(make):
     with pytest.raises(StableIdentityError, match=r"method is 'dreambooth', needed one of .*'textual_inversion'"):
         make("dreambooth")
@@ -171,8 +171,8 @@ def listening(tmp_path_factory) -> DiffusersBackend:
 def test_the_held_out_loss_falls(listening, method, left):
     """Measured with three seeds: by 0.9 to 1.3 % and 4.4 to 7.2 %; other random coefficients differ by 0.2 %."""
     names = name_space_of(listening)
-    rate, alpha = defaults_of(method).learning_rate, defaults_of(method).alpha
-    few = {"steps": 25, "batch_size": 2, "view_pool": 8}
+    rate, alpha = default_config(method).learning_rate, default_config(method).alpha
+    few = {"steps": 25, "batch_size": 2, "cached_views": 8}
     run = a_run(listening, names, method, learning_rate=rate, alpha=alpha, **few)
     header = learn_identity(run, [names], "anna").identity.header
     assert float(header["held_out_loss_after"]) < left * float(header["held_out_loss_before"])

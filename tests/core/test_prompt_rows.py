@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from stableidentity_core.errors import StableIdentityError
-from stableidentity_core.text import prompt_rows
+from stableidentity_core.text import tokenize_templates
 from stableidentity_core.train.templates import TEMPLATES
 
 
 def rows(backend, templates, words=2):
-    return prompt_rows(templates, backend.text_spaces[0], lambda text: backend.tokenize("clip_h", text), words)
+    return tokenize_templates(templates, backend.text_spaces[0], lambda text: backend.tokenize("clip_h", text), words)
 
 
 @pytest.mark.parametrize("template", ["{}", "{} smiling", "a photo of {}", "a photo of {}, in the snow"])

@@ -55,7 +55,7 @@ ONE_PHOTO = [
         [0.006811036, 0.1993701, -0.04512718, 0.03805911],
     ),
     (
-        {"view_pool": 4},
+        {"cached_views": 4},
         [(420,), (759,), (300,), (567,)],
         "f31aaa30020a3079",
         [15.95926, 0.2873594, 5.293416, 29.32403],
@@ -132,7 +132,7 @@ def test_picture_masks_and_feature_of_a_view_are_of_the_same_photo(own_backend):
 @pytest.mark.parametrize("size", [1, 16])
 def test_a_pool_of_views_holds_all_photos(backend, names, size):
     photos = some_photos(2)
-    run = new_run(backend, names, small(view_pool=size), faces=photos)
+    run = new_run(backend, names, small(cached_views=size), faces=photos)
     assert run._pool is not None and set(drawn(run._pool.features, photos)) == {0, 1}
     assert len(finish(run)) == 4
 

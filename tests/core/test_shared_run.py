@@ -21,7 +21,7 @@ from stableidentity_core.methods.textual_inversion import TextualInversionProjec
 from stableidentity_core.store import ResultStore
 from stableidentity_core.train import TrainConfig
 from stableidentity_core.train.optimizer import rate_at
-from stableidentity_core.train.pretraining import SharedRun, encode_people
+from stableidentity_core.train.pretraining import ProjectorPretraining, encode_people
 from stableidentity_core.train.projector_init import make_projector
 from stableidentity_core.train.projector_session import learn_projector
 from stableidentity_core.train.session import project
@@ -39,9 +39,9 @@ def untitled(faces):
     return (("", face) for face in faces)
 
 
-def shared_run(backend, names, config: TrainConfig, faces=None) -> SharedRun:
+def shared_run(backend, names, config: TrainConfig, faces=None) -> ProjectorPretraining:
     everybody = encode_people(backend, untitled(faces or people(4)), config)
-    return SharedRun(backend, everybody, make_projector(backend, [everybody.first], [names], config), config)
+    return ProjectorPretraining(backend, everybody, make_projector(backend, [everybody.first], [names], config), config)
 
 
 def test_many_photos_of_one_person_are_learned_as_a_single_run_does_it(exact_backend, names):
@@ -49,7 +49,7 @@ def test_many_photos_of_one_person_are_learned_as_a_single_run_does_it(exact_bac
     config = many(batch_size=1)
     face = some_face(features=FEATURES)
     shared = shared_run(exact_backend, names, config, [face, face])
-    single = new_run(exact_backend, names, replace(config, view_pool=2), [face])
+    single = new_run(exact_backend, names, replace(config, cached_views=2), [face])
     for (ours, t), (theirs, same_t) in zip(finish(shared), finish(single), strict=True):
         assert t == same_t and ours == pytest.approx(theirs, rel=1e-5)  # float32 numbers of float64 sums
     feature = face.feature.plain[None]
@@ -102,7 +102,7 @@ def test_a_method_without_faces_is_refused(backend, names):
     encoded = encode_people(backend, untitled(people(2)), config)
     projector = TextualInversionProjector({"clip_h": torch.zeros(2, names.width)})
     with pytest.raises(StableIdentityError, match="textual_inversion does not look at faces"):
-        SharedRun(backend, encoded, projector, config)
+        ProjectorPretraining(backend, encoded, projector, config)
 
 
 def test_going_on_equals_the_uninterrupted_run_bit_by_bit(backend, names, tmp_path):

@@ -12,7 +12,7 @@ from core.test_training_failures import InfiniteSlope
 from core.training import FEATURES, finish, new_run, small, words
 from stableidentity_core.errors import StableIdentityError, TrainingError
 from stableidentity_core.methods import METHODS
-from stableidentity_core.train import TrainConfig, TrainingRun, defaults_of, train_together
+from stableidentity_core.train import TrainConfig, TrainingRun, default_config, train_together
 from stableidentity_core.train.projector_init import make_projector
 from stableidentity_core.train.session import learn_identities, learn_identity
 
@@ -66,7 +66,7 @@ def assert_as_alone(backend, names, people, config: TrainConfig, seeds=None) -> 
         {},
         {"batch_size": 3, "resolution": 72},  # latents of 9x9: the size of a draw decides its numbers
         {"batch_size": 9, "steps": 2},  # more pictures of one person than the VAE takes at once
-        {"view_pool": 4},
+        {"cached_views": 4},
         {"augmentation": "none", "max_grad_norm": 1e-2},
     ],
 )
@@ -76,7 +76,7 @@ def test_each_learns_what_they_would_learn_alone(exact_backend, names, settings)
 
 @pytest.mark.parametrize("method", METHODS)
 def test_so_do_all_methods_at_their_own_settings(exact_backend, names, method):
-    config = replace(defaults_of(method), steps=3, resolution=64, seed=1)
+    config = replace(default_config(method), steps=3, resolution=64, seed=1)
     assert_as_alone(exact_backend, names, some_people(), config)
 
 
@@ -140,7 +140,7 @@ def test_a_fault_names_the_person_and_nobody_takes_that_step(backend, names):
     assert [run.step for run in runs] == [0, 0, 0] and torch.equal(words(runs[0]), before)
 
 
-@pytest.mark.parametrize("settings", [{}, {"view_pool": 2}])
+@pytest.mark.parametrize("settings", [{}, {"cached_views": 2}])
 def test_a_bad_photo_names_the_person(backend, names, settings):
     """A face of one pixel, which vanishes in the latents."""
     people = some_people(2)

@@ -10,7 +10,7 @@ import torch
 from core.make import rng, some_face, some_names
 from core.training import FEATURES, new_run, small
 from stableidentity_core.methods import METHODS
-from stableidentity_core.train import TrainConfig, TrainingRun, defaults_of
+from stableidentity_core.train import TrainConfig, TrainingRun, default_config
 from stableidentity_core.train.diagnosis import WARNING, distance, grew, warning_of
 from stableidentity_core.train.projector_init import make_projector
 from stableidentity_core.train.session import learn_identity
@@ -81,7 +81,7 @@ def test_all_that_is_wrong_is_told_with_what_to_do():
 def test_ordinary_trainings_have_no_warning_and_wild_ones_do(backend, names, method):
     """Few steps of a model of random weights, which teaches nothing: what is told must not depend on it."""
     face = some_face(features=FEATURES)
-    own = replace(defaults_of(method), resolution=64, steps=3, batch_size=1)
+    own = replace(default_config(method), resolution=64, steps=3, batch_size=1)
     for config, wild in ((own, False), (replace(own, learning_rate=1.0), True)):
         run = TrainingRun(backend, [face], make_projector(backend, [face], [names], config), config)
         header = learn_identity(run, [names], "anna").identity.header

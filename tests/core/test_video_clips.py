@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from stableidentity_core.errors import StableIdentityError
-from stableidentity_core.video import PRESETS, Clip, check_clip
+from stableidentity_core.video import PRESETS, VideoSize, check_clip
 from stableidentity_core.video.windows import shared_noise, window_weights, windows
 
 
@@ -29,7 +29,7 @@ def test_presets_are_sound(clip):
 )
 def test_a_clip_without_latents_is_refused(change, said):
     with pytest.raises(StableIdentityError, match=said):
-        check_clip(Clip(**{"width": 256, "height": 256, "length": 16} | change))
+        check_clip(VideoSize(**{"width": 256, "height": 256, "length": 16} | change))
 
 
 @pytest.mark.parametrize("frames", [1, 4, 5, 8, 9, 16, 23])

@@ -8,18 +8,18 @@ import torch
 from core.test_training_failures import break_weights
 from core.training import finish, new_run, small
 from stableidentity_core.errors import TrainingError
-from stableidentity_core.train.finite_guard import STEPS_BEHIND, Watch
+from stableidentity_core.train.finite_guard import STEPS_BEHIND, FiniteGuard
 
 ONE, NAN, ZERO = torch.tensor(1.0), torch.tensor(float("nan")), torch.tensor(0.0)
 
 
 def test_it_looks_at_once_on_the_cpu_and_every_few_steps_elsewhere():
-    assert Watch(torch.device("cpu")).every == 1
-    assert Watch(torch.device("cuda")).every == Watch(torch.device("mps")).every == STEPS_BEHIND
+    assert FiniteGuard(torch.device("cpu")).every == 1
+    assert FiniteGuard(torch.device("cuda")).every == FiniteGuard(torch.device("mps")).every == STEPS_BEHIND
 
 
 def test_the_first_bad_step_is_named_when_its_turn_comes():
-    watch = Watch(torch.device("cpu"), every=4)
+    watch = FiniteGuard(torch.device("cpu"), every=4)
     watch.add(1, ONE, ONE)
     watch.add(2, ONE, ZERO)
     watch.add(3, NAN, ONE)
@@ -30,7 +30,7 @@ def test_the_first_bad_step_is_named_when_its_turn_comes():
 
 
 def test_what_is_left_is_looked_at_in_the_end():
-    watch = Watch(torch.device("cpu"), every=4)
+    watch = FiniteGuard(torch.device("cpu"), every=4)
     watch.check()
     watch.add(1, NAN, ONE)
     with pytest.raises(TrainingError, match="Step 1: the loss is nan"):
@@ -40,7 +40,7 @@ def test_what_is_left_is_looked_at_in_the_end():
 def test_a_run_that_looks_seldom_still_ends_in_an_error(own_backend, names, tmp_path):
     """As on a GPU: a few steps are taken in vain, none is reported as done well, and no checkpoint is written."""
     run = new_run(own_backend, names, small(steps=6))
-    run.watch.every = 4
+    run.finite_guard.every = 4
     break_weights(own_backend)
     steps = iter(run)
     next(steps)
@@ -53,7 +53,7 @@ def test_a_run_that_looks_seldom_still_ends_in_an_error(own_backend, names, tmp_
 
 def test_the_last_steps_are_looked_at_too(own_backend, names):
     run = new_run(own_backend, names, small(steps=2))
-    run.watch.every = 100
+    run.finite_guard.every = 100
     break_weights(own_backend)
     with pytest.raises(TrainingError, match="Step 1"):
         finish(run)
@@ -61,8 +61,8 @@ def test_the_last_steps_are_looked_at_too(own_backend, names):
 
 def test_nothing_is_read_from_the_device_until_somebody_looks(backend, names, monkeypatch):
     """`item` and `tolist` are what would wait for a GPU."""
-    run = new_run(backend, names, small(view_pool=2))
-    run.watch.every = 100
+    run = new_run(backend, names, small(cached_views=2))
+    run.finite_guard.every = 100
     steps = iter(run)
     next(steps)
     read: list[str] = []

@@ -21,7 +21,7 @@ from host.frontend import (
 )
 from host.server import ROOT, ComfyServer
 from stableidentity_core.methods import Method
-from stableidentity_core.train import defaults_of
+from stableidentity_core.train import default_config
 from stableidentity_core.train.config import OWN_SETTINGS
 
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
@@ -99,7 +99,7 @@ def without_new_widgets(prompt: Json, twin: Json, known: Json) -> Json:
 
 
 def own(method: Method) -> Json:
-    return {name: getattr(defaults_of(method), name) for name in OWN_SETTINGS}
+    return {name: getattr(default_config(method), name) for name in OWN_SETTINGS}
 
 
 def choose(page: Page, *values: tuple[str, Any]) -> Json:

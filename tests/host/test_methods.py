@@ -15,7 +15,7 @@ from host.server import ROOT
 from host.world import World
 from stableidentity_core.identity import load_identity
 from stableidentity_core.methods import METHODS, Method, read_coefficients
-from stableidentity_core.train import TrainConfig, defaults_of
+from stableidentity_core.train import TrainConfig, default_config
 from stableidentity_core.train.config import OWN_SETTINGS
 from stableidentity_core.train.presets import PRESETS
 
@@ -24,7 +24,7 @@ WORKFLOW = ROOT / "workflows/api/compare_methods.json"
 
 def own(method: Method) -> Json:
     """The settings of a method, as its widgets are filled by the frontend."""
-    return {name: getattr(defaults_of(method), name) for name in OWN_SETTINGS}
+    return {name: getattr(default_config(method), name) for name in OWN_SETTINGS}
 
 
 def by(world: World, method: Method, name: str, **settings) -> Json:

@@ -66,7 +66,7 @@ def workflow(**train: int) -> Json:
 @pytest.fixture(scope="module")
 def learned(mini: Mini) -> dict[str, np.ndarray]:
     """The shipped workflow with fewer steps."""
-    return mini.pictures(workflow(steps=20, view_pool=4))
+    return mini.pictures(workflow(steps=20, cached_views=4))
 
 
 def of_kind(prompt: Json, kind: str) -> list[str]:

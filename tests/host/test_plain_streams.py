@@ -34,7 +34,7 @@ def plain(comfyui: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
 
 def learn(**settings: object) -> Json:
     """One step in the mini world, and the loss as a picture."""
-    values = {**SETTINGS, "steps": 1, "resolution": 128, "view_pool": 1, "preview_every": 0, **settings}
+    values = {**SETTINGS, "steps": 1, "resolution": 128, "cached_views": 1, "preview_every": 0, **settings}
     return {
         "world": node("StableIdentityMiniWorld"),
         "person": node("StableIdentityMiniWorldPerson", person=1),

@@ -8,14 +8,14 @@ import torch
 from stableidentity_core.backends import Prediction
 from stableidentity_core.backends.objective import add_noise
 from stableidentity_core.train import TrainConfig
-from stableidentity_core.train.loss import Draw, two_phase_loss
+from stableidentity_core.train.loss import NoisedBatch, two_phase_loss
 
 PUBLISHED_LATENT_SCALE = 0.18215
 
 
 @pytest.fixture
-def draw(recorded) -> Draw:
-    return Draw(
+def draw(recorded) -> NoisedBatch:
+    return NoisedBatch(
         **{name: recorded[f"loss.{name}"] for name in ("z0", "z_t", "noise", "timesteps", "face_mask", "hair_mask")}
     )
 

@@ -1,15 +1,15 @@
-"""`demo`: the mini world learns a drawn person, with ComfyUI or without."""
+"""`python -m mini_world`: the demo, which learns a drawn person with ComfyUI or without."""
 
 from __future__ import annotations
 
 import argparse
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .core import say
+from .core import Parser, run_command, say
 from .outcome import Task
 from .preset import TRAIN
 from .run import run_demo
@@ -17,15 +17,21 @@ from .run import run_demo
 OUT = Path("out") / "demo"
 
 
-def add_command(commands: Any) -> None:
-    command = commands.add_parser("demo", help="learn a drawn person in the pack's own mini world")
-    command.set_defaults(run=run)
-    add = command.add_argument
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demo and return its exit code, as `run_command` of the core does."""
+    return run_command(parser(), arguments)
+
+
+def parser() -> argparse.ArgumentParser:
+    demo = Parser(prog="python -m mini_world", description="Learn a drawn person in the pack's own mini world.")
+    demo.set_defaults(run=run, interrupted="no identity was written")
+    add = demo.add_argument
     add("--person", type=whole_number, default=1, metavar="N", help="any whole number is a person (default: 1)")
     add("--out", type=Path, default=OUT, metavar="DIR", help="folder for the results (default: %(default)s)")
-    add("--steps", type=int, default=TRAIN.steps, help="of training (default: %(default)s)")
+    add("--steps", type=int, default=TRAIN.steps, help="training steps (default: %(default)s)")
     add("--comfyui", type=Path, metavar="DIR", help="a ComfyUI to run it in (default: without ComfyUI)")
-    add("--port", type=int, help="of that ComfyUI (default: a free one)")
+    add("--port", type=int, help="port of that ComfyUI (default: a free one)")
+    return demo
 
 
 def whole_number(text: str) -> int:
@@ -40,7 +46,7 @@ def whole_number(text: str) -> int:
 def run(options: argparse.Namespace) -> None:
     """Run the demo and say where its results are."""
     task = Task(person=options.person, steps=options.steps)
-    with _ended_like_interrupted():
+    with _sigterm_interrupts():
         files, report = run_demo(task, options.out, options.comfyui, options.port)
     say(
         f"Face similarity {report['face_similarity']:.2f} (a name that the model knows, {report['celebrity']}: "
@@ -55,8 +61,8 @@ def run(options: argparse.Namespace) -> None:
 
 
 @contextmanager
-def _ended_like_interrupted() -> Iterator[None]:
-    """The signal that asks programs to end does what Ctrl-C does: a ComfyUI that was started is stopped."""
+def _sigterm_interrupts() -> Iterator[None]:
+    """Handle SIGTERM like Ctrl-C, so that a ComfyUI started by the demo is stopped."""
 
     def interrupt(_signal: int, _frame: Any) -> None:
         raise KeyboardInterrupt

@@ -1,0 +1,36 @@
+"""Running a command: what it prints, and its exit code."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from ..console.progress import quiet_loaders
+from ..console.streams import escape_unprintable
+from ..errors import StableIdentityError
+from .arguments import out_of_memory_advice
+from .say import say
+
+INTERRUPTED = 130
+
+
+def run_command(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None) -> int:
+    """Parse the arguments and call the function `run` that they select.
+
+    Returns:
+        The exit code: 0 on success, 1 after an error, 2 for wrong usage, 130 when interrupted.
+    """
+    escape_unprintable(sys.stdout, sys.stderr)
+    options = parser.parse_args(arguments)
+    quiet_loaders("transformers")
+    try:
+        with out_of_memory_advice():
+            options.run(options)
+    except StableIdentityError as error:
+        say(f"Error: {error}", sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        say(f"Interrupted; {options.interrupted}.", sys.stderr)
+        return INTERRUPTED
+    return 0

@@ -1,0 +1,106 @@
+"""What a training came to: the identity with its header, and the projector as it is kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor
+
+from ..face.portrait import Face
+from ..identity.types import Identity
+from ..methods.base import Projector
+from ..methods.trained import TrainedProjector
+from ..provenance import provenance
+from ..store.types import TrainResult
+from ..text.names import NameSpace
+from .config import TrainConfig
+from .diagnosis import WARNING, warning_of
+from .photos import mean_feature
+from .run import TrainingRun
+
+# What is true of every identity made by a projector, whoever it was trained with.
+_PROJECTOR_FACTS = ("base_fingerprint", "prediction", "face_encoder_licence")
+
+
+def result_of(
+    run: TrainingRun, name_spaces: list[NameSpace], trigger: str, held_out: tuple[Tensor | None, Tensor], losses: Tensor
+) -> TrainResult:
+    """Everything that one person's training gives.
+
+    Args:
+        held_out: the losses [N] on the validation draws before training, where they are known, and after it.
+        losses: [steps].
+    """
+    before, after = held_out
+    header = describe(run, name_spaces, None if before is None else before.mean().item(), after.mean().item())
+    words = run.words()
+    if warning := warning_of(run.config, words, name_spaces, before, after):
+        header[WARNING] = warning
+    identity = Identity(trigger=trigger, words=words, header=header)
+    facts = run.projector.origin | {key: header[key] for key in _PROJECTOR_FACTS if key in header}
+    projector = trained_projector(run.projector, run.config, header.get("face_encoder", "none"), facts)
+    return TrainResult(identity=identity, projector=projector, losses=losses)
+
+
+def trained_projector(
+    projector: Projector, config: TrainConfig, encoder: str, facts: Mapping[str, str] | None = None
+) -> TrainedProjector:
+    """A projector as it is kept: copies of its weights on the CPU."""
+    return TrainedProjector(
+        state={key: value.detach().cpu().clone() for key, value in projector.state_dict().items()},
+        feature_width=projector.feature_width,
+        settings=config.method_settings,
+        encoder=encoder,
+        method=projector.method,
+        facts=facts or {},
+    )
+
+
+def format_held_out_loss(header: Mapping[str, str]) -> str:
+    """What the header of an identity says of the loss on draws kept aside: "0.0412 -> 0.0368"."""
+    told = (header.get(f"held_out_loss_{when}") for when in ("before", "after"))
+    return " -> ".join("not known" if loss is None else f"{float(loss):.4g}" for loss in told)
+
+
+def describe(run: TrainingRun, name_spaces: list[NameSpace], before: float | None, after: float) -> dict[str, str]:
+    """The header of an identity learned by this run; `before` is None where it is not known any more."""
+    words = run.words()
+    ranges = {
+        ns.space: {
+            "names": [round(value, 4) for value in ns.value_range],
+            "words": [round(words[ns.space].min().item(), 4), round(words[ns.space].max().item(), 4)],
+        }
+        for ns in name_spaces
+    }
+    return {
+        **run.projector.origin,
+        "method": run.projector.method,
+        "base_fingerprint": run.backend.fingerprint(),
+        "prediction": run.backend.objective.name,
+        **_encoder(run.faces[0]),
+        "photos": str(len(run.faces)),
+        **_quality(run.faces),
+        "steps": str(run.step),
+        "seed": str(run.config.seed),
+        "settings": json.dumps(run.config.as_dict(), sort_keys=True),
+        "names": str(len(name_spaces[0].names)),
+        **run.projector.facts(mean_feature(run.faces).to(run.backend.device)),
+        "value_range": json.dumps(ranges, sort_keys=True),
+        **({} if before is None else {"held_out_loss_before": f"{before:.6g}"}),
+        "held_out_loss_after": f"{after:.6g}",
+        **provenance(),
+    }
+
+
+def _encoder(face: Face) -> dict[str, str]:
+    """The encoder of the features, where the method looked at them."""
+    if face.feature is None:
+        return {}
+    return {"face_encoder": face.feature.encoder, "face_encoder_licence": face.feature.licence}
+
+
+def _quality(faces: Sequence[Face]) -> dict[str, str]:
+    """What was measured on the photos, in their order; nothing where none was."""
+    measured = [face.quality for face in faces]
+    return {"photo_quality": json.dumps(measured, sort_keys=True)} if any(measured) else {}
