@@ -118,9 +118,7 @@ def make_world(people: int) -> World:
     _quicken(backend)
     encoder = mini_world_encoder(weights)
     space = backend.text_spaces[0].name
-    name_space = build_name_space(
-        space, lambda text: backend.tokenize(space, text), lambda ids: backend.embed_tokens(space, ids)
-    )
+    name_space = build_name_space(backend.text_spaces[0])
     who = [unseen_person(FIRST_PERSON + number) for number in range(people)]
     return World(
         backend,

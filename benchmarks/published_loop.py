@@ -62,16 +62,11 @@ class PublishedLoop:
     def step(self) -> float:
         draw, feature = self.draw()
         template = TEMPLATES[int(torch.randint(len(TEMPLATES), (), generator=self.generator))]
-        rows = {
-            space.name: tokenize_templates(
-                [template], space, lambda text, name=space.name: self.backend.tokenize(name, text)
-            )
-            for space in self.backend.text_spaces
-        }
+        rows = {space.name: tokenize_templates([template], space) for space in self.backend.text_spaces}
         conditioning = self.backend.encode_text(rows, self.projector(feature))
         loss = two_phase_loss(
             draw,
-            self.backend.predict(draw.z_t, draw.timesteps, conditioning),
+            self.backend.predict(draw.z_t, draw.times, conditioning),
             prediction=self.backend.prediction,
             alphas_cumprod=self.backend.alphas_cumprod,
             latent_scale=self.backend.latent_scale,

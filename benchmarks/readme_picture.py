@@ -14,6 +14,7 @@ from closed_world import TEMPLATES, make_world, photo
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from core.training import learn_identity
 from mini_world.look import PROMPTS
 from mini_world.measure import picture_tensor
 from mini_world.painter import paint
@@ -26,7 +27,6 @@ from stableidentity_core.encode import encode_face
 from stableidentity_core.evaluate.sample import sample_pictures
 from stableidentity_core.train import TrainingRun
 from stableidentity_core.train.projector_init import make_projector
-from stableidentity_core.train.session import learn_identity
 
 NUMBERS = (1, 2, 3, 4)
 

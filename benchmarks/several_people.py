@@ -85,8 +85,8 @@ def _work(backend: DiffusionBackend, people: int, config: TrainConfig) -> Work:
     (space,) = backend.text_spaces
     names = build_name_space(
         space.name,
-        lambda text: backend.tokenize(space.name, text),
-        lambda ids: backend.embed_tokens(space.name, ids),
+        lambda text: space.tokenize(text),
+        lambda ids: space.embed(ids),
     )
     encoder = mini_world_encoder(load_weights())
     return Work(backend, [names], [encode_face(encoder, _photo(number)) for number in range(people)], config)

@@ -10,7 +10,7 @@ FILE = Path(__file__).with_name("mini_world_projector.safetensors")
 
 
 def mini_world_projector() -> TrainedProjector:
-    """Learned over drawn people by `training/mini_world/projector.py`; MODELS.md has its figures.
+    """Learned over drawn people by `mini_world/training/projector.py`; MODELS.md has its figures.
 
     Raises:
         MissingFileError, DamagedFileError: the file is not as the pack has it.

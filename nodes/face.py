@@ -6,7 +6,7 @@ import torch
 from comfy_api.latest import io
 
 from ..stableidentity_core.encode import AUTO, KINDS, encode_face, load_face_encoder
-from ..stableidentity_core.evaluate import similarity
+from ..stableidentity_core.evaluate.similarity import similarity
 from .host import paths
 from .host.cancel import checked, stoppable
 from .host.clip_vision import clip_vision_encoder

@@ -1,4 +1,4 @@
-"""Make the mini world from nothing: python -m training.mini_world RUN_FOLDER [--stages ...]
+"""Make the mini world from nothing: python -m mini_world.training RUN_FOLDER [--stages ...]
 
 Every stage can be broken off and goes on where it was. The shipped weights' seeds, minutes and
 figures are in README.md beside this file.

@@ -13,7 +13,7 @@ from mini_world.weights import EMBEDDING
 from stableidentity_core.files.tensors import save_tensors
 
 FORMAT = "stableidentity-mini-world-1"
-MADE = "trained from scratch on drawn faces by training/mini_world of ComfyUI-StableIdentity"
+MADE = "trained from scratch on drawn faces by mini_world/training of ComfyUI-StableIdentity"
 
 
 def pack(

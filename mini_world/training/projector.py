@@ -1,4 +1,4 @@
-"""The mini world's projector: python -m training.mini_world.projector OUT.safetensors [--known-people first]
+"""The mini world's projector: python -m mini_world.training.projector OUT.safetensors [--warm-start first]
 
 Learns how a face becomes words: from the celebrities, whose words are those of their names; with `first` also by the
 diffusion loss over them and over people without a name, with `no` by that alone. Each is seen in one look. Broken off,
@@ -26,10 +26,9 @@ from stableidentity_core.encode import encode_face
 from stableidentity_core.encode.protocol import FaceEncoder
 from stableidentity_core.face.portrait import Face, portrait
 from stableidentity_core.methods.projector_file import save_projector
-from stableidentity_core.text.names import build_name_space
-from stableidentity_core.train.pretraining import ProjectorPretraining, encode_people
-from stableidentity_core.train.projector_init import make_projector
-from stableidentity_core.train.projector_session import MANY_PEOPLE, learn_projector
+from stableidentity_core.train import StepReport
+from stableidentity_core.train.projector_session import MANY_PEOPLE, ProjectorSession
+from stableidentity_core.train.session import name_spaces_of
 from stableidentity_core.train.warm_start import WarmStart
 
 FIRST = 10**6  # far from the passers-by that the mini world itself was trained on
@@ -53,7 +52,7 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=600, help="without a name")
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--learning-rate", type=float, default=MANY_PEOPLE.learning_rate)
-    parser.add_argument("--known-people", choices=get_args(WarmStart), default="only")
+    parser.add_argument("--warm-start", choices=get_args(WarmStart), default="only")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     config = replace(
@@ -61,26 +60,27 @@ def main() -> None:
     )
     weights = load_weights()
     backend = mini_world_backend(weights)
-    space = backend.text_spaces[0].name
-    names = build_name_space(
-        space, lambda text: backend.tokenize(space, text), lambda ids: backend.embed_tokens(space, ids)
-    )
+    names = name_spaces_of(backend)
     started = time.monotonic()
-    celebrities = [name for name in names.names if len(name.split()) == 2]
-    people = encode_people(backend, photos(celebrities, options.people, mini_world_encoder(weights)), config)
-    projector = make_projector(backend, [people.first], [names], config)
-    run = ProjectorPretraining(backend, people, projector, config, options.known_people)
-    checkpoint = options.out.with_suffix(".checkpoint")
+    celebrities = [name for name in names[0].names if len(name.split()) == 2]
+    session = ProjectorSession(
+        backend,
+        photos(celebrities, options.people, mini_world_encoder(weights)),
+        config,
+        name_spaces=names,
+        warm_start=options.warm_start,
+    )
+    run, checkpoint = session.run, options.out.with_suffix(".checkpoint")
     if checkpoint.is_file():
         run.load(checkpoint)
     with progress_bar(total=config.steps, initial=run.step, unit="step") as bar:
 
-        def on_step(report) -> None:
+        def on_step(report: StepReport) -> None:
             bar.update()
             if report.step % 250 == 0:
                 run.save(checkpoint)
 
-        result = learn_projector(run, [names], on_step)
+        result = session.learn(on_step)
     state = {key: value.half() for key, value in result.projector.state.items()}
     save_projector(replace(result.projector, state=state), options.out)
     facts = result.projector.facts

@@ -1,4 +1,3 @@
-from ..evaluate.similarity import direction, similarity
 from .arcface import ArcFace
 from .clip import ClipImageEncoder
 from .kinds import AUTO, KINDS, EncoderKind, kind_of, load_face_encoder
@@ -15,10 +14,8 @@ __all__ = [
     "FaceEncoder",
     "FaceViT",
     "TimmFace",
-    "direction",
     "encode_face",
     "kind_of",
     "load_face_encoder",
     "load_face_vit",
-    "similarity",
 ]

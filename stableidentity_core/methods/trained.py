@@ -116,7 +116,8 @@ class TrainedProjector:
             if key not in exchanged and not torch.allclose(value, self.state[key], atol=1e-5):
                 raise StableIdentityError(
                     f"The projector's {self.method} was trained with other names than those of "
-                    f"{_describe(name_spaces)}. Its coefficients mean something only among the names of its training: connect that name space."
+                    f"{_describe(name_spaces)}. Its coefficients mean something only among the names of its training: "
+                    "connect that name space."
                 )
         projector.load_state_dict(state)
         return projector.requires_grad_(False).eval()

@@ -91,8 +91,8 @@ def build_name_space(space: TextSpace, names: Iterable[str] | None = None) -> Na
     if len(usable) < MIN_NAMES:
         examples = ", ".join(f"{name!r} ({len(tokens)})" for name, tokens in list(ids.items())[:3])
         raise StableIdentityError(
-            f"Of {len(candidates)} names only {len(usable)} are different and exactly two tokens in {space.name}, needed "
-            f"at least {MIN_NAMES} (better some hundreds). Give full names such as 'Tom Cruise', one a line"
+            f"Of {len(candidates)} names only {len(usable)} are different and exactly two tokens in {space.name}, "
+            f"needed at least {MIN_NAMES} (better some hundreds). Give full names such as 'Tom Cruise', one a line"
             + (f"; token counts found: {examples}." if examples else ".")
         )
 

@@ -120,11 +120,22 @@ class TrainConfig:
         general = {name: value for name, value in vars(self).items() if name != "method_settings"}
         return {_IN_FILES.get(name, name): value for name, value in general.items()} | dict(self.method_settings)
 
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> TrainConfig:
+        """The inverse of `as_dict`; settings that are not given have their defaults.
+
+        Raises:
+            StableIdentityError: a setting that is not known, or a value that it cannot have.
+        """
+        names = {in_files: name for name, in_files in _IN_FILES.items()}
+        return cls().with_settings(**{names.get(name, name): value for name, value in settings.items()})
+
     def with_settings(self, **values: Any) -> TrainConfig:
         """A copy with other values of general settings and of the method's own."""
         own = {name: value for name, value in values.items() if name not in _GENERAL}
         general = {name: value for name, value in values.items() if name in _GENERAL}
-        return replace(self, method_settings={**self.method_settings, **own}, **general)
+        changed = general.get("method", self.method) != self.method  # another method has other settings
+        return replace(self, method_settings={**({} if changed else self.method_settings), **own}, **general)
 
 
 def _is_whole(value: Any) -> bool:

@@ -18,7 +18,7 @@ from .projector_init import check_encoder
 
 
 def project(
-    faces: Face | Sequence[Face], projector: TrainedProjector, name_spaces: list[NameSpace], trigger: str
+    faces: Face | Sequence[Face], projector: TrainedProjector, name_spaces: Sequence[NameSpace], trigger: str
 ) -> Identity:
     """Words for a person by a trained projector, without any step of training.
 

@@ -24,7 +24,11 @@ _PROJECTOR_FACTS = ("base_fingerprint", "prediction", "face_encoder_licence")
 
 
 def result_of(
-    run: TrainingRun, name_spaces: list[NameSpace], trigger: str, held_out: tuple[Tensor | None, Tensor], losses: Tensor
+    run: TrainingRun,
+    name_spaces: Sequence[NameSpace],
+    trigger: str,
+    held_out: tuple[Tensor | None, Tensor],
+    losses: Tensor,
 ) -> TrainResult:
     """Everything that one person's training gives.
 
@@ -63,7 +67,7 @@ def format_held_out_loss(header: Mapping[str, str]) -> str:
     return " -> ".join("not known" if loss is None else f"{float(loss):.4g}" for loss in told)
 
 
-def describe(run: TrainingRun, name_spaces: list[NameSpace], before: float | None, after: float) -> dict[str, str]:
+def describe(run: TrainingRun, name_spaces: Sequence[NameSpace], before: float | None, after: float) -> dict[str, str]:
     """The header of an identity learned by this run; `before` is None where it is not known any more."""
     words = run.words()
     ranges = {

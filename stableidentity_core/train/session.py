@@ -23,6 +23,7 @@ from .run import TrainingRun
 from .step_report import StepReport
 from .validation import ValidationSet
 
+OnStep = Callable[[tuple[StepReport, ...]], None]
 GradientCheck = Callable[[DiffusionBackend], object]  # raises TrainingError for gradients that cannot be right
 
 
@@ -120,29 +121,40 @@ class TrainingSession:
             raise StableIdentityError(f"A checkpoint holds one person, this training has {len(self.runs)}.")
         return self.runs[0]
 
-    def learn(self, on_step: Callable[[tuple[StepReport, ...]], None] = lambda reports: None) -> list[TrainResult]:
-        """Train to the end; one result for each person.
+    def learn(self, on_step: OnStep = lambda reports: None) -> list[TrainResult]:
+        """Train to the end, see `learn_runs`; one result for each person."""
+        return learn_runs(self.runs, self.name_spaces, [person.trigger for person in self.people], on_step)
 
-        `on_step` is called after each step with a report for each person. The loss on validation draws is measured
-        before and after (of a run that goes on from a checkpoint only after) and noted in the header, as is the range
-        of the words beside that of the names. A training that made things worse has a `warning` there, see
-        `diagnosis`.
-        """
-        projectors = [run.projector for run in self.runs]
-        losses = []
-        with self.runs[0].computing():
-            validation = ValidationSet.of(self.runs)
-            before = validation.each(projectors) if self.step == 0 else [None] * len(self.runs)
-            for reports in train_together(self.runs):
-                losses.append(torch.stack([report.loss_on_device for report in reports]))
-                on_step(reports)
-            for projector in projectors:
-                projector.eval().requires_grad_(False)
-            after = validation.each(projectors)
-        curves = torch.stack(losses).float().cpu() if losses else torch.zeros(0, len(self.runs))  # [steps, P]
-        return [
-            result_of(run, self.name_spaces, person.trigger, own, curve.clone())
-            for run, person, own, curve in zip(
-                self.runs, self.people, zip(before, after, strict=True), curves.T, strict=True
-            )
-        ]
+
+def learn_runs(
+    runs: Sequence[TrainingRun],
+    name_spaces: Sequence[NameSpace],
+    triggers: Sequence[str],
+    on_step: OnStep = lambda reports: None,
+) -> list[TrainResult]:
+    """Train runs side by side to the end and collect the result of each.
+
+    `on_step` is called after each step with a report for each run. The loss on validation draws is measured before and
+    after (of a run that goes on from a checkpoint only after) and noted in the header, as is the range of the words
+    beside that of the names. A training that made things worse has a `warning` there, see `diagnosis`.
+
+    Raises:
+        StableIdentityError, TrainingError: as `train_together` raises them.
+    """
+    check_together(runs)
+    projectors = [run.projector for run in runs]
+    losses = []
+    with runs[0].computing():
+        validation = ValidationSet.of(runs)
+        before = validation.each(projectors) if runs[0].step == 0 else [None] * len(runs)
+        for reports in train_together(runs):
+            losses.append(torch.stack([report.loss_on_device for report in reports]))
+            on_step(reports)
+        for projector in projectors:
+            projector.eval().requires_grad_(False)
+        after = validation.each(projectors)
+    curves = torch.stack(losses).float().cpu() if losses else torch.zeros(0, len(runs))  # [steps, P]
+    return [
+        result_of(run, name_spaces, trigger, own, curve.clone())
+        for run, trigger, own, curve in zip(runs, triggers, zip(before, after, strict=True), curves.T, strict=True)
+    ]

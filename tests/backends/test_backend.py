@@ -7,7 +7,8 @@ import torch
 from diffusers import DiffusionPipeline
 
 from rounding import assert_computed_in, assert_same_but_for_rounding
-from stableidentity_core.backends import Compute, Conditioning, Prediction
+from stableidentity_core.backends import Compute, Conditioning
+from stableidentity_core.backends.latents import LatentFormat
 from stableidentity_core.text import tokenize_templates
 from stableidentity_core.train.gradient_check import check_gradient, gradient_direction
 
@@ -30,10 +31,7 @@ def noised(seed: int = 0, batch: int = 1, side: int = 8) -> torch.Tensor:
 
 
 def rows(backend, texts):
-    return {
-        space.name: tokenize_templates(texts, space, lambda text, name=space.name: backend.tokenize(name, text))
-        for space in backend.text_spaces
-    }
+    return {space.name: tokenize_templates(texts, space) for space in backend.text_spaces}
 
 
 def conditioning(backend, batch: int = 1) -> Conditioning:
@@ -90,11 +88,11 @@ def test_sizes_are_those_of_the_picture(backend, pipeline, twin):
 
 
 def test_prediction_type_and_schedule(backend, pipeline):
-    assert backend.prediction is Prediction(pipeline.scheduler.config.prediction_type)
+    assert backend.objective.name == pipeline.scheduler.config.prediction_type
     # The host keeps sigmas in float32, diffusers alphas, which is far less than they differ between timesteps.
     theirs = pipeline.scheduler.alphas_cumprod
-    assert (backend.alphas_cumprod - theirs).abs().max() < 0.1 * theirs.diff().abs().min()
-    assert backend.latent_scale == pipeline.vae.config.scaling_factor and backend.latent_factor == 8
+    assert (backend.objective.signal.square() - theirs).abs().max() < 0.1 * theirs.diff().abs().min()
+    assert backend.latents == LatentFormat(channels=4, factor=8, scale=pipeline.vae.config.scaling_factor)
 
 
 def test_text_spaces_are_the_bases(backend, pipeline):
@@ -112,15 +110,12 @@ def test_tokens_are_clips(backend, pipeline):
     for text in ("a photo of Tom Cruise", "", "hello, world: it's (very) nice?", "émile"):
         theirs = pipeline.tokenizer(text, add_special_tokens=False)["input_ids"]
         for space in backend.text_spaces:
-            assert backend.tokenize(space.name, text) == theirs, text
+            assert space.tokenize(text) == theirs, text
 
 
 def test_names_placed_as_words_encode_like_the_name(backend, pipeline, twin):
     """A celebrity's own embeddings in the slot give what the plain prompt gives, the pooled output too."""
-    words = {
-        space.name: backend.embed_tokens(space.name, torch.tensor([backend.tokenize(space.name, "Tom Cruise")]))
-        for space in backend.text_spaces
-    }
+    words = {space.name: space.embed(torch.tensor([space.tokenize("Tom Cruise")])) for space in backend.text_spaces}
     with torch.no_grad():
         placed = backend.encode_text(rows(backend, ["a photo of {} in the snow"]), words)
         plain, exact = (encoded_by_diffusers(one, "a photo of Tom Cruise in the snow") for one in (pipeline, twin))
@@ -159,7 +154,7 @@ def test_self_check_agrees_with_finite_difference(backend):
 
 def test_posterior_is_sampled_with_the_given_generator(backend, pipeline, twin):
     image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(3))
-    ours = backend.encode_image(image, torch.Generator().manual_seed(7))
+    ours = backend.encode_posterior(image).sample(torch.Generator().manual_seed(7))
 
     def by_diffusers(vae) -> torch.Tensor:
         with torch.no_grad():
@@ -183,7 +178,7 @@ def test_a_posterior_can_be_sampled_again(backend):
     assert posterior.mean.dtype == torch.float32 and not posterior.mean.is_inference() and len(posterior) == 1
     draws = [posterior.sample(torch.Generator().manual_seed(seed)) for seed in (1, 2)]
     for seed, draw in zip((1, 2), draws, strict=True):
-        assert torch.equal(draw, backend.encode_image(image, torch.Generator().manual_seed(seed)))
+        assert torch.equal(draw, backend.encode_posterior(image).sample(torch.Generator().manual_seed(seed)))
     assert not torch.equal(*draws)
 
 

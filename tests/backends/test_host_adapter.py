@@ -9,7 +9,7 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from backends.pack import pack_module
 from rounding import assert_computed_in
-from stableidentity_core.backends import Compute, Prediction
+from stableidentity_core.backends import Compute
 from stableidentity_core.backends.diffusers_sd import load_diffusers
 from stableidentity_core.errors import TrainingError, WrongModelError
 from stableidentity_core.text import tokenize_templates
@@ -173,12 +173,7 @@ def test_sdxl_is_told_what_the_sampler_tells_it(comfyui, adapter, tmp_path):
 
     trio = host_tiny.load_trio(tiny_sdxl(tmp_path))
     with adapter.comfy_backend(*trio) as backend:
-        rows = {
-            space.name: tokenize_templates(
-                ["a {}", "{} here"], space, lambda text, name=space.name: backend.tokenize(name, text)
-            )
-            for space in backend.text_spaces
-        }
+        rows = {space.name: tokenize_templates(["a {}", "{} here"], space) for space in backend.text_spaces}
         words = {space.name: torch.randn(2, 2, space.width) for space in backend.text_spaces}
         given = backend.encode_text(rows, words)
         z_t = torch.randn(2, 4, 128, 120)  # 1024 pixels high, 960 wide
@@ -192,7 +187,7 @@ def test_sdxl_that_predicts_v(comfyui, adapter, tmp_path):
 
     folder = tiny_sdxl(tmp_path, prediction="v_prediction")
     with adapter.comfy_backend(*host_tiny.load_trio(folder)) as backend:
-        assert backend.prediction is load_diffusers(folder).prediction is Prediction.V
+        assert backend.objective.name == load_diffusers(folder).objective.name == "v_prediction"
 
 
 def test_clip_skip_is_that_of_the_prompts(comfyui, adapter, tmp_path):
@@ -205,16 +200,9 @@ def test_clip_skip_is_that_of_the_prompts(comfyui, adapter, tmp_path):
     found = {}
     for name, one in {"plain": clip, "deep": deep}.items():
         with adapter.comfy_backend(model, one, vae) as backend:
-            rows = {
-                space.name: tokenize_templates(
-                    ["a {}"], space, lambda text, name=space.name: backend.tokenize(name, text)
-                )
-                for space in backend.text_spaces
-            }
-            ids = {
-                space.name: torch.tensor([backend.tokenize(space.name, "tom cruise")]) for space in backend.text_spaces
-            }
-            words = {space: backend.embed_tokens(space, value) for space, value in ids.items()}
+            rows = {space.name: tokenize_templates(["a {}"], space) for space in backend.text_spaces}
+            ids = {space.name: torch.tensor([space.tokenize("tom cruise")]) for space in backend.text_spaces}
+            words = {space.name: space.embed(ids[space.name]) for space in backend.text_spaces}
             found[name] = backend.encode_text(rows, words)
         context, pooled = one.encode_from_tokens(one.tokenize("a tom cruise"), return_pooled=True)
         # The same layers in the host; one layer more or less changes 0.1, see below.
@@ -353,12 +341,12 @@ def test_the_weights_place_is_asked_only_after_others_had_a_turn(trio, adapter, 
     with adapter.comfy_backend(*trio) as backend:
         monkeypatch.setattr(adapter.weights, "weights_away", lambda patchers: asked.append(1) or away(patchers))
         (space,) = backend.text_spaces
-        rows = {space.name: tokenize_templates(["a {}"], space, lambda text: backend.tokenize(space.name, text))}
+        rows = {space.name: tokenize_templates(["a {}"], space)}
         words = {space.name: torch.zeros(1, 2, space.width)}
         for _ in range(3):
             backend.encode_text(rows, words)
         assert len(asked) == 1
-        backend.encode_image(torch.rand(1, 3, 64, 64), torch.Generator())
+        backend.encode_posterior(torch.rand(1, 3, 64, 64))
         backend.encode_text(rows, words)
         assert len(asked) == 2
 

@@ -29,12 +29,7 @@ def test_diffusers_reads_both_keys(tmp_path):
         "a photo of <anna> smiling", device="cpu", do_classifier_free_guidance=False
     )
     backend = load_diffusers(folder)
-    rows = {
-        space.name: tokenize_templates(
-            ["a photo of {} smiling"], space, lambda text, name=space.name: backend.tokenize(name, text)
-        )
-        for space in backend.text_spaces
-    }
+    rows = {space.name: tokenize_templates(["a photo of {} smiling"], space) for space in backend.text_spaces}
     with torch.no_grad():
         ours = backend.encode_text(rows, {space: value[None] for space, value in words.items()})
     # The same sums in fp32, in one order.
@@ -45,4 +40,4 @@ def test_the_text_spaces_hold_the_same_names(tmp_path):
     """CLIP-L's and CLIP-G's tokenizers are one vocabulary, padded differently."""
     backend = load_diffusers(tiny_sdxl(tmp_path))
     for name in ("Tom Cruise", "Zoë Saldaña", "Samuel L. Jackson"):
-        assert backend.tokenize("clip_l", name) == backend.tokenize("clip_g", name)
+        assert len({tuple(space.tokenize(name)) for space in backend.text_spaces}) == 1

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import pytest
 import torch
 
 from backends.conftest import host_backend
+from core.training import learn_identity
 from stableidentity_core.backends.diffusers_sd import load_diffusers
 from stableidentity_core.encode import encode_face, load_face_vit
 from stableidentity_core.face import portrait
 from stableidentity_core.text import build_name_space
 from stableidentity_core.train import TrainConfig, TrainingRun
 from stableidentity_core.train.projector_init import make_projector
-from stableidentity_core.train.session import learn_identity
 
 CONFIG = TrainConfig(steps=12, resolution=64, seed=3)
 
@@ -29,10 +27,7 @@ def astronaut(face_vit):
 
 def learned(backend, face):
     """The words before the training, by their text space, and what came of it."""
-    spaces = [
-        build_name_space(space.name, partial(backend.tokenize, space.name), partial(backend.embed_tokens, space.name))
-        for space in backend.text_spaces
-    ]
+    spaces = [build_name_space(space) for space in backend.text_spaces]
     run = TrainingRun(backend, [face], make_projector(backend, [face], spaces, CONFIG), CONFIG)
     return run.words(), learn_identity(run, spaces, "anna")
 

@@ -134,7 +134,7 @@ def _whole(path: Path, people: tuple[Identity, ...]) -> int:
 
 def some_result(seed: int) -> TrainResult:
     state = {"weight": randn(256, 256, seed=seed)}
-    projector = TrainedProjector(state=state, feature_width=256, normalization="none", encoder="made up")
+    projector = TrainedProjector(state=state, feature_width=256, settings={"normalization": "none"}, encoder="made up")
     facts = {"method": "stableidentity", "steps": "20", "settings": "{}", "held_out_loss_before": "1.0"}
     identity = some_identity(1024, seed=seed, **facts)
     return TrainResult(identity=identity, projector=projector, losses=randn(20, seed=seed))

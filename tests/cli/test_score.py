@@ -11,7 +11,7 @@ from PIL import Image
 
 from stableidentity_core.cli import main
 from stableidentity_core.encode import load_face_encoder
-from stableidentity_core.evaluate import similarity
+from stableidentity_core.evaluate.similarity import similarity
 from stableidentity_core.face import portrait, read_photo
 from tiny import tiny_face_vit
 

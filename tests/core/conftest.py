@@ -68,12 +68,7 @@ def small_portrait(astronaut) -> Face:
 
 def name_space_of(backend: DiffusersBackend, names: tuple[str, ...] | None = None) -> NameSpace:
     (space,) = backend.text_spaces
-    return build_name_space(
-        space.name,
-        lambda text: backend.tokenize(space.name, text),
-        lambda ids: backend.embed_tokens(space.name, ids),
-        names,
-    )
+    return build_name_space(space, names)
 
 
 @pytest.fixture(scope="session")

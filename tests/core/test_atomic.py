@@ -143,7 +143,7 @@ WRITER = """
 import os, sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from stableidentity_core import atomic
+from stableidentity_core.files import atomic
 real = os.fsync
 def slow(descriptor):
     print("writing", flush=True)
@@ -192,7 +192,7 @@ RACER = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
-from stableidentity_core.atomic import write_atomically
+from stableidentity_core.files.atomic import write_atomically
 from stableidentity_core.errors import FileTakenError
 folder, who = Path(sys.argv[1]), sys.argv[2]
 print("ready", flush=True)

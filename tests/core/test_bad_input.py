@@ -21,6 +21,7 @@ from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.evaluate.temporal.plot import clip_plot
 from stableidentity_core.evaluate.temporal.score import Series, TemporalScore
 from stableidentity_core.files.readable import files_in, read_json_object, read_text, stands_at
+from stableidentity_core.methods import all_settings
 from stableidentity_core.train import TrainConfig
 from stableidentity_core.video.weights import arrange
 from tiny import fill, tiny_face_vit, tiny_video_unet
@@ -215,10 +216,10 @@ def test_video_models_of_any_kind():
     assert refused > len(weights) // 2
 
 
-@pytest.mark.parametrize("name", TrainConfig().as_dict())
+@pytest.mark.parametrize("name", sorted({*vars(TrainConfig()), *all_settings()} - {"method_settings"}))
 def test_settings_of_any_kind(name):
     odd = [*ODD_VALUES, float("nan"), float("inf"), 2**64, -(2**63) - 1, b"", object(), torch.ones(2)]
-    refused = [refusal(lambda value=value: TrainConfig(**{name: value})) for value in odd]
+    refused = [refusal(lambda value=value: TrainConfig().with_settings(**{name: value})) for value in odd]
     assert sum(map(bool, refused)) > len(odd) // 2
     assert all(said.startswith(f"{name} is ") and ", needed " in said for said in refused if said)
 

@@ -62,7 +62,7 @@ def test_a_person_is_1024_numbers():
 
 def test_the_packs_own_list_is_enough_for_all_512(backend):
     """It does not matter here that the tiny model's embeddings are narrow: the names' tokens are CLIP's."""
-    tokens = torch.tensor([backend.tokenize("clip_h", name) for name in celebrity_names()])
+    tokens = torch.tensor([backend.text_spaces[0].tokenize(name) for name in celebrity_names()])
     assert len(tokens) >= 600
     distinct = [len(tokens[:, n].unique()) for n in range(2)]
     assert min(distinct) > 512, distinct  # so many different first and last names span 512 directions
@@ -188,10 +188,8 @@ def test_the_headers_coefficients_give_the_words():
 
 def test_of_longer_names_the_first_two_tokens_count(backend):
     given = ["Tom Cruise", "Cher", "Arnold Schwarzenegger", "Emma Watson", "Robert Downey Jr"]
-    tokens = {name: backend.tokenize("clip_h", name) for name in given}
-    names = build_name_space(
-        "clip_h", lambda text: tokens[text], lambda ids: backend.embed_tokens("clip_h", ids), given
-    )
+    tokens = {name: backend.text_spaces[0].tokenize(name) for name in given}
+    names = build_name_space(backend.text_spaces[0], given)
     table = backend.texts["clip_h"].model.get_input_embeddings().weight
     used = sorted((name for name in given if len(tokens[name]) > 1), key=lambda name: len(tokens[name]) > 2)
     assert 2 <= len(names.names) < len(used) == 4  # Cher is left out
@@ -208,9 +206,7 @@ def test_longer_names_of_another_width_are_refused():
 
 def kept(made: CelebBasisProjector) -> TrainedProjector:
     state = {key: value.detach().clone() for key, value in made.state_dict().items()}
-    return TrainedProjector(
-        state=state, feature_width=8, normalization="per_word", encoder="random", method="celeb_basis"
-    )
+    return TrainedProjector(state=state, feature_width=8, encoder="random", method="celeb_basis")
 
 
 def test_a_rebuilt_projector_gives_equal_words():

@@ -9,13 +9,12 @@ import pytest
 import torch
 
 from core.make import rng
-from core.training import finish, new_run, small, words
+from core.training import draw_batch, finish, new_run, small, words
 from rounding import assert_computed_in
 from stableidentity_core.backends import Compute
 from stableidentity_core.backends.compute import bf16_pays, gradient_checkpointing
 from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.text import tokenize_templates
-from stableidentity_core.train.batch import draw_batch
 from stableidentity_core.train.gradient_check import gradient_direction
 from stableidentity_core.train.loss import two_phase_loss
 
@@ -27,15 +26,14 @@ def test_one_step_has_the_gradient_that_autograd_gives_for_the_same_draws(backen
     batch = draw_batch(backend, twin.source, twin.config)
     next(iter(run))
     (space,) = backend.text_spaces
-    rows = tokenize_templates(batch.templates, space, lambda text: backend.tokenize(space.name, text))
+    rows = tokenize_templates(batch.templates, space)
     conditioning = backend.encode_text({space.name: rows}, twin.projector(batch.features))
-    output = backend.unet(batch.draw.z_t, batch.draw.timesteps, conditioning.context).sample
+    output = backend.unet(batch.draw.z_t, batch.draw.times, conditioning.context).sample
     loss = two_phase_loss(
         batch.draw,
         output,
-        prediction=backend.prediction,
-        alphas_cumprod=backend.alphas_cumprod,
-        latent_scale=backend.latent_scale,
+        objective=backend.objective,
+        latents=backend.latents,
         config=twin.config,
     ).mean()
     expected = torch.autograd.grad(loss, list(twin.projector.parameters()))

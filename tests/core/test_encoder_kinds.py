@@ -17,7 +17,7 @@ from core.make import rand, randn, some_face
 from stableidentity_core.encode import AUTO, KINDS, ClipImageEncoder, kind_of, load_face_encoder
 from stableidentity_core.encode.weight_file import read_weight_file
 from stableidentity_core.errors import MissingFileError, ShapeError, StableIdentityError
-from stableidentity_core.evaluate import similarity
+from stableidentity_core.evaluate.similarity import similarity
 from tiny import tiny_face_vit
 
 ARCFACE_KEYS = ("input_layer.0.weight", "body.0.res_layer.1.weight", "output_layer.3.weight")

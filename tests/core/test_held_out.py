@@ -58,7 +58,7 @@ def test_the_mean_is_that_of_single_samples(backend, names):
 def test_timesteps_are_spread_over_the_schedule(backend, names):
     run = new_run(backend, names, small(batch_size=2))
     batches = held_out_of(run, 4).batches
-    assert torch.cat([batch.draw.timesteps for (batch,) in batches]).tolist() == [
+    assert torch.cat([batch.draw.times for (batch,) in batches]).tolist() == [
         125,
         125,
         375,

@@ -19,7 +19,7 @@ from mini_world.weights import load_weights
 from stableidentity_core.encode import encode_face
 from stableidentity_core.evaluate.sample import sample_pictures
 from stableidentity_core.face import portrait
-from stableidentity_core.train.session import project
+from stableidentity_core.train.project import project
 
 ROOT = Path(__file__).resolve().parents[2]
 PEOPLE = range(5001, 5007)  # in no benchmark

@@ -89,44 +89,39 @@ def test_no_module_imports_itself_by_way_of_others(imports):
     assert sum(map(len, imports.values())) > len(MODULES), "the imports were not read"
 
 
-@pytest.mark.parametrize(
-    "package,may_use",
-    [
-        ("weights", {"aside", "atomic", "errors", "files", "streams"}),
-        ("face", {"errors", "files", "fingerprint", "optional", "printable", "shapes", "streams", "weights"}),
-        ("words", {"devices", "errors", "json_text", "shapes"}),
-        ("identity", {"atomic", "files", "errors", "fingerprint", "readable", "shapes"}),
-        ("encode", {"files", "errors", "face", "fingerprint", "optional", "readable", "shapes", "weights"}),
-        ("train", {"files", "backends", "devices", "errors", "face", "fingerprint", "json_text", "shapes", "words"}),
-        ("backends", {"devices", "errors", "fingerprint", "readable", "words"}),
-        ("comfyui", {"errors"}),
-        ("video", {"errors"}),
-        (
-            "store",
-            {"atomic", "errors", "face", "files", "fingerprint", "identity", "json_text", "shapes", "streams", "words"},
-        ),
-        ("temporal", {"encode", "errors", "face", "optional", "printable", "readable"}),
-        ("space_map", {"bases", "errors", "identity", "optional", "words"}),
-        (
-            "demo",
-            {
-                "atomic",
-                "backends",
-                "comfyui",
-                "encode",
-                "errors",
-                "face",
-                "files",
-                "fingerprint",
-                "identity",
-                "learn",
-                "plots",
-                "progress",
-            }
-            | {"projector_file", "shapes", "start", "train", "words", "writable"},
-        ),
-    ],
-)
+BELOW_ALL = {
+    "background",
+    "console",
+    "devices",
+    "errors",
+    "files",
+    "fingerprint",
+    "optional",
+    "plots",
+    "provenance",
+    "shapes",
+}
+
+
+LAYERS = {
+    "console": {"console", "errors", "optional"},
+    "files": {"console", "errors", "files"},
+    "text": BELOW_ALL,
+    "comfyui": BELOW_ALL,
+    "video": BELOW_ALL,
+    "weights": BELOW_ALL,
+    "face": BELOW_ALL | {"weights"},
+    "encode": BELOW_ALL | {"face", "weights"},
+    "methods": BELOW_ALL | {"text"},
+    "backends": BELOW_ALL | {"text"},
+    "identity": BELOW_ALL | {"text"},
+    "store": BELOW_ALL | {"face", "identity", "methods", "text"},
+    "train": BELOW_ALL | {"backends", "face", "identity", "methods", "store", "text"},
+    "evaluate": BELOW_ALL | {"backends", "encode", "face", "identity", "text"},
+}
+
+
+@pytest.mark.parametrize(("package", "may_use"), LAYERS.items())
 def test_packages_know_only_the_layers_below(imports, package, may_use):
     used = set()
     for name, others in imports.items():
@@ -135,17 +130,9 @@ def test_packages_know_only_the_layers_below(imports, package, may_use):
     assert used - {package} <= may_use
 
 
-def test_only_the_command_line_knows_the_demo(imports):
-    demo = f"{CORE.name}.demo"
-    users = {name for name, others in imports.items() if any(f"{other}.".startswith(f"{demo}.") for other in others)}
-    assert {name for name in users if not f"{name}.".startswith((f"{demo}.", f"{CORE.name}.cli."))} == set()
-
-
-def test_the_painter_knows_only_people_looks_and_parts_of_a_face(imports):
-    paint = f"{CORE.name}.demo.paint"
-    used = set().union(*(others for name, others in imports.items() if name.startswith(f"{paint}.")))
-    allowed = {f"{CORE.name}.{name}" for name in ("face.parsing", "demo.look", "demo.person")}
-    assert {name for name in used if not name.startswith(paint)} <= allowed
+def test_every_package_has_a_place_in_the_layers():
+    packages = {path.name for path in CORE.iterdir() if (path / "__init__.py").is_file()}
+    assert packages == LAYERS.keys() | {"cli"}
 
 
 DOWNLOADERS = re.compile(

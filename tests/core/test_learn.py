@@ -9,12 +9,14 @@ import pytest
 import torch
 
 from core.make import randn, some_face, some_names
-from core.training import FEATURES, new_run, small, words
+from core.training import FEATURES, learn_identity, new_run, small, words
 from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.face import Face
 from stableidentity_core.train import TrainConfig
+from stableidentity_core.train.project import project
 from stableidentity_core.train.projector_init import make_projector
-from stableidentity_core.train.session import check_spaces, format_held_out_loss, learn_identity, project
+from stableidentity_core.train.result import format_held_out_loss
+from stableidentity_core.train.session import check_spaces
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +41,7 @@ def test_the_header_tells_how_it_was_made(learned, backend, names):
     assert header["steps"] == "4" and header["seed"] == "5" and header["names"] == str(len(names.names))
     assert header["base_fingerprint"] == backend.fingerprint() and header["prediction"] == "epsilon"
     assert header["face_encoder"] == "random" and header["method"] == "stableidentity"
-    assert TrainConfig(**json.loads(header["settings"])) == run.config
+    assert TrainConfig.from_dict(json.loads(header["settings"])) == run.config
     ranges = json.loads(header["value_range"])["clip_h"]
     low, high = words(run).min().item(), words(run).max().item()
     assert ranges["words"] == [pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4)]  # four digits are written

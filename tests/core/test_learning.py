@@ -15,14 +15,14 @@ from torch import nn
 
 from core.conftest import name_space_of
 from core.make import rng
+from core.training import held_out_loss, learn_identity
 from stableidentity_core.backends.diffusers_sd import DiffusersBackend, load_diffusers
 from stableidentity_core.encode import encode_face, load_face_vit
 from stableidentity_core.face import Face
 from stableidentity_core.store import TrainResult
 from stableidentity_core.text import NameSpace
-from stableidentity_core.train import TrainConfig, TrainingRun, held_out_loss
+from stableidentity_core.train import TrainConfig, TrainingRun
 from stableidentity_core.train.projector_init import make_projector
-from stableidentity_core.train.session import learn_identity
 from tiny import tiny_sd
 
 PAPER = TrainConfig(resolution=64)

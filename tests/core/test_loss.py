@@ -9,7 +9,8 @@ import torch
 from diffusers import DDPMScheduler
 
 from core.make import randn, some_draw
-from stableidentity_core.backends import Prediction
+from stableidentity_core.backends.latents import LatentFormat
+from stableidentity_core.backends.objective import Epsilon, VPrediction
 from stableidentity_core.errors import ShapeError
 from stableidentity_core.train import TrainConfig
 from stableidentity_core.train.loss import masked_mse, two_phase_loss
@@ -19,21 +20,23 @@ SCALE = 0.18215
 MIXED = [0, 300, 599, 600, 601, 999]
 
 
-def loss_of(draw, output, prediction=Prediction.EPSILON, abar=ABAR, **settings):
-    config = TrainConfig(**settings)
-    return two_phase_loss(draw, output, prediction=prediction, alphas_cumprod=abar, latent_scale=SCALE, config=config)
+LATENTS = LatentFormat(channels=4, factor=8, scale=SCALE)
 
 
-def loss_by_loops(draw, output, prediction, config) -> list[float]:
+def loss_of(draw, output, objective=Epsilon, abar=ABAR, **settings):
+    return two_phase_loss(draw, output, objective=objective(abar), latents=LATENTS, config=TrainConfig(**settings))
+
+
+def loss_by_loops(draw, output, objective, config) -> list[float]:
     """Eq. 5 and 6, one number at a time."""
     losses = []
-    for b, t in enumerate(draw.timesteps.tolist()):
+    for b, t in enumerate(draw.times.tolist()):
         signal, sigma = math.sqrt(ABAR[t].item()), math.sqrt(1 - ABAR[t].item())
         sums, marked, count = [0.0, 0.0], [0.0, 0.0], 0
         for index in torch.cartesian_prod(*(torch.arange(n) for n in output.shape[1:])).tolist():
             c, y, x = index
             z0, z_t, noise, out = (v[b, c, y, x].item() for v in (draw.z0, draw.z_t, draw.noise, output))
-            if prediction is Prediction.EPSILON:
+            if objective is Epsilon:
                 wanted, picture = noise, (z_t - sigma * out) / signal
             else:
                 wanted, picture = signal * noise - sigma * z0, signal * z_t - sigma * out
@@ -48,15 +51,15 @@ def loss_by_loops(draw, output, prediction, config) -> list[float]:
     return losses
 
 
-@pytest.mark.parametrize("prediction", Prediction)
+@pytest.mark.parametrize("objective", [Epsilon, VPrediction])
 @pytest.mark.parametrize("area", ["canvas", "mask"])
 @pytest.mark.parametrize("latents", ["unscaled", "scaled"])
 @pytest.mark.parametrize("alpha", [0.0, 0.6, 1.0])
-def test_equals_loops_over_every_number_in_both_phases(prediction, area, latents, alpha):
+def test_equals_loops_over_every_number_in_both_phases(objective, area, latents, alpha):
     settings = {"alpha": alpha, "loss_area": area, "reconstruction_latents": latents, "hair_weight": 0.3}
     draw, output = some_draw(MIXED, ABAR), randn(len(MIXED), 4, 4, 4, seed=9)
-    expected = loss_by_loops(draw, output, prediction, TrainConfig(**settings))
-    ours = loss_of(draw, output, prediction, **settings)
+    expected = loss_by_loops(draw, output, objective, TrainConfig(**settings))
+    ours = loss_of(draw, output, objective, **settings)
     # At t = 999 float32 loses four digits in dividing by sqrt(abar) and subtracting.
     assert ours.tolist() == pytest.approx(expected, rel=1e-4)
 
@@ -96,15 +99,15 @@ def test_an_empty_mask_adds_nothing_and_stays_finite():
     assert masked_mse(torch.ones(1, 4, 2, 2), torch.zeros(1, 1, 2, 2), "mask").tolist() == [0.0]
 
 
-@pytest.mark.parametrize("prediction", Prediction)
+@pytest.mark.parametrize("objective", [Epsilon, VPrediction])
 @pytest.mark.parametrize("area", ["canvas", "mask"])
-def test_gradient_equals_finite_differences_in_float64(prediction, area):
+def test_gradient_equals_finite_differences_in_float64(objective, area):
     draw = some_draw([10, 599, 600, 999], ABAR.double(), side=2)
     for name in ("z0", "z_t", "noise", "face_mask", "hair_mask"):
         object.__setattr__(draw, name, getattr(draw, name).double())
     output = randn(4, 4, 2, 2, seed=9).double().requires_grad_(True)
     assert torch.autograd.gradcheck(
-        lambda o: loss_of(draw, o, prediction, ABAR.double(), loss_area=area), output, rtol=1e-5, atol=1e-6
+        lambda o: loss_of(draw, o, objective, ABAR.double(), loss_area=area), output, rtol=1e-5, atol=1e-6
     )
 
 
@@ -115,7 +118,7 @@ def test_v_models_of_zero_terminal_snr_keep_finite_losses_and_gradients(alpha):
     abar[-1] = 0
     draw = some_draw([0, 998, 999], abar)
     output = randn(3, 4, 4, 4, seed=9).requires_grad_(True)
-    loss = loss_of(draw, output, Prediction.V, abar, alpha=alpha)
+    loss = loss_of(draw, output, VPrediction, abar, alpha=alpha)
     loss.sum().backward()
     assert loss.isfinite().all() and output.grad.isfinite().all()
     assert (output.grad.flatten(1).norm(dim=1) > 0).all()

@@ -11,15 +11,15 @@ from safetensors.torch import save_file
 
 from core.conftest import name_space_of
 from core.make import some_face, some_names
-from core.training import FEATURES, finish, new_run, small, words
+from core.training import FEATURES, finish, learn_identity, new_run, small, words
 from stableidentity_core.backends.diffusers_sd import DiffusersBackend, load_diffusers
 from stableidentity_core.errors import StableIdentityError
-from stableidentity_core.methods import METHODS, TrainedProjector, needs_face, read_coefficients
+from stableidentity_core.methods import METHODS, TrainedProjector, read_coefficients
 from stableidentity_core.store import ResultStore, work_key
 from stableidentity_core.train import TrainConfig, TrainingRun, default_config
 from stableidentity_core.train.config import non_default_settings
+from stableidentity_core.train.project import project
 from stableidentity_core.train.projector_init import make_projector
-from stableidentity_core.train.session import learn_identity, project
 from tiny import tiny_sd
 
 SIBLINGS = ("celeb_basis", "textual_inversion")
@@ -53,19 +53,19 @@ def test_each_method_has_the_settings_it_was_published_with():
 def test_settings_that_are_not_the_methods_own_are_told():
     assert all(non_default_settings(default_config(method)) == "" for method in METHODS)
     assert non_default_settings(TrainConfig(method="celeb_basis")) == (
-        "steps 450 (its own: 400), learning_rate 5e-05 (its own: 0.01), batch_size 1 (its own: 2), alpha 0.6 "
-        "(its own: 0)"
+        "steps 450 (default: 400), learning_rate 5e-05 (default: 0.01), batch_size 1 (default: 2), alpha 0.6 "
+        "(default: 0)"
     )
 
 
 @pytest.mark.parametrize("make", [default_config, lambda method: TrainConfig(method=method)])
 def test_an_unknown_method_is_refused(make):
-    with pytest.raises(StableIdentityError, match=r"method is 'dreambooth', needed one of .*'textual_inversion'"):
+    with pytest.raises(StableIdentityError, match=r"method is 'dreambooth', needed one of .*textual_inversion"):
         make("dreambooth")
 
 
 def test_who_looks_at_the_face():
-    assert [method for method in METHODS if not needs_face(method)] == ["textual_inversion"]
+    assert [name for name, method in METHODS.items() if not method.needs_face] == ["textual_inversion"]
 
 
 def test_a_projector_and_settings_of_two_methods_are_refused(backend, names):
@@ -136,10 +136,9 @@ def test_the_store_brings_back_what_was_trained(backend, names, tmp_path, method
     assert torch.equal(projector(features)["clip_h"], result.projector.build([names])(features)["clip_h"])
 
 
-def test_a_projector_of_an_unknown_method_is_refused(names):
-    odd = TrainedProjector(state={}, feature_width=8, normalization="per_word", encoder="e", method="lora")  # type: ignore[arg-type]
+def test_a_projector_of_an_unknown_method_is_refused():
     with pytest.raises(StableIdentityError, match="method is 'lora'"):
-        odd.build([names])
+        TrainedProjector(state={}, feature_width=8, encoder="e", method="lora")
 
 
 def test_celeb_basis_writes_its_coefficients_and_projects_with_them(backend, names):

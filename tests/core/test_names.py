@@ -19,26 +19,19 @@ def test_comments_blank_lines_and_repeats_are_dropped():
 
 def test_only_names_of_exactly_two_tokens_count(backend):
     given = ["Tom Cruise", "Cher", "Arnold Schwarzenegger", "Emma Watson", "Robert Downey Jr"]
-    counts = {name: len(backend.tokenize("clip_h", name)) for name in given}
+    counts = {name: len(backend.text_spaces[0].tokenize(name)) for name in given}
     assert 1 in counts.values() and max(counts.values()) > 2, counts  # both ways of not counting are there
-    made = build_name_space(
-        "clip_h", lambda text: backend.tokenize("clip_h", text), lambda ids: backend.embed_tokens("clip_h", ids), given
-    )
+    made = build_name_space(backend.text_spaces[0], given)
     assert made.names == tuple(name for name in given if counts[name] == 2)
     table = backend.texts["clip_h"].model.get_input_embeddings().weight
     for name, pair in zip(made.names, made.embeddings, strict=True):
-        assert torch.equal(pair, table[backend.tokenize("clip_h", name)])
+        assert torch.equal(pair, table[backend.text_spaces[0].tokenize(name)])
     assert not made.embeddings.requires_grad
 
 
 def test_too_few_usable_names_are_told_with_their_token_counts(backend):
     with pytest.raises(StableIdentityError, match=r"Of 2 names only 1 .* 'Cher' \(1\)"):
-        build_name_space(
-            "clip_h",
-            lambda text: backend.tokenize("clip_h", text),
-            lambda ids: backend.embed_tokens("clip_h", ids),
-            ["Tom Cruise", "Cher"],
-        )
+        build_name_space(backend.text_spaces[0], ["Tom Cruise", "Cher"])
 
 
 def test_statistics_equal_numpys_unbiased_ones():
@@ -65,7 +58,7 @@ def test_one_name_has_no_deviation_and_is_refused():
 
 def test_the_packs_list_has_326_names_of_exactly_two_clip_tokens(backend):
     listed = celebrity_names()
-    longer = {name: count for name in listed if (count := len(backend.tokenize("clip_h", name))) != 2}
+    longer = {name: count for name in listed if (count := len(backend.text_spaces[0].tokenize(name))) != 2}
     assert not longer
     assert len(listed) >= 326
 
@@ -74,4 +67,4 @@ def test_the_packs_list_is_sorted_and_without_repeats(backend):
     listed = celebrity_names()
     assert list(listed) == sorted(listed, key=str.casefold)  # as a reader sorts: Lea before LeBron
     # CLIP is blind to case, so that "Al Gore" and "al gore" would count twice.
-    assert len({tuple(backend.tokenize("clip_h", name)) for name in listed}) == len(listed)
+    assert len({tuple(backend.text_spaces[0].tokenize(name)) for name in listed}) == len(listed)

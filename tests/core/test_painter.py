@@ -60,9 +60,9 @@ def test_any_integer_is_a_person(number):
 def test_another_process_draws_the_same_bytes():
     program = (
         "import hashlib\n"
-        "from stableidentity_core.demo.look import PROMPTS\n"
-        "from stableidentity_core.demo.painter import paint\n"
-        "from stableidentity_core.demo.person import unseen_person\n"
+        "from mini_world.look import PROMPTS\n"
+        "from mini_world.painter import paint\n"
+        "from mini_world.person import unseen_person\n"
         "p = paint(unseen_person(7), PROMPTS[1])\n"
         "parts = (p.image, p.face_mask, p.hair_mask)\n"
         "print(hashlib.sha256(b''.join(part.tobytes() for part in parts)).hexdigest())"

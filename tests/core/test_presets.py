@@ -6,7 +6,7 @@ import pytest
 
 from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.train import TrainConfig
-from stableidentity_core.train.presets import PRESETS, told, with_preset
+from stableidentity_core.train.presets import PRESETS, describe_preset, with_preset
 
 ODD = {"steps": 7, "learning_rate": 1.0, "alpha": 0.1, "augmentation": "none", "rate_schedule": "cosine"}
 
@@ -20,7 +20,7 @@ def test_fast_takes_less_than_a_third_of_the_papers_steps_and_leaves_the_rest():
     config = with_preset(TrainConfig(seed=3, hair_weight=0.7, alpha=0.1), "fast")
     assert config.steps * config.batch_size <= TrainConfig().steps / 3
     assert (config.seed, config.hair_weight, config.alpha) == (3, 0.7, 0.1)
-    assert all(f"{name} {getattr(config, name)}" in told("fast") for name in PRESETS["fast"])
+    assert all(f"{name} {getattr(config, name)}" in describe_preset("fast") for name in PRESETS["fast"])
 
 
 @pytest.mark.parametrize("preset", list(PRESETS))

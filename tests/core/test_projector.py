@@ -113,7 +113,7 @@ def test_wrong_feature_width_and_unknown_normalization_are_told():
 
 def trained(projector: StableIdentityProjector) -> TrainedProjector:
     state = {key: value.detach().clone() for key, value in projector.state_dict().items()}
-    return TrainedProjector(state=state, feature_width=8, normalization="per_word", encoder="random")
+    return TrainedProjector(state=state, feature_width=8, settings={"normalization": "per_word"}, encoder="random")
 
 
 def test_a_rebuilt_projector_gives_equal_words_and_takes_the_new_names_statistics():

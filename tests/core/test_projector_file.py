@@ -28,7 +28,11 @@ def some_projector(seed: int = 0) -> TrainedProjector:
     projector = StableIdentityProjector(8, [some_names()], "per_word", rng(seed))
     facts = {"projector_people": "3"}
     return TrainedProjector(
-        state=projector.state_dict(), feature_width=8, normalization="per_word", encoder="random", facts=facts
+        state=projector.state_dict(),
+        feature_width=8,
+        settings={"normalization": "per_word"},
+        encoder="random",
+        facts=facts,
     )
 
 
@@ -118,7 +122,7 @@ import sys
 from pathlib import Path
 sys.path[:0] = sys.argv[3:]
 from core.test_projector_file import some_projector
-from stableidentity_core.projector_file import save_projector_under_name
+from stableidentity_core.methods.projector_file import save_projector_under_name
 projector = some_projector(int(sys.argv[2]))
 print("ready", flush=True)
 sys.stdin.readline()

@@ -12,17 +12,17 @@ import torch
 from PIL import Image
 
 from core.make import randn, rng, some_face
-from core.training import FEATURES, finish, new_run, small, words
+from core.training import FEATURES, draw_batch, finish, learn_identity, new_run, small, words
 from stableidentity_core.cli import main
 from stableidentity_core.cli.photos import read_faces
 from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.face import Face
 from stableidentity_core.identity import load_identity
 from stableidentity_core.train import TrainConfig
-from stableidentity_core.train.batch import Source, draw_batch
+from stableidentity_core.train.batch import Source
 from stableidentity_core.train.photos import check_photos, mean_feature
+from stableidentity_core.train.project import project
 from stableidentity_core.train.projector_init import make_projector
-from stableidentity_core.train.session import learn_identity, project
 from stableidentity_core.train.views import draw_index, encode_views
 
 

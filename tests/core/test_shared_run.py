@@ -15,6 +15,7 @@ from core.make import some_face, some_names
 from core.training import FEATURES, finish, new_run, small
 from stableidentity_core.errors import DamagedFileError, MissingFileError, StableIdentityError
 from stableidentity_core.face import FaceFeature
+from stableidentity_core.files.tensors import read_tensors, save_tensors
 from stableidentity_core.methods import StableIdentityProjector, TrainedProjector
 from stableidentity_core.methods.projector_file import load_projector, save_projector
 from stableidentity_core.methods.textual_inversion import TextualInversionProjector
@@ -22,9 +23,9 @@ from stableidentity_core.store import ResultStore
 from stableidentity_core.train import TrainConfig
 from stableidentity_core.train.optimizer import rate_at
 from stableidentity_core.train.pretraining import ProjectorPretraining, encode_people
+from stableidentity_core.train.project import project
 from stableidentity_core.train.projector_init import make_projector
 from stableidentity_core.train.projector_session import learn_projector
-from stableidentity_core.train.session import project
 
 
 def many(**settings) -> TrainConfig:
@@ -228,8 +229,9 @@ def test_a_start_that_knows_another_encoder_is_refused(learned, backend, names):
 
 
 def test_a_file_of_an_unknown_method_is_told(learned, tmp_path):
-    odd = replace(learned.projector, method="lora")
-    save_projector(odd, tmp_path / "odd.safetensors")
+    save_projector(learned.projector, tmp_path / "good.safetensors")
+    state, header = read_tensors(tmp_path / "good.safetensors")
+    save_tensors(tmp_path / "odd.safetensors", state, {**header, "method": "lora"})
     with pytest.raises(DamagedFileError, match=r"odd\.safetensors cannot be used: its method is 'lora'.*newer version"):
         load_projector(tmp_path / "odd.safetensors")
 

@@ -34,7 +34,7 @@ def store(tmp_path) -> ResultStore:
 def some_result() -> TrainResult:
     projector = StableIdentityProjector(8, [some_names()], "joint_affine", rng(4))
     trained = TrainedProjector(
-        state=projector.state_dict(), feature_width=8, normalization="joint_affine", encoder="random"
+        state=projector.state_dict(), feature_width=8, settings={"normalization": "joint_affine"}, encoder="random"
     )
     identity = some_identity(16, method="stableidentity", steps="3")
     return TrainResult(identity=identity, projector=trained, losses=torch.tensor([3.0, 2.0, 1.0]))
@@ -47,9 +47,9 @@ def test_a_result_comes_back_bit_by_bit(store):
     assert torch.equal(got.identity.words["clip_h"], put.identity.words["clip_h"])
     assert (got.identity.trigger, got.identity.header) == (put.identity.trigger, put.identity.header)
     assert torch.equal(got.losses, put.losses)
-    assert (got.projector.feature_width, got.projector.normalization, got.projector.encoder) == (
+    assert (got.projector.feature_width, got.projector.settings, got.projector.encoder) == (
         8,
-        "joint_affine",
+        {"normalization": "joint_affine"},
         "random",
     )
     features = randn(2, 8)
@@ -170,7 +170,9 @@ def test_a_full_disk_leaves_no_half_of_a_result(store, monkeypatch):
 
 
 def key(face: Face | None = None, names=None, model: str = "model-1", **settings) -> str:
-    return work_key([face or some_face()], [names or some_names()], model, TrainConfig(**settings).as_dict())
+    return work_key(
+        [face or some_face()], [names or some_names()], model, TrainConfig().with_settings(**settings).as_dict()
+    )
 
 
 def one_pixel(image: torch.Tensor, amount: float = 1 / 255) -> torch.Tensor:

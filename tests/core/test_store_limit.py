@@ -31,7 +31,7 @@ def key(number: int) -> str:
 def some_result(trigger: str = "anna") -> TrainResult:
     projector = StableIdentityProjector(64, [some_names(width=64)], "per_word", rng(4))
     trained = TrainedProjector(
-        state=projector.state_dict(), feature_width=64, normalization="per_word", encoder="random"
+        state=projector.state_dict(), feature_width=64, settings={"normalization": "per_word"}, encoder="random"
     )
     identity = some_identity(64, trigger, method="stableidentity", steps="3")
     return TrainResult(identity=identity, projector=trained, losses=torch.zeros(3))
@@ -260,7 +260,7 @@ def test_what_is_stored_is_told_from_the_headers(store):
     many = TrainedProjector(
         state=result.projector.state,
         feature_width=64,
-        normalization="per_word",
+        settings={"normalization": "per_word"},
         encoder="random",
         facts={"projector_people": "12", "projector_steps": "1500"},
     )

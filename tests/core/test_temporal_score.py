@@ -16,7 +16,7 @@ from mini_world.measure import picture_tensor
 from mini_world.person import unseen_person
 from mini_world.pipeline import mini_world_encoder
 from stableidentity_core.errors import NoFaceError, StableIdentityError
-from stableidentity_core.evaluate import similarity
+from stableidentity_core.evaluate.similarity import similarity
 from stableidentity_core.evaluate.temporal import (
     as_dict,
     clip_plot,

@@ -7,15 +7,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from core.make import randn, some_face, some_names
-from core.training import FEATURES, finish, small
+from core.make import randn, some_face, some_names, some_space
+from core.training import FEATURES, finish, learn_identity, small
 from stableidentity_core.errors import StableIdentityError
-from stableidentity_core.methods import TextualInversionProjector, TrainedProjector, start_words
+from stableidentity_core.methods import TextualInversionProjector, TrainedProjector
 from stableidentity_core.store import work_key
+from stableidentity_core.text.start_words import start_words
 from stableidentity_core.train import TrainingRun
 from stableidentity_core.train.photos import feature_of, mean_feature, without_features
+from stableidentity_core.train.project import project
 from stableidentity_core.train.projector_init import make_projector
-from stableidentity_core.train.session import learn_identity, project
 
 CONFIG = small(method="textual_inversion")
 
@@ -48,14 +49,14 @@ def test_the_start_is_a_copy():
 def test_they_start_as_person_and_face(backend):
     run = a_run(backend, [bare()])
     table = backend.texts["clip_h"].model.get_input_embeddings().weight
-    tokens = [backend.tokenize("clip_h", word) for word in ("person", "face")]
+    tokens = [backend.text_spaces[0].tokenize(word) for word in ("person", "face")]
     assert all(len(one) == 1 for one in tokens)
     assert torch.equal(run.words()["clip_h"], table[[one[0] for one in tokens]])
 
 
 def test_a_tokenizer_that_splits_the_first_words_is_refused():
     with pytest.raises(StableIdentityError, match=r"'person face' is 3 tokens in odd, needed 2"):
-        start_words("odd", lambda text: [1, 2, 3], lambda ids: randn(3, 8))
+        start_words(some_space("odd", tokenize=lambda text: [1, 2, 3]))
 
 
 def test_gradients_are_those_of_a_finite_difference():
@@ -78,9 +79,7 @@ def test_photos_without_features_train_and_the_header_names_no_encoder(backend, 
     assert header["method"] == "textual_inversion" and header["photos"] == "2"
     assert "face_encoder" not in header and "coefficients" not in header
     assert result.projector.method == "textual_inversion" and result.projector.encoder == "none"
-    start = start_words(
-        "clip_h", lambda text: backend.tokenize("clip_h", text), lambda ids: backend.embed_tokens("clip_h", ids)
-    )
+    start = start_words(backend.text_spaces[0])
     moved = (result.identity.words["clip_h"] - start).abs()
     # AdamW moves each number by at most about the rate a step, 4 x 1e-3 here, and each one is moved.
     assert moved.min() > 0 and moved.max() < 5e-3
@@ -122,7 +121,10 @@ def test_it_makes_no_words_for_another_face(backend, names):
 def test_a_rebuilt_projector_has_the_trained_words():
     made = TextualInversionProjector({"clip_h": randn(2, 16)})
     trained = TrainedProjector(
-        state=made.state_dict(), feature_width=0, normalization="per_word", encoder="none", method="textual_inversion"
+        state=made.state_dict(),
+        feature_width=0,
+        encoder="none",
+        method="textual_inversion",
     )
     assert torch.equal(trained.build([some_names()])(torch.zeros(1, 0))["clip_h"][0], randn(2, 16))
     with pytest.raises(StableIdentityError, match="was not trained for clip_h"):

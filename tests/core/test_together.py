@@ -9,12 +9,12 @@ import torch
 
 from core.make import some_face
 from core.test_training_failures import InfiniteSlope
-from core.training import FEATURES, finish, new_run, small, words
+from core.training import FEATURES, finish, learn_identity, new_run, small, words
 from stableidentity_core.errors import StableIdentityError, TrainingError
 from stableidentity_core.methods import METHODS
 from stableidentity_core.train import TrainConfig, TrainingRun, default_config, train_together
 from stableidentity_core.train.projector_init import make_projector
-from stableidentity_core.train.session import learn_identities, learn_identity
+from stableidentity_core.train.session import learn_runs
 
 # Of the way that the words go in the few steps here. Somebody else's draw gives about 1; in float64 another order of
 # sums gives 0, or the last bit of the float32 words.
@@ -50,7 +50,7 @@ def assert_as_alone(backend, names, people, config: TrainConfig, seeds=None) -> 
         start = words(alone)
         expected = list(alone)
         own = [step[number] for step in reports]
-        assert [report.timesteps for report in own] == [report.timesteps for report in expected]
+        assert [report.times for report in own] == [report.times for report in expected]
         assert torch.equal(ours.generator.get_state(), alone.generator.get_state()), "a draw more or less, or another's"
         # float32 numbers of float64 sums.
         assert [report.loss for report in own] == pytest.approx([report.loss for report in expected], rel=1e-4)
@@ -96,7 +96,7 @@ def test_one_person_is_what_it_was_bit_by_bit(backend, names):
     config = small(batch_size=3)
     (run,), (alone,) = (runs_of(backend, names, some_people(1), config) for _ in range(2))
     reports = [report for (report,) in train_together([run])]
-    assert [(one.loss, one.timesteps) for one in reports] == finish(alone)
+    assert [(one.loss, one.times) for one in reports] == finish(alone)
     assert torch.equal(words(run), words(alone))
 
 
@@ -202,11 +202,11 @@ def test_forty_people(backend, names):
 
 
 def test_results_are_those_of_single_runs(exact_backend, names, monkeypatch):
-    monkeypatch.setattr("stableidentity_core.train.held_out.DRAWS", 2)  # for time
+    monkeypatch.setattr("stableidentity_core.train.validation.DRAWS", 2)  # for time
     people, config = some_people(2), small(seed=2)
     together, seen = runs_of(exact_backend, names, people, config), []
     triggers = ["anna", "ben"]
-    results = learn_identities(together, [names], triggers, lambda reports: seen.append(len(reports)))
+    results = learn_runs(together, [names], triggers, lambda reports: seen.append(len(reports)))
     assert seen == [2] * config.steps
     for trigger, result, run in zip(triggers, results, runs_of(exact_backend, names, people, config), strict=True):
         expected = learn_identity(run, [names], trigger)

@@ -9,12 +9,11 @@ import pytest
 import torch
 
 from core.make import rng, some_face
-from core.training import FEATURES, finish, new_run, small, words
+from core.training import FEATURES, draw_batch, finish, held_out_loss, new_run, small, words
 from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.face import Face
-from stableidentity_core.train import held_out_loss
 from stableidentity_core.train.augment import augment
-from stableidentity_core.train.batch import Source, draw_batch
+from stableidentity_core.train.batch import Source
 
 
 def test_one_seed_gives_equal_bytes_and_another_does_not(backend, names):
@@ -29,7 +28,7 @@ def test_reports_count_from_one_and_show_each_step(backend, names):
     reports = list(new_run(backend, names, small(batch_size=3)))
     assert [(report.step, report.steps) for report in reports] == [(i, 4) for i in (1, 2, 3, 4)]
     for report in reports:
-        assert report.loss > 0 and report.grad_norm > 0 and len(report.timesteps) == 3
+        assert report.loss > 0 and report.grad_norm > 0 and len(report.times) == 3
         assert report.z0.shape == (3, 4, 8, 8) and report.z0.isfinite().all() and not report.z0.requires_grad
 
 
@@ -125,7 +124,7 @@ def test_timesteps_come_from_the_whole_schedule_and_templates_from_the_whole_lis
     batches = [
         draw_batch(backend, Source(faces=[some_face()], generator=rng(seed)), small(batch_size=32)) for seed in range(8)
     ]
-    t = torch.cat([batch.draw.timesteps for batch in batches]).double()
+    t = torch.cat([batch.draw.times for batch in batches]).double()
     # 256 uniform draws: the outer 4 % stay empty with probability 3e-5; mean within four standard errors.
     assert t.min() < 40 and t.max() > 959 and abs(t.mean() - 499.5) < 4 * 1000 / 12**0.5 / 16
     assert len({template for batch in batches for template in batch.templates}) > 40

@@ -8,12 +8,11 @@ import pytest
 import torch
 
 from core.make import rng, some_face, some_names
-from core.training import FEATURES, new_run, small
+from core.training import FEATURES, learn_identity, new_run, small
 from stableidentity_core.methods import METHODS
 from stableidentity_core.train import TrainConfig, TrainingRun, default_config
 from stableidentity_core.train.diagnosis import WARNING, distance, grew, warning_of
 from stableidentity_core.train.projector_init import make_projector
-from stableidentity_core.train.session import learn_identity
 
 LOSSES = torch.rand(16, generator=rng(1)) + 0.1
 
@@ -62,7 +61,7 @@ def away(names, times: float) -> dict[str, torch.Tensor]:
 )
 def test_words_far_from_the_names(settings, times, told):
     names = some_names()
-    config = replace(TrainConfig(**settings), learning_rate=5e-5)
+    config = TrainConfig().with_settings(**settings, learning_rate=5e-5)
     found = warning_of(config, away(names, times), [names], LOSSES, LOSSES)
     assert ("times as far from the names' mean" in found) == told and bool(found) == told
 

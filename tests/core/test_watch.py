@@ -73,6 +73,6 @@ def test_nothing_is_read_from_the_device_until_somebody_looks(backend, names, mo
     report = next(steps)
     assert [name for name in read[draws:] if name != "item"] == []
     before = len(read)
-    assert report.loss > 0 and report.grad_norm > 0 and len(report.timesteps) == 1
+    assert report.loss > 0 and report.grad_norm > 0 and len(report.times) == 1
     assert len(read) == before + 3
     assert report.loss and len(read) == before + 3, "a value is read once"

@@ -23,9 +23,7 @@ from stableidentity_core.text import NameSpace, build_name_space
 def names(world: World) -> NameSpace:
     """Of the same tiny text encoder, read by diffusers."""
     backend = load_diffusers(world.eps)
-    return build_name_space(
-        "clip_h", lambda text: backend.tokenize("clip_h", text), lambda ids: backend.embed_tokens("clip_h", ids)
-    )
+    return build_name_space(backend.text_spaces[0])
 
 
 def graph(world: World, **more: Json) -> Json:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from stableidentity_core.backends import Prediction
-from stableidentity_core.backends.objective import add_noise
+from stableidentity_core.backends.latents import LatentFormat
+from stableidentity_core.backends.objective import Epsilon
 from stableidentity_core.train import TrainConfig
 from stableidentity_core.train.loss import NoisedBatch, two_phase_loss
 
@@ -16,7 +16,8 @@ PUBLISHED_LATENT_SCALE = 0.18215
 @pytest.fixture
 def draw(recorded) -> NoisedBatch:
     return NoisedBatch(
-        **{name: recorded[f"loss.{name}"] for name in ("z0", "z_t", "noise", "timesteps", "face_mask", "hair_mask")}
+        times=recorded["loss.timesteps"],
+        **{name: recorded[f"loss.{name}"] for name in ("z0", "z_t", "noise", "face_mask", "hair_mask")},
     )
 
 
@@ -26,9 +27,8 @@ def loss(recorded, draw):
         return two_phase_loss(
             draw,
             recorded["loss.model_output"],
-            prediction=Prediction.EPSILON,
-            alphas_cumprod=recorded["loss.alphas_cumprod"],
-            latent_scale=PUBLISHED_LATENT_SCALE,
+            objective=Epsilon(recorded["loss.alphas_cumprod"]),
+            latents=LatentFormat(channels=4, factor=8, scale=PUBLISHED_LATENT_SCALE),
             config=TrainConfig(hair_weight=0.1, **settings),
         )
 
@@ -41,7 +41,7 @@ def close(ours: torch.Tensor, theirs: torch.Tensor) -> bool:
 
 
 def test_noised_latents(recorded, draw):
-    ours = add_noise(draw.z0, draw.noise, recorded["loss.alphas_cumprod"], draw.timesteps)
+    ours = Epsilon(recorded["loss.alphas_cumprod"]).add_noise(draw.z0, draw.noise, draw.times)
     assert (ours - draw.z_t).abs().max() <= 1e-5 * draw.z_t.abs().max()  # as `same`: some roundings of float32
 
 
@@ -64,13 +64,13 @@ def mixed(recorded, noise_phase: torch.Tensor) -> torch.Tensor:
 
 def test_the_paper_puts_t_600_in_the_noise_phase(recorded, loss, draw):
     """Eq. 6 says t >= alpha T; the default follows it."""
-    assert 600 in draw.timesteps
-    assert close(loss(), mixed(recorded, draw.timesteps >= 600))
+    assert 600 in draw.times
+    assert close(loss(), mixed(recorded, draw.times >= 600))
 
 
 def test_the_published_code_puts_t_600_in_the_reconstruction_phase(recorded, loss, draw):
     """Its boundary is t > 600; alpha = 0.601 reproduces it, and no other timestep changes."""
-    published = mixed(recorded, draw.timesteps > 600)
+    published = mixed(recorded, draw.times > 600)
     assert close(loss(alpha=0.601), published)
-    differing = draw.timesteps[~torch.isclose(loss(), published, rtol=1e-5, atol=0)]
+    differing = draw.times[~torch.isclose(loss(), published, rtol=1e-5, atol=0)]
     assert differing.tolist() == [600]

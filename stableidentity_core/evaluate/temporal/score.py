@@ -9,10 +9,11 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from ...encode import FaceEncoder, direction
+from ...encode import FaceEncoder
 from ...errors import NoFaceError, StableIdentityError
 from ...face import Face, FaceDetector
 from ...face.prepare import Choice, aligned_portrait
+from ..similarity import direction
 
 LARGEST = Choice()
 

@@ -16,7 +16,7 @@ from stableidentity_core.identity import Identity, find_triggers, load_identity,
 from stableidentity_core.identity.prompt import check_triggers, replace_triggers
 from stableidentity_core.identity.save import IfExists, save_under_name
 from stableidentity_core.identity.triggers import triggers_of
-from stableidentity_core.text import build_name_space
+from stableidentity_core.text import PromptLayout, TextSpace, build_name_space
 from stableidentity_core.text.names import celebrity_names
 
 ENCODINGS = ("utf-8", "utf-8", "utf-8-sig", "utf-16", "utf-32", "latin-1", "cp1252", "shift-jis", "koi8-r")
@@ -53,8 +53,16 @@ class Names:
         def tokenize(text: str) -> list[int]:
             return self.tokenizer(text, add_special_tokens=False)["input_ids"]
 
-        space = build_name_space("clip_h", tokenize, lambda ids: self.table[ids], names)
-        assert space.mean.isfinite().all() and space.std.isfinite().all(), "a name space that is not finite"
+        layout = PromptLayout(prefix=(49406,), suffix=(49407,), pad=0, window=77)
+        space = TextSpace(
+            name="clip_h",
+            width=self.table.shape[1],
+            layout=layout,
+            tokenize=tokenize,
+            embed=lambda ids: self.table[ids],
+        )
+        made = build_name_space(space, names)
+        assert made.mean.isfinite().all() and made.std.isfinite().all(), "a name space that is not finite"
 
 
 class Triggers:

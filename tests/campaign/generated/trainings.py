@@ -54,7 +54,7 @@ def trained_projectors() -> list[TrainedProjector]:
         TrainedProjector(
             state=one.state_dict(),
             feature_width=8,
-            normalization=kind,
+            settings={"normalization": kind} if one.method == "stableidentity" else {},
             encoder="random",
             method=one.method,
             facts=facts,
