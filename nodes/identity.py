@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
+from ..stableidentity_core.files.names import IfExists
 from ..stableidentity_core.identity import load_identity, normalize_trigger
 from ..stableidentity_core.identity.places import Places
-from ..stableidentity_core.identity.save import IfExists, embedding_name, save_under_name
+from ..stableidentity_core.identity.save import embedding_name, save_under_name
 from ..stableidentity_core.train.session import project
 from .host import paths
 from .types import CATEGORY, TRIGGER_TOOLTIP, FaceType, IdentityType, NameSpaceType, ProjectorType, fits

@@ -9,8 +9,7 @@ from comfy_api.latest import io
 from ..stableidentity_core.encode import encode_face
 from ..stableidentity_core.errors import StableIdentityError
 from ..stableidentity_core.face import Face
-from ..stableidentity_core.files.tensors import safe_file_name
-from ..stableidentity_core.identity.save import IfExists
+from ..stableidentity_core.files.names import IfExists, safe_file_name
 from ..stableidentity_core.methods.projector_file import SUFFIX, load_projector, save_projector_under_name
 from ..stableidentity_core.train.projector_session import MANY_PEOPLE
 from ..stableidentity_core.train.warm_start import WarmStart

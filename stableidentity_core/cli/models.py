@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from ..backends.compute import AS_LOADED, PRECISIONS
-from ..backends.diffusers_sd import DiffusersBackend, load_diffusers
+from ..backends.diffusers_sd import DiffusersBackend
+from ..backends.load_diffusers import load_diffusers
 from ..console.progress import quiet_loaders
 from ..files.readable import read_text
 from ..text.names import parse_names

@@ -1,9 +1,8 @@
-"""Files of tensors, read without running code, and names that stay in their folder."""
+"""Files of tensors, read without running code."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from ..errors import DamagedFileError, StableIdentityError
+from ..errors import DamagedFileError
 from .atomic import write_atomically
 from .readable import file_size, tensor_file_size
 from .torch_file import judge_tensor, load_plain
-
-_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
-_SUPERSCRIPTS = str.maketrans("\u00b9\u00b2\u00b3", "123")
-MAX_NAME = 100
-MAX_NAME_BYTES = 200
 
 
 def save_tensors(
@@ -138,37 +132,3 @@ def _sorted_header(blob: bytes) -> bytes:
     header = json.dumps(json.loads(blob[8:start]), sort_keys=True, separators=(",", ":")).encode()
     header += b" " * (-len(header) % 8)
     return len(header).to_bytes(8, "little") + header + blob[start:]
-
-
-def safe_file_name(name: str) -> str:
-    """Check a user's name for a file and return it.
-
-    Letters, digits, `.`, `_` and `-` are kept as they are, because `embedding:<name>` ends at white
-    space and brackets; anything else is refused rather than changed behind the user's back.
-    """
-    name = name.strip()
-    problem = None
-    if not name:
-        problem = "is empty"
-    elif len(name) > MAX_NAME:
-        problem = f"has {len(name)} characters, at most {MAX_NAME} are allowed"
-    elif not re.fullmatch(r"[\w.-]+", name):
-        bad = "".join(dict.fromkeys(re.findall(r"[^\w.-]", name)))
-        problem = f"contains {bad!r}"
-    elif len(name.encode()) > MAX_NAME_BYTES:  # file systems count bytes and allow 255, ending included
-        problem = f"has {len(name.encode())} bytes, at most {MAX_NAME_BYTES} are allowed"
-    elif name.startswith(".") or name.endswith("."):
-        problem = "starts or ends with a dot"
-    elif _device(name) in _RESERVED:
-        problem = "is a reserved name on Windows"
-    if problem:
-        shown = name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 3]}..."
-        raise StableIdentityError(
-            f"The name {shown!r} {problem}. Use letters, digits, '_', '-' and inner dots, such as 'anna-2026'."
-        )
-    return name
-
-
-def _device(name: str) -> str:
-    """What Windows takes a name for: without what follows a dot, and `COM\u00b9` for COM1."""
-    return name.split(".")[0].lower().translate(_SUPERSCRIPTS)

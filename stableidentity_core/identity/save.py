@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from enum import Enum
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
 
 from ..errors import FileTakenError, StableIdentityError
-from ..files.tensors import safe_file_name
+from ..files.names import IfExists, safe_file_name
 from .file import ENDINGS, FORMAT, load_identity, save_identity
 from .places import Places, signature
 from .types import Identity
 
 _SAVED_AS = ENDINGS[0]
-
-
-class IfExists(Enum):
-    """What to do when the name is taken by other words."""
-
-    NUMBER = "add a number"
-    REPLACE = "replace"
-    STOP = "stop"
 
 
 def embedding_name(name: str) -> str:

@@ -8,9 +8,9 @@ from itertools import count
 from pathlib import Path
 
 from ..errors import DamagedFileError, FileTakenError, MissingFileError, StableIdentityError
-from ..files.tensors import read_tensors, safe_file_name, save_tensors
+from ..files.names import IfExists, safe_file_name
+from ..files.tensors import read_tensors, save_tensors
 from ..fingerprint import WHOLE, fingerprint_tensors
-from ..identity.save import IfExists
 from ..provenance import provenance
 from .trained import TrainedProjector
 

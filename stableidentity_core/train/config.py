@@ -152,7 +152,7 @@ def _require(name: str, value: Any, fits: bool, needed: str) -> None:
 
 
 _GENERAL = {setting.name for setting in fields(TrainConfig)}
-_IN_FILES = {"cached_views": "cached_views"}  # names that headers and checkpoints have had from the beginning
+_IN_FILES = {"cached_views": "view_pool"}  # names that headers and checkpoints have had from the beginning
 METHOD_DEFAULTS = ("steps", "learning_rate", "batch_size", "alpha")  # in which the methods differ
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from backends.pack import pack_module
-from stableidentity_core.backends.diffusers_sd import load_diffusers
+from stableidentity_core.backends.load_diffusers import load_diffusers
 from tiny import tiny_face_vit, tiny_sd, tiny_sd15, tiny_sdxl
 
 BASES = {

@@ -10,7 +10,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from backends.pack import pack_module
 from rounding import assert_computed_in
 from stableidentity_core.backends import Compute
-from stableidentity_core.backends.diffusers_sd import load_diffusers
+from stableidentity_core.backends.load_diffusers import load_diffusers
 from stableidentity_core.errors import TrainingError, WrongModelError
 from stableidentity_core.text import tokenize_templates
 from stableidentity_core.train.gradient_check import check_directions, check_gradient, gradient_direction

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from backends.pack import pack_module
 from core.make import some_face, some_names
 from core.training import FEATURES, small
-from stableidentity_core.backends.diffusers_sd import load_diffusers
+from stableidentity_core.backends.load_diffusers import load_diffusers
 from stableidentity_core.files.tensors import read_tensors
 from stableidentity_core.train.pretraining import ProjectorPretraining, encode_people
 from stableidentity_core.train.projector_init import make_projector

@@ -6,7 +6,7 @@ import torch
 from diffusers import StableDiffusionXLPipeline
 from safetensors.torch import load_file
 
-from stableidentity_core.backends.diffusers_sd import load_diffusers
+from stableidentity_core.backends.load_diffusers import load_diffusers
 from stableidentity_core.identity import Identity, save_identity
 from stableidentity_core.text import tokenize_templates
 from tiny import SDXL_WIDTHS, tiny_sdxl

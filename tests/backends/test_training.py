@@ -7,7 +7,7 @@ import torch
 
 from backends.conftest import host_backend
 from core.training import learn_identity
-from stableidentity_core.backends.diffusers_sd import load_diffusers
+from stableidentity_core.backends.load_diffusers import load_diffusers
 from stableidentity_core.encode import encode_face, load_face_vit
 from stableidentity_core.face import portrait
 from stableidentity_core.text import build_name_space

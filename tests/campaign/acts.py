@@ -17,8 +17,9 @@ from PIL import Image
 from core.make import randn, some_identity
 from stableidentity_core.cli import main
 from stableidentity_core.errors import StableIdentityError
+from stableidentity_core.files.names import IfExists
 from stableidentity_core.identity import Identity, load_identity, save_identity
-from stableidentity_core.identity.save import IfExists, save_under_name
+from stableidentity_core.identity.save import save_under_name
 from stableidentity_core.methods import TrainedProjector
 from stableidentity_core.store import ResultStore, TrainResult
 from stableidentity_core.weights import download, get_weight

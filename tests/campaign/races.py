@@ -15,8 +15,9 @@ from campaign.outcome import Fault, Row
 from campaign.plan import Plan
 from file_server import serving
 from stableidentity_core.errors import StableIdentityError
+from stableidentity_core.files.names import IfExists
 from stableidentity_core.identity import load_identity
-from stableidentity_core.identity.save import IfExists, save_under_name
+from stableidentity_core.identity.save import save_under_name
 from stableidentity_core.store import ResultStore
 from stableidentity_core.weights import download
 

@@ -11,7 +11,8 @@ from skimage import data
 
 from downloads import CONTENT, NAME
 from file_server import FileServer, serving
-from stableidentity_core.backends.diffusers_sd import DiffusersBackend, load_diffusers
+from stableidentity_core.backends.diffusers_sd import DiffusersBackend
+from stableidentity_core.backends.load_diffusers import load_diffusers
 from stableidentity_core.face import Face, portrait
 from stableidentity_core.text import NameSpace, build_name_space
 from tiny import tiny_face_vit, tiny_sd

@@ -12,10 +12,11 @@ import torch
 
 from core.make import some_identity
 from stableidentity_core.errors import StableIdentityError
+from stableidentity_core.files.names import IfExists
 from stableidentity_core.identity import load_identity, save_identity
 from stableidentity_core.identity import save as saving
 from stableidentity_core.identity.places import Places
-from stableidentity_core.identity.save import IfExists, save_under_name
+from stableidentity_core.identity.save import save_under_name
 
 ROOT = Path(__file__).resolve().parents[2]
 ELSEWHERE = ["people", "a/b/c"]  # below the folder where identities are saved
@@ -224,7 +225,8 @@ import sys, time
 from pathlib import Path
 from core.make import some_identity
 from stableidentity_core.errors import StableIdentityError
-from stableidentity_core.identity.save import IfExists, save_under_name
+from stableidentity_core.files.names import IfExists
+from stableidentity_core.identity.save import save_under_name
 folder, number = Path(sys.argv[1]), int(sys.argv[2])
 print("ready", flush=True)
 sys.stdin.readline()

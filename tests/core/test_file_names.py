@@ -7,9 +7,9 @@ import torch
 
 from core.make import some_identity
 from stableidentity_core.errors import StableIdentityError
-from stableidentity_core.files.tensors import safe_file_name
+from stableidentity_core.files.names import IfExists, safe_file_name
 from stableidentity_core.identity import load_identity
-from stableidentity_core.identity.save import IfExists, save_under_name
+from stableidentity_core.identity.save import save_under_name
 
 
 @pytest.mark.parametrize("name", ["anna", "anna-2026", "Anna_B.v2", "a007", "Jürgen", "安娜", "a" * 100])

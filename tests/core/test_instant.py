@@ -10,7 +10,7 @@ import torch
 from core.conftest import name_space_of
 from mini_world.evaluators import Evaluators
 from mini_world.measure import embed, references
-from mini_world.painter import paint
+from mini_world.painter import SIZE, paint
 from mini_world.person import unseen_person
 from mini_world.pipeline import mini_world_backend, mini_world_encoder
 from mini_world.preset import CFG
@@ -46,7 +46,9 @@ def test_strangers_are_painted_without_any_training():
         image = torch.from_numpy(drawn.image.copy()).movedim(-1, 0).float() / 255
         face = encode_face(encoder, portrait(image))
         words.append(project(face, projector, names, "stranger").words["clip_h"])
-    pictures = sample_pictures(backend, ["a photo of {}"] * len(words), torch.stack(words), cfg=CFG, steps=15, seed=1)
+    pictures = sample_pictures(
+        backend, ["a photo of {}"] * len(words), {"clip_h": torch.stack(words)}, size=SIZE, cfg=CFG, steps=15, seed=1
+    )
     wanted = torch.stack([references(evaluators, unseen_person(number)) for number in PEOPLE])
     found = embed(evaluators, pictures) @ wanted.T  # [painted, wanted]
     own, others = found.diag().mean(), (found.sum() - found.diag().sum()) / (len(words) * (len(words) - 1))

@@ -16,7 +16,8 @@ from torch import nn
 from core.conftest import name_space_of
 from core.make import rng
 from core.training import held_out_loss, learn_identity
-from stableidentity_core.backends.diffusers_sd import DiffusersBackend, load_diffusers
+from stableidentity_core.backends.diffusers_sd import DiffusersBackend
+from stableidentity_core.backends.load_diffusers import load_diffusers
 from stableidentity_core.encode import encode_face, load_face_vit
 from stableidentity_core.face import Face
 from stableidentity_core.store import TrainResult

@@ -13,7 +13,7 @@ from core.test_training_failures import InfiniteSlope
 from core.training import FEATURES, finish, new_run, small, words
 from rounding import assert_computed_in
 from stableidentity_core.backends import Compute
-from stableidentity_core.backends.diffusers_sd import load_diffusers
+from stableidentity_core.backends.load_diffusers import load_diffusers
 from stableidentity_core.errors import DamagedFileError, TrainingError
 from stableidentity_core.files.tensors import read_tensors, save_tensors
 from stableidentity_core.train import TrainingRun, default_config, train_together

@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 from core.conftest import name_space_of
 from core.make import some_face, some_names
 from core.training import FEATURES, finish, learn_identity, new_run, small, words
-from stableidentity_core.backends.diffusers_sd import DiffusersBackend, load_diffusers
+from stableidentity_core.backends.diffusers_sd import DiffusersBackend
+from stableidentity_core.backends.load_diffusers import load_diffusers
 from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.methods import METHODS, TrainedProjector, read_coefficients
 from stableidentity_core.store import ResultStore, work_key

@@ -15,8 +15,8 @@ from safetensors.torch import save_file
 
 from core.make import rng, some_names
 from stableidentity_core.errors import DamagedFileError, StableIdentityError
+from stableidentity_core.files.names import IfExists
 from stableidentity_core.files.tensors import read_tensors
-from stableidentity_core.identity.save import IfExists
 from stableidentity_core.methods import StableIdentityProjector, TrainedProjector
 from stableidentity_core.methods.projector_file import load_projector, save_projector, save_projector_under_name
 

@@ -12,9 +12,10 @@ from campaign.generated.identities import MB, words
 from campaign.mutate import ODD_TEXTS, odd_text
 from stableidentity_core.backends.clip_text import packaged_tokenizer
 from stableidentity_core.cli.models import read_names
+from stableidentity_core.files.names import IfExists
 from stableidentity_core.identity import Identity, find_triggers, load_identity, normalize_trigger
 from stableidentity_core.identity.prompt import check_triggers, replace_triggers
-from stableidentity_core.identity.save import IfExists, save_under_name
+from stableidentity_core.identity.save import save_under_name
 from stableidentity_core.identity.triggers import triggers_of
 from stableidentity_core.text import PromptLayout, TextSpace, build_name_space
 from stableidentity_core.text.names import celebrity_names

@@ -15,7 +15,7 @@ from campaign.judge import Refused
 from campaign.mutate import changed_header, spoilt
 from core.make import some_face, some_identity, some_names
 from core.training import new_run, small
-from stableidentity_core.backends.diffusers_sd import load_diffusers
+from stableidentity_core.backends.load_diffusers import load_diffusers
 from stableidentity_core.identity import save_identity
 from stableidentity_core.methods import CelebBasisProjector, StableIdentityProjector, TextualInversionProjector
 from stableidentity_core.methods.projector_file import load_projector, save_projector
