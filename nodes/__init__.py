@@ -5,12 +5,12 @@ from __future__ import annotations
 from comfy_api.latest import ComfyExtension, io
 
 from .blend import InterpolateIdentities, MixIdentities, SampleIdentity
-from .door import guarded
 from .errors import make_errors_printable
 from .face import ClipVisionFaceEncoder, EncodeFace, FaceSimilarity, LoadFaceEncoder
 from .folder import PrepareFolder
 from .host.paths import register_folders, sweep_folders
 from .identity import LoadIdentity, Project, SaveIdentity
+from .input_checks import guarded
 from .mini_world import DrawPerson, MiniWorld
 from .name_map import MapIdentities
 from .people import PickIdentity, SeveralPeople

@@ -1,4 +1,4 @@
-"""People made of people."""
+"""New people made from existing ones."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class MixIdentities(io.ComfyNode):
             node_id="StableIdentityMix",
             display_name="Mix Identities",
             category=CATEGORY,
-            description="Makes a person who is so much of each of two to four people; equal weights give their mean. "
-            "The result lies in the space of names, as a learned person does.",
+            description="Blends two to four people into a new person; equal weights give their mean. "
+            "The result lies in the name space, like a learned person.",
             inputs=[
                 IdentityType.Input("identity", tooltip="The first person."),
                 IdentityType.Input("identity_2", tooltip="The second person."),
@@ -57,13 +57,13 @@ class InterpolateIdentities(io.ComfyNode):
             node_id="StableIdentityInterpolate",
             display_name="Interpolate Identities",
             category=CATEGORY,
-            description="Goes from one person to another. With several steps all nodes behind it run once for each "
-            "person on the way.",
+            description="Interpolates between two people. With several steps, all downstream nodes run once for each "
+            "intermediate person.",
             inputs=[
                 IdentityType.Input("identity", tooltip="The person at t = 0."),
                 IdentityType.Input("identity_2", tooltip="The person at t = 1."),
                 NameSpaceType.Input("name_space", tooltip=NAMES_TOOLTIP),
-                io.String.Input("trigger", default="between", tooltip="All steps have it. " + TRIGGER_TOOLTIP),
+                io.String.Input("trigger", default="between", tooltip="Shared by all steps. " + TRIGGER_TOOLTIP),
                 io.Float.Input(
                     "t", default=0.5, min=0.0, max=1.0, step=0.05, tooltip="How far to go: 0 is identity, 1 identity_2."
                 ),
@@ -72,7 +72,7 @@ class InterpolateIdentities(io.ComfyNode):
                     default=1,
                     min=1,
                     max=64,
-                    tooltip="1: the person at t. More: so many people, evenly from identity to the one at t.",
+                    tooltip="1: the person at t. More: this many people, evenly spaced from identity to the one at t.",
                 ),
             ],
             outputs=[
@@ -98,16 +98,16 @@ class SampleIdentity(io.ComfyNode):
             node_id="StableIdentitySample",
             display_name="Sample Identity",
             category=CATEGORY,
-            description="Draws a person who does not exist from the space of names. Nothing is trained.",
+            description="Samples a person who does not exist from the name space. Nothing is trained.",
             inputs=[
-                NameSpaceType.Input("name_space", tooltip="Of the CLIP the person is for."),
+                NameSpaceType.Input("name_space", tooltip="Must come from the CLIP the person will be used with."),
                 io.Int.Input(
                     "seed",
                     default=1,
                     min=0,
                     max=0xFFFFFFFFFFFFFFFF,
                     control_after_generate=True,
-                    tooltip="Every number is somebody else, with the same names always the same person.",
+                    tooltip="Each number gives a different person; with the same names, always the same one.",
                 ),
                 io.String.Input("trigger", default="somebody", tooltip=TRIGGER_TOOLTIP),
             ],
@@ -123,13 +123,13 @@ class SampleIdentity(io.ComfyNode):
         return io.NodeOutput(sample_identity(name_space, seed, trigger))
 
 
-def _weight(name: str, whose: str, **more: Any) -> io.Input:
+def _weight(name: str, person: str, **more: Any) -> io.Input:
     return io.Float.Input(
         name,
         default=1.0,
         min=0.0,
         max=100.0,
         step=0.05,
-        tooltip=f"How much of {whose}; only proportions count.",
+        tooltip=f"Weight of {person}; only the ratios matter.",
         **more,
     )

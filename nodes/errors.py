@@ -1,7 +1,7 @@
-"""Errors of nodes as the host can write them into its log.
+"""Node errors in a form that the host can write to its log.
 
-The host logs the traceback of a failed node. Where its streams cannot write a character in it (of the pack's own path,
-of a cause's message), Python's logging fails while it reports that, and ComfyUI's queue stands still until a restart.
+The host logs the traceback of a failed node. If its streams cannot encode a character in it (in the pack's own path or
+a cause's message), Python's logging fails in turn, and ComfyUI's queue stops until a restart.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from ..stableidentity_core.console.streams import get_logger, writable
 from ..stableidentity_core.errors import StableIdentityError
 
 PACK = "ComfyUI-StableIdentity"
-ASKED = ("execute", "fingerprint_inputs")  # whose errors the host logs while it works off its queue
+METHODS = ("execute", "fingerprint_inputs")  # the host logs errors raised here while it processes its queue
 log = get_logger(__name__)
 
 
 def make_errors_printable(node: type) -> None:
-    """Let the node class raise what the host's streams can write; where they can anyway, nothing changes."""
-    for name in ASKED:
+    """Make the node class raise only errors that the host's streams can write; others pass unchanged."""
+    for name in METHODS:
         if name in vars(node):
             setattr(node, name, classmethod(_printing(vars(node)[name].__func__)))
 
@@ -36,12 +36,13 @@ def _printing(method: Callable[..., Any]) -> Callable[..., Any]:
             if writable(whole) == whole:
                 raise
             log.error("%s", whole)
-            short = error if writable(str(error)) == str(error) else _told(error)
-        raise short.with_traceback(None) from None  # its causes and frames are in the log, with escapes
+            short = error if writable(str(error)) == str(error) else _as_pack_error(error)
+        raise short.with_traceback(None) from None  # its causes and frames are in the log, escaped
 
-    called.__code__ = called.__code__.replace(co_filename=PACK)  # the one frame left, whose path may be unprintable too
+    # The path of the only frame left may be unprintable too.
+    called.__code__ = called.__code__.replace(co_filename=PACK)
     return called
 
 
-def _told(error: Exception) -> StableIdentityError:
+def _as_pack_error(error: Exception) -> StableIdentityError:
     return StableIdentityError(f"{type(error).__name__}: {error}")

@@ -1,4 +1,4 @@
-"""Face encoders and what they see."""
+"""Face encoders and face features."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ class LoadFaceEncoder(io.ComfyNode):
             node_id="StableIdentityLoadFaceEncoder",
             display_name="Load Face Encoder",
             category=CATEGORY,
-            description="Loads the face recognition network that sees who is in the photo.",
+            description="Loads the face recognition network that encodes the person in the photo.",
             inputs=[
                 io.Combo.Input(
                     "encoder_name",
                     options=paths.face_encoders(),
                     tooltip="A folder or file in models/stableidentity/face_encoders. The paper's encoder is "
-                    "listed even before it is downloaded; running it then tells what to fetch.",
+                    "listed even before it is downloaded; running the node then says what to download.",
                 ),
                 io.Combo.Input(
                     "kind",
                     options=[AUTO, *KINDS],
                     default=AUTO,
-                    optional=True,  # prompts saved before it came are without it
-                    tooltip="auto: what the file holds. FR-ViT: the paper's. Another kind than the file's is an error.",
+                    optional=True,  # missing in older saved prompts
+                    tooltip="auto: detected from the file. FR-ViT: the paper's. A wrong kind is an error.",
                 ),
             ],
             outputs=[
@@ -58,8 +58,8 @@ class ClipVisionFaceEncoder(io.ComfyNode):
             node_id="StableIdentityClipVisionEncoder",
             display_name="CLIP Vision as Face Encoder",
             category=CATEGORY,
-            description="Lets CLIP's image encoder see the face in place of a face recognition network: the paper's "
-            "ablation, which knows less of who somebody is.",
+            description="Uses CLIP's image encoder in place of a face recognition network: the paper's "
+            "ablation, which captures less of a person's identity.",
             inputs=[io.ClipVision.Input("clip_vision", tooltip="From Load CLIP Vision.")],
             outputs=[
                 FaceEncoderType.Output(display_name="face_encoder", tooltip="For Encode Face and StableIdentity Train.")
@@ -78,7 +78,7 @@ class EncodeFace(io.ComfyNode):
             node_id="StableIdentityEncodeFace",
             display_name="Encode Face",
             category=CATEGORY,
-            description="Adds to a face what the face encoder sees in it.",
+            description="Computes the face encoder's feature vector and adds it to the face.",
             inputs=[
                 FaceEncoderType.Input("face_encoder", tooltip="From Load Face Encoder."),
                 FaceType.Input("face", tooltip="From Prepare Face."),
@@ -98,17 +98,17 @@ class FaceSimilarity(io.ComfyNode):
             node_id="StableIdentityFaceSimilarity",
             display_name="Face Similarity",
             category=CATEGORY,
-            description="How alike two faces are to a face encoder. To score a training, take another encoder than the "
-            "one it was made with.",
+            description="How similar two faces are according to a face encoder. To score a training, use a different "
+            "encoder from the one used for training.",
             inputs=[
                 FaceEncoderType.Input("face_encoder", tooltip="From Load Face Encoder."),
                 FaceType.Input("face", tooltip="From Prepare Face: the photo."),
-                FaceType.Input("other", tooltip="From Prepare Face: the picture to be scored, or a batch of them."),
+                FaceType.Input("other", tooltip="From Prepare Face: the image to score, or a batch."),
             ],
             outputs=[
                 io.Float.Output(
                     display_name="similarity",
-                    tooltip="Cosine of the features, -1 to 1; the mean over all pairs of several pictures.",
+                    tooltip="Cosine similarity of the features, -1 to 1; for several images, the mean over all pairs.",
                 )
             ],
         )

@@ -28,48 +28,47 @@ class PrepareFolder(io.ComfyNode):
             node_id="StableIdentityPrepareFolder",
             display_name="Prepare Faces of a Folder",
             category=CATEGORY,
-            description="Prepares every photo of a folder below ComfyUI's input folder, each of another person, for "
-            "Train Projector. A photo that cannot be used is left out and named in the report.",
+            description="Prepares all photos in a folder inside ComfyUI's input folder, one per person, for "
+            "Train Projector. Unusable photos are skipped and listed in the report.",
             inputs=[
                 io.String.Input(
                     "folder",
                     default="people",
-                    tooltip="A folder in ComfyUI's input folder, or a link there; pictures in folders below it count "
-                    "too.",
+                    tooltip="A folder in ComfyUI's input folder, or a link there; subfolders are included.",
                 ),
                 io.Combo.Input(
                     "find_face",
                     options=["auto", *DETECTORS, "off"],
                     default="auto",
-                    tooltip="auto: with the first detector that is in place; without any, the photos are taken as "
-                    "aligned portraits. off: always that.",
+                    tooltip="auto: the first installed detector; without one, the photos are used as aligned "
+                    "portraits. off: photos are always used as aligned portraits.",
                 ),
                 io.Combo.Input(
                     "parse_face",
                     options=["auto", *PARSERS, "off"],
                     default="auto",
-                    tooltip="What marks face and hair. auto: the first parser that is in place; without any, an oval.",
+                    tooltip="Creates the face and hair masks. auto: the first installed parser; without one, an oval.",
                 ),
                 io.Int.Input(
                     "at_most",
                     default=500,
                     min=1,
                     max=100_000,
-                    tooltip="Photos, the first by name; what is hidden does not count. Each takes 5 MB of memory until "
-                    "it is encoded.",
+                    tooltip="Maximum number of photos, in order of name; hidden files do not count. Each takes 5 MB of "
+                    "memory until it is encoded.",
                 ),
             ],
             outputs=[
                 FaceType.Output(display_name="face", is_output_list=True, tooltip="One face for each photo."),
-                io.String.Output(display_name="name", is_output_list=True, tooltip="The photos' names without ending."),
-                io.String.Output(display_name="report", tooltip="How many were taken, and what was left out and why."),
+                io.String.Output(display_name="name", is_output_list=True, tooltip="File names without extension."),
+                io.String.Output(display_name="report", tooltip="How many were used, and what was skipped and why."),
             ],
         )
 
     @classmethod
     def fingerprint_inputs(cls, folder="", **_widgets) -> str | float:
         if not isinstance(folder, str):
-            return float("nan")  # connected and not known yet: run
+            return float("nan")  # connected, value not known yet: run
         return unless_cancelled(lambda: _state(folder), float("nan"))
 
     @classmethod
@@ -88,11 +87,11 @@ class PrepareFolder(io.ComfyNode):
         for number, path in enumerate(chosen):
             bar.update_absolute(number, len(chosen))
             found += stoppable(lambda path=path: list(faces_of([path], refused, **nets)))
-        head = [f"{len(found)} of {len(chosen)} photos taken."]
+        head = [f"{len(found)} of {len(chosen)} photos used."]
         if nets["detector"] is None:
             head.insert(0, "No detector looked for a face: the pictures were taken as aligned portraits.")
         if len(pictures.found) > len(chosen):
-            head.append(f"{len(pictures.found) - len(chosen)} more were not looked at: at_most is {at_most}.")
+            head.append(f"{len(pictures.found) - len(chosen)} more were not processed: at_most is {at_most}.")
         report = "\n".join([*head, *refusals, *pictures.remarks()])
         if not found:
             raise StableIdentityError(f"None of the photos in {str(place)!r} can be used.\n{report}")
@@ -102,7 +101,7 @@ class PrepareFolder(io.ComfyNode):
 
 
 def _state(folder: str) -> str:
-    """Changes when a photo of the folder does, or a network that looks at it."""
+    """Changes when a photo in the folder or one of the networks changes."""
     try:
         pictures = pictures_in(paths.input_folder(folder)).found
     except StableIdentityError as error:

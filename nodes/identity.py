@@ -1,4 +1,4 @@
-"""Identities without training: projected, saved, loaded."""
+"""Projecting, saving and loading identities, all without training."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ IF_EXISTS = [choice.value for choice in IfExists]
 
 
 class _Saves:
-    """Tells folders changed by others, which calls for saving again, from those changed by our own saving."""
+    """Distinguishes changes made by others, after which the node must save again, from its own saves."""
 
     def __init__(self) -> None:
-        self.known: dict[str, tuple[str, int]] = {}  # name: (state of its files, how often others changed it)
+        self.known: dict[str, tuple[str, int]] = {}  # name: (state of its files, number of changes by others)
 
     def fingerprint(self, name: str) -> int:
         state, changes = self._state(name), 0
@@ -30,7 +30,7 @@ class _Saves:
         return changes
 
     def note(self, name: str) -> None:
-        """The folders are now as our saving has left them."""
+        """Record the state of the folders after our own save."""
         _before, changes = self.known.get(name, ("", 0))
         self.known[name] = (self._state(name), changes)
 
@@ -48,11 +48,11 @@ class Project(io.ComfyNode):
             node_id="StableIdentityProject",
             display_name="Project to Name Space",
             category=CATEGORY,
-            description="Turns a face into words by a projector that is already trained, without any training step.",
+            description="Turns a face into words with a trained projector, without any training step.",
             inputs=[
-                FaceType.Input("face", tooltip="From Encode Face, with the encoder the projector was trained with."),
-                ProjectorType.Input("projector", tooltip="From Train Projector or Load Projector, or of a training."),
-                NameSpaceType.Input("name_space", tooltip="Of the CLIP the words are for."),
+                FaceType.Input("face", tooltip="From Encode Face, using the encoder the projector was trained with."),
+                ProjectorType.Input("projector", tooltip="From Train Projector, Load Projector or a training."),
+                NameSpaceType.Input("name_space", tooltip="Must come from the CLIP the words will be used with."),
                 io.String.Input("trigger", default="person-1", tooltip=TRIGGER_TOOLTIP),
             ],
             outputs=[IdentityType.Output(display_name="identity", tooltip="The person's words.")],
@@ -81,19 +81,19 @@ class SaveIdentity(io.ComfyNode):
                 io.String.Input(
                     "name",
                     default="person-1",
-                    tooltip="File name without ending: letters, digits, '.', '_', '-'; not a number.",
+                    tooltip="File name without extension: letters, digits, '.', '_', '-'; not a number.",
                 ),
                 io.Combo.Input(
                     "if_exists",
                     options=IF_EXISTS,
                     default=IfExists.NUMBER.value,
-                    tooltip="When another person has this name in any folder of embeddings: save as name-2, replace "
-                    "that file (ComfyUI may go on using the old words in prompts it has cached), or stop.",
+                    tooltip="If another person already has this name in any embeddings folder: save as name-2, replace "
+                    "that file (ComfyUI may keep using the old words in cached prompts), or stop.",
                 ),
             ],
             outputs=[
                 io.String.Output(
-                    display_name="embedding", tooltip="What to type in a prompt: embedding:NAME, as it was saved."
+                    display_name="embedding", tooltip="What to type in a prompt: embedding:NAME, under the saved name."
                 )
             ],
             is_output_node=True,
@@ -105,7 +105,7 @@ class SaveIdentity(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, name="", **_widgets) -> int:
-        return _saves.fingerprint(name or "")  # None when it comes by a link
+        return _saves.fingerprint(name or "")  # None if connected
 
     @classmethod
     def execute(cls, identity, name, if_exists) -> io.NodeOutput:
@@ -124,7 +124,7 @@ class LoadIdentity(io.ComfyNode):
             node_id="StableIdentityLoad",
             display_name="Load Identity",
             category=CATEGORY,
-            description="Loads a person from models/embeddings: one of ours, the published code's .pt, "
+            description="Loads a person from models/embeddings: a file of this pack, a .pt of the published code, "
             "or any textual inversion.",
             inputs=[
                 io.Combo.Input("name", options=paths.embeddings(), tooltip="A file in models/embeddings."),
@@ -132,7 +132,7 @@ class LoadIdentity(io.ComfyNode):
                     "trigger",
                     default="",
                     placeholder="empty: as saved",
-                    tooltip="Another trigger than the file's own. " + TRIGGER_TOOLTIP,
+                    tooltip="Overrides the trigger stored in the file. " + TRIGGER_TOOLTIP,
                 ),
             ],
             outputs=[IdentityType.Output(display_name="identity", tooltip="The person's words.")],
@@ -145,7 +145,7 @@ class LoadIdentity(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, name=None, trigger=None) -> str:
         if name is None:
-            return ""  # it comes by a link, whose change the host sees
+            return ""  # connected: the host notices changes
         return f"{paths.file_state(paths.embedding_path(name))} {trigger}"
 
     @classmethod

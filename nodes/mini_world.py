@@ -20,11 +20,11 @@ from .types import CATEGORY, FaceEncoderType, ProjectorType
 
 FURTHEST = 2**53 - 1  # the largest integer that the browser holds exactly
 TOOLTIPS = {
-    "style": "How the picture is made.",
-    "hat": "A hat hides hair that cannot be learned then.",
-    "glasses": "Glasses lie over the face and would be learned with it.",
+    "style": "Rendering style.",
+    "hat": "A hat hides hair, which then cannot be learned.",
+    "glasses": "Glasses cover part of the face and would be learned with it.",
     "shirt": "What the person wears.",
-    "scene": "What is behind the person.",
+    "scene": "The background.",
     "expression": "The face's expression.",
     "gaze": "Where the eyes look.",
 }
@@ -37,19 +37,21 @@ class MiniWorld(io.ComfyNode):
             node_id="StableIdentityMiniWorld",
             display_name="Load Mini World (demo)",
             category=CATEGORY,
-            description="A tiny Stable Diffusion of drawn faces that comes with the pack, to see the method work "
-            "without any download. Its pictures are 128x128: set resolution to 128 in StableIdentity Train, and width "
+            description="A tiny Stable Diffusion of drawn faces that comes with the pack, to try the method without "
+            "downloading anything. Its images are 128x128: set resolution to 128 in StableIdentity Train, and width "
             "and height to 128 in EmptyLatentImage.",
             inputs=[],
             outputs=[
-                io.Model.Output(display_name="MODEL", tooltip="The diffusion model, of SD2's kind, for 128x128."),
-                io.Clip.Output(display_name="CLIP", tooltip="Its text encoder, which knows few words; see the help."),
+                io.Model.Output(display_name="MODEL", tooltip="The SD2-style diffusion model, for 128x128."),
+                io.Clip.Output(
+                    display_name="CLIP", tooltip="Its text encoder, which knows few words; see the help page."
+                ),
                 io.Vae.Output(display_name="VAE", tooltip="Its VAE."),
                 FaceEncoderType.Output(display_name="face_encoder", tooltip="Its face encoder, for drawn faces only."),
                 ProjectorType.Output(
                     display_name="projector",
-                    tooltip="Learned over many drawn people: for Project to Name Space, which then needs no training, "
-                    "and for StableIdentity Train, which then needs few steps.",
+                    tooltip="Trained on many drawn people: for Project to Name Space, which needs no training, "
+                    "and for StableIdentity Train, which then needs only a few steps.",
                 ),
             ],
         )
@@ -60,7 +62,7 @@ class MiniWorld(io.ComfyNode):
 
     @classmethod
     def execute(cls) -> io.NodeOutput:
-        weights.check_file(weights.FILE)  # loading remembers the file as it was
+        weights.check_file(weights.FILE)  # load_weights is cached and would not notice a change
         loaded = weights.load_weights(weights.FILE)
         return io.NodeOutput(*mini_world(loaded), mini_world_encoder(loaded), mini_world_projector())
 
@@ -72,16 +74,16 @@ class DrawPerson(io.ComfyNode):
             node_id="StableIdentityMiniWorldPerson",
             display_name="Draw a Person (demo)",
             category=CATEGORY,
-            description="Draws a person that the mini world has never seen, and says where face and hair are. "
-            "Stands for your photo in the demo.",
+            description="Draws a person the mini world has never seen, with exact face and hair masks. "
+            "Stands in for your photo in the demo.",
             inputs=[
                 io.Int.Input(
                     "person",
                     default=1,
                     min=-FURTHEST,
                     max=FURTHEST,
-                    control_after_generate=False,  # another person at each queueing would be learned anew
-                    tooltip="Every number is another person, always the same one.",
+                    control_after_generate=False,  # each queued prompt would train on a new person
+                    tooltip="Each number is a different person, always the same one.",
                 ),
                 *(
                     io.Combo.Input(
@@ -94,14 +96,14 @@ class DrawPerson(io.ComfyNode):
                 io.Image.Output(display_name="image", tooltip="The portrait, 128x128, for Prepare Face."),
                 io.Mask.Output(display_name="face_mask", tooltip="Where the face is, exactly."),
                 io.Mask.Output(display_name="hair_mask", tooltip="Where the hair is, exactly."),
-                io.String.Output(display_name="who", tooltip="The person in words."),
+                io.String.Output(display_name="who", tooltip="A description of the person."),
             ],
         )
 
     @classmethod
     def execute(cls, person: int, **look: str) -> io.NodeOutput:
-        somebody = unseen_person(person)
-        portrait = paint(somebody, replace(Look(), **look))
+        drawn = unseen_person(person)
+        portrait = paint(drawn, replace(Look(), **look))
         image = torch.from_numpy(portrait.image.copy()).float() / 255
         masks = (torch.from_numpy(mask.copy()) for mask in (portrait.face_mask, portrait.hair_mask))
-        return io.NodeOutput(image[None], *(mask[None] for mask in masks), describe(somebody))
+        return io.NodeOutput(image[None], *(mask[None] for mask in masks), describe(drawn))

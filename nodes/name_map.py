@@ -1,4 +1,4 @@
-"""A look at the space of names."""
+"""A map of the name space."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from comfy_api.latest import io
 
 from ..stableidentity_core.evaluate.name_map import METHODS, map_people
 from .host.cancel import stoppable
-from .host.plots import settle_matplotlib
+from .host.plots import configure_matplotlib
 from .types import CATEGORY, IdentityType, NameSpaceType
 
 SLOTS = ("identity", "identity_2", "identity_3", "identity_4")
@@ -19,21 +19,20 @@ class MapIdentities(io.ComfyNode):
             node_id="StableIdentityMap",
             display_name="Map of Identities",
             category=CATEGORY,
-            description="Shows where people lie among the names of celebrities, and the largest and smallest values of "
-            "their words.",
+            description="Plots people among the celebrity names, with the smallest and largest values of their words.",
             inputs=[
-                NameSpaceType.Input("name_space", tooltip="Of the CLIP the people were learned on."),
+                NameSpaceType.Input("name_space", tooltip="Must come from the CLIP the people were learned on."),
                 *(IdentityType.Input(slot, optional=True, tooltip="A person, or a list of people.") for slot in SLOTS),
                 io.Combo.Input(
                     "method",
                     options=list(METHODS),
                     default=METHODS[0],
-                    tooltip="PCA: fast; distances in the picture are real, in two of many directions. t-SNE: as in the "
-                    "paper; shows who is near whom, takes some seconds, needs scikit-learn.",
+                    tooltip="PCA: fast; true distances, along two of many directions. t-SNE: as in the "
+                    "paper; shows neighbourhoods, takes some seconds, needs scikit-learn.",
                 ),
             ],
             outputs=[
-                io.Image.Output(display_name="map", tooltip="Names and people, and the table below them."),
+                io.Image.Output(display_name="map", tooltip="Names and people, with the table below."),
                 io.String.Output(display_name="table", tooltip="The table in Markdown."),
             ],
             is_input_list=True,
@@ -41,6 +40,6 @@ class MapIdentities(io.ComfyNode):
 
     @classmethod
     def execute(cls, name_space, method, **people) -> io.NodeOutput:
-        everybody = [one for slot in SLOTS for one in people.get(slot) or [] if one is not None]
-        settle_matplotlib()
-        return io.NodeOutput(*stoppable(lambda: map_people(name_space[0], everybody, method[0])))
+        shown = [one for slot in SLOTS for one in people.get(slot) or [] if one is not None]
+        configure_matplotlib()
+        return io.NodeOutput(*stoppable(lambda: map_people(name_space[0], shown, method[0])))

@@ -1,4 +1,4 @@
-"""Several people at once: gathered for one training, and taken out of its list again."""
+"""Several people at once: collecting them for one training, and picking one from the resulting list."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class SeveralPeople(io.ComfyNode):
             node_id="StableIdentityPeople",
             display_name=NODE,
             category=CATEGORY,
-            description="Gathers faces and their triggers for one StableIdentity Train, which learns all of them side "
-            "by side in less time than one after the other.",
+            description="Collects faces and their triggers for one StableIdentity Train, which learns them together, "
+            "faster than one after another.",
             inputs=[
                 FaceType.Input("face", tooltip="The first person, from Prepare Face or Encode Face; or a list."),
                 io.String.Input("trigger", default="person-1", tooltip=TRIGGER_TOOLTIP),
@@ -53,7 +53,7 @@ class SeveralPeople(io.ComfyNode):
         trigger_8=None,
     ) -> bool | str:
         given = (trigger, trigger_2, trigger_3, trigger_4, trigger_5, trigger_6, trigger_7, trigger_8)
-        # Those of later people count only where a face is connected; an empty one is looked at when it runs.
+        # Later triggers count only if their face is connected; an empty one is checked at run time.
         answers = (fits(split_triggers, text, needed=not at) for at, texts in enumerate(given) for text in texts or [])
         return next((answer for answer in answers if answer is not True), True)
 
@@ -79,13 +79,13 @@ class PickIdentity(io.ComfyNode):
             node_id="StableIdentityPick",
             display_name="Pick Identity",
             category=CATEGORY,
-            description="Takes one person out of the list of a training of several people, so that two can stand in "
-            "one prompt.",
+            description="Picks one person from the list that a training of several people returns, so that two of them "
+            "can appear in one prompt.",
             inputs=[
                 IdentityType.Input("identity", tooltip="A list of people, from StableIdentity Train."),
-                io.Int.Input("number", default=1, min=1, max=4096, tooltip="Which one, counted from 1 in their order."),
+                io.Int.Input("number", default=1, min=1, max=4096, tooltip="Position in the list, counting from 1."),
             ],
-            outputs=[IdentityType.Output(display_name="identity", tooltip="That person.")],
+            outputs=[IdentityType.Output(display_name="identity", tooltip="The chosen person.")],
             is_input_list=True,
         )
 
@@ -94,7 +94,7 @@ class PickIdentity(io.ComfyNode):
         which = only("number", number, "Pick Identity")
         if not 1 <= which <= len(identity):
             raise StableIdentityError(
-                f"Pick Identity is to take number {which}, but there are {len(identity)} people "
+                f"Pick Identity is set to number {which}, but there are {len(identity)} people "
                 f"({', '.join(one.trigger for one in identity) or 'none'}). Choose 1 to {len(identity)}."
             )
         return io.NodeOutput(identity[which - 1])
@@ -106,11 +106,11 @@ def _name(what: str, number: int) -> str:
 
 def _slot(number: int) -> list[io.Input]:
     return [
-        FaceType.Input(_name("face", number), optional=True, tooltip="One more person, or a list."),
+        FaceType.Input(_name("face", number), optional=True, tooltip="Another person, or a list of people."),
         io.String.Input(
             _name("trigger", number),
             default=f"person-{number}",
             optional=True,
-            tooltip=f"Of {_name('face', number)}, if it is connected. " + TRIGGER_TOOLTIP,
+            tooltip=f"For {_name('face', number)}, if connected. " + TRIGGER_TOOLTIP,
         ),
     ]

@@ -28,33 +28,33 @@ class PrepareFace(io.ComfyNode):
             node_id="StableIdentityPrepareFace",
             display_name="Prepare Face",
             category=CATEGORY,
-            description="Finds the face in any photo, aligns it as in FFHQ, marks face and hair, and says what is "
-            "wrong with the photo. Several pictures are several photos of one person.",
+            description="Finds the face in any photo, aligns it as in FFHQ, masks face and hair, and reports what is "
+            "wrong with the photo. A batch is treated as several photos of one person.",
             inputs=[
                 io.Image.Input(
-                    "image", tooltip="A photo with a face in it. A batch is taken as several photos of one person."
+                    "image", tooltip="A photo with a face in it. A batch is treated as several photos of one person."
                 ),
                 io.Mask.Input(
                     "face_mask",
                     optional=True,
                     tooltip="White on the face, in the photo: skin, brows, eyes, nose, mouth, ears; not hair, neck or "
-                    "clothes. Goes before what the parser sees.",
+                    "clothes. Overrides the parser's mask.",
                 ),
                 io.Mask.Input(
                     "hair_mask",
                     optional=True,
-                    tooltip="White on the hair, in the photo. Goes before what the parser sees.",
+                    tooltip="White on the hair, in the photo. Overrides the parser's mask.",
                 ),
                 *_settings(),
             ],
             outputs=[
                 FaceType.Output(display_name="face", tooltip="The portraits with their masks."),
                 io.Image.Output(display_name="aligned", tooltip="The portrait as it will be learned, 512x512."),
-                io.Mask.Output(display_name="face_mask", tooltip="Where the loss looks for the face."),
-                io.Mask.Output(display_name="hair_mask", tooltip="Where the loss looks for the hair."),
-                io.Image.Output(display_name="candidates", tooltip="The photo with all faces found in it, numbered."),
-                io.Image.Output(display_name="overlay", tooltip="The portrait, face in blue and hair in orange."),
-                io.String.Output(display_name="report", tooltip="What is good and what is bad about the photo."),
+                io.Mask.Output(display_name="face_mask", tooltip="The face region in the loss."),
+                io.Mask.Output(display_name="hair_mask", tooltip="The hair region in the loss."),
+                io.Image.Output(display_name="candidates", tooltip="The photo with all detected faces, numbered."),
+                io.Image.Output(display_name="overlay", tooltip="The portrait: face in blue, hair in orange."),
+                io.String.Output(display_name="report", tooltip="What is good and bad about the photo."),
             ],
         )
 
@@ -83,7 +83,7 @@ class PrepareFace(io.ComfyNode):
         choice = Choice(rule=which_face, number=face_number)
         done = []
         for number, (photo, face, hair) in enumerate(zip(photos, *masks, strict=True), start=1):
-            with _naming_photo(number, len(photos)):
+            with _photo_in_errors(number, len(photos)):
                 prepare = partial(prepare_face, photo, detector=find, parser=parse, choice=choice)
                 done.append(stoppable(partial(prepare, face_mask=face, hair_mask=hair)))
                 if strict:
@@ -103,22 +103,22 @@ class PrepareFace(io.ComfyNode):
 
 
 def _settings() -> list[io.Input]:
-    """Optional, since prompts saved before they came are without them."""
+    """Optional, because older saved prompts lack them."""
     return [
         io.Combo.Input(
             "find_face",
             options=["auto", *DETECTORS, "off"],
             default="auto",
             optional=True,
-            tooltip="auto: with the first detector that is in place; without any, the photo is taken as an aligned "
-            "square portrait. off: always that.",
+            tooltip="auto: the first installed detector; without one, the photo is used as an aligned "
+            "square portrait. off: the photo is always used as such a portrait.",
         ),
         io.Combo.Input(
             "which_face",
             options=list(get_args(FaceRule)),
             default="largest",
             optional=True,
-            tooltip="Which one, when there are several. They are numbered from left to right, see candidates.",
+            tooltip="Which face to use if there are several. They are numbered from left to right, see candidates.",
         ),
         io.Int.Input(
             "face_number",
@@ -126,27 +126,27 @@ def _settings() -> list[io.Input]:
             min=1,
             max=1000,
             optional=True,
-            tooltip="For which_face 'number'; the leftmost is 1.",
+            tooltip="Used when which_face is 'number'; the leftmost face is 1.",
         ),
         io.Combo.Input(
             "parse_face",
             options=["auto", *PARSERS, "off"],
             default="auto",
             optional=True,
-            tooltip="What marks face and hair where no mask is connected. auto: the first parser that is in place; "
-            "without any, an oval. off: always that.",
+            tooltip="Creates the masks that are not connected. auto: the first installed parser; "
+            "without one, an oval. off: always an oval.",
         ),
         io.Boolean.Input(
             "strict",
             default=False,
             optional=True,
-            tooltip="A bad photo, or a mask that contradicts the face, is an error instead of a remark in the report.",
+            tooltip="A bad photo, or a mask that contradicts the face, is an error instead of a note in the report.",
         ),
         io.Boolean.Input(
             "download",
             default=False,
             optional=True,
-            tooltip="Fetch the chosen networks (auto: the first ones, 163 MB) when they are not in place. Sources and "
+            tooltip="Download the chosen networks (auto: the first ones, 163 MB) if they are missing. Sources and "
             "licences: MODELS.md.",
         ),
     ]
@@ -155,8 +155,8 @@ def _settings() -> list[io.Input]:
 def _photos(image: Tensor) -> list[Tensor]:
     if image.ndim != 4 or not len(image):
         raise StableIdentityError(
-            f"Prepare Face got {len(image)} pictures (shape {list(image.shape)}), needed at least 1. The node before "
-            "it gave none; look there."
+            f"Prepare Face got {len(image)} pictures (shape {list(image.shape)}), needed at least 1. Check "
+            "the node connected to it."
         )
     return [photo_of_image(picture) for picture in image]
 
@@ -174,19 +174,19 @@ def _masks(mask: Tensor | None, name: str, photos: int) -> list[Tensor | None]:
 
 
 def _check_square(photos: list[Tensor]) -> None:
-    """Without a detector only portraits can be taken; the message tells how to get one."""
+    """Without a detector only square portraits work; the message says how to get one."""
     for photo in photos:
         height, width = photo.shape[1:]
         if abs(height - width) > 0.02 * max(height, width):
             raise StableIdentityError(
-                f"The photo is {width}x{height} pixels: no square portrait, and there is no detector in place to find "
-                f"the face. {missing(DETECTORS[0])} Or turn on `download`, or crop the photo to the head."
+                f"The photo is {width}x{height} pixels, not a square portrait, and there is no detector installed to "
+                f"find the face. {missing(DETECTORS[0])} Or turn on `download`, or crop the photo to the head."
             )
 
 
 @contextmanager
-def _naming_photo(number: int, count: int) -> Iterator[None]:
-    """Errors say which of several photos is meant."""
+def _photo_in_errors(number: int, count: int) -> Iterator[None]:
+    """Prefix errors with the photo they are about, if there are several."""
     try:
         yield
     except StableIdentityError as error:
@@ -196,7 +196,7 @@ def _naming_photo(number: int, count: int) -> Iterator[None]:
 
 
 def _report(done: list[Prepared]) -> str:
-    """Each photo's report; of several, what is wrong with their masks stands above all."""
+    """The reports of all photos; with several photos, mask problems come first."""
     reports = [one.report for one in done]
     if len(reports) == 1:
         return reports[0].text()
@@ -207,7 +207,7 @@ def _report(done: list[Prepared]) -> str:
 
 
 def _candidates(done: list[Prepared]) -> Tensor:  # [N, H, W, 3]
-    """Previews of one size: smaller ones lie in the middle of grey."""
+    """Previews padded to one size, centred on grey."""
     pictures = [one.candidates for one in done]
     height, width = (max(picture.shape[axis] for picture in pictures) for axis in (1, 2))
     canvas = torch.full((len(pictures), height, width, 3), 0.5)

@@ -1,4 +1,4 @@
-"""Projectors that know many people: learned, saved, loaded."""
+"""Training, saving and loading projectors over many people."""
 
 from __future__ import annotations
 
@@ -29,25 +29,23 @@ class TrainProjector(io.ComfyNode):
             node_id="StableIdentityTrainProjector",
             display_name="Train Projector (many people)",
             category=CATEGORY,
-            description="Learns over many people how a face becomes two words, so that a new person needs no training "
-            "of their own, or a short one. Broken off, it goes on from there when it is queued again.",
+            description="Learns from many people how a face becomes two words, so that a new person needs no training "
+            "or only a short one. An interrupted training resumes when it is queued again.",
             inputs=[
                 io.Model.Input("model", tooltip="The diffusion model: SD1.5, SD2.x or SDXL."),
-                io.Clip.Input("clip", tooltip="Its text encoder; with SDXL its two."),
+                io.Clip.Input("clip", tooltip="Its text encoder (SDXL: both)."),
                 io.Vae.Input("vae", tooltip="Its VAE."),
-                FaceType.Input("face", tooltip="A list of faces, such as Prepare Faces of a Folder gives."),
+                FaceType.Input("face", tooltip="A list of faces, such as from Prepare Faces of a Folder."),
                 FaceEncoderType.Input(
                     "face_encoder", optional=True, tooltip="Not needed when the faces come from Encode Face."
                 ),
-                NameSpaceType.Input(
-                    "name_space", optional=True, tooltip="Without it the pack's own list of names is used."
-                ),
+                NameSpaceType.Input("name_space", optional=True, tooltip="Default: the pack's own list of names."),
                 io.String.Input(
                     "name",
                     optional=True,
                     force_input=True,
-                    tooltip="The people's names, in the order of the faces, such as Prepare Faces of a Folder gives. "
-                    "For warm_start.",
+                    tooltip="The people's names, in the order of the faces, such as from Prepare Faces of a Folder. "
+                    "Used by warm_start.",
                 ),
                 *_settings(),
             ],
@@ -58,7 +56,7 @@ class TrainProjector(io.ComfyNode):
                 ),
                 io.Image.Output(display_name="loss", tooltip="The loss over the steps."),
             ],
-            is_input_list=True,  # all faces are one work
+            is_input_list=True,  # all faces belong to one training
         )
 
     @classmethod
@@ -73,7 +71,7 @@ class TrainProjector(io.ComfyNode):
                 model,
                 clip,
                 vae,
-                photos=_titled(_encoded(faces, encoder), name),
+                photos=_with_titles(_encoded(faces, encoder), name),
                 name_space=only("name_space", name_space or [None], NODE),
                 config=MANY_PEOPLE.with_settings(**single),
                 warm_start=warm_start,
@@ -92,17 +90,17 @@ class SaveProjector(io.ComfyNode):
             description="Saves a projector to models/stableidentity/projectors, for Load Projector.",
             inputs=[
                 ProjectorType.Input("projector", tooltip="The projector to save."),
-                io.String.Input("name", default="projector", tooltip="File name without ending."),
+                io.String.Input("name", default="projector", tooltip="File name without extension."),
                 io.Combo.Input(
                     "if_exists",
                     options=[choice.value for choice in IfExists],
                     default=IfExists.NUMBER.value,
-                    optional=True,  # prompts saved before it came are without it
-                    tooltip="When another projector has this name: save as name-2, replace the file, or stop. An equal "
-                    "one is left as it is.",
+                    optional=True,  # missing in older saved prompts
+                    tooltip="If another projector already has this name: save as name-2, replace the file, or stop. An "
+                    "identical file is left as it is.",
                 ),
             ],
-            outputs=[io.String.Output(display_name="name", tooltip="The file's name, as Load Projector lists it.")],
+            outputs=[io.String.Output(display_name="name", tooltip="The file name, as listed by Load Projector.")],
             is_output_node=True,
         )
 
@@ -154,12 +152,12 @@ def _encoded(faces: list[Face], encoder: Any) -> list[Face]:
     if without:
         raise StableIdentityError(
             f"{without} of {len(faces)} faces have no feature yet: connect a face encoder to Train Projector, or put "
-            "Encode Face before it."
+            "Encode Face in front of it."
         )
     return faces
 
 
-def _titled(faces: list[Face], names: list[str] | None) -> list[tuple[str, Face]]:
+def _with_titles(faces: list[Face], names: list[str] | None) -> list[tuple[str, Face]]:
     if names is None:
         return [("", face) for face in faces]
     if len(names) != len(faces):
@@ -179,19 +177,19 @@ def _settings() -> list[io.Input]:
             default=default.batch_size,
             min=1,
             max=256,
-            tooltip="People a step. If memory runs out, halve it and double the steps.",
+            tooltip="People per step. If memory runs out, halve it and double the steps.",
         ),
-        widgets.learning_rate(default.learning_rate, "Step size of AdamW at the start; it falls to 0 over the steps."),
-        widgets.seed("Decides the start and every draw."),
+        widgets.learning_rate(default.learning_rate, "Initial learning rate of AdamW; it decays to 0 over the steps."),
+        widgets.seed("Determines the initial weights and all random draws."),
         widgets.resolution(default.resolution),
-        widgets.hair_weight(default.hair_weight, "Weight of the hair beside the face."),
+        widgets.hair_weight(default.hair_weight, "Loss weight of the hair, relative to the face."),
         widgets.preview_every(50),
         io.Combo.Input(
             "warm_start",
             options=list(get_args(WarmStart)),
             default="no",
-            tooltip="first: begin with the photos named after celebrities of the name space, whose words are known. "
-            "only: end there, within seconds. Needs the names connected, at least 50 of them known.",
+            tooltip="first: start with photos named after celebrities in the name space, for whom the words are known. "
+            "only: stop after that, within seconds. Needs name connected, with at least 50 such names.",
         ),
         *widgets.computing(),
     ]

@@ -21,8 +21,8 @@ class ApplyIdentity(io.ComfyNode):
             node_id="StableIdentityApply",
             display_name="Apply Identity",
             category=CATEGORY,
-            description="Teaches a CLIP a person's trigger: every prompt node after it understands <trigger>. "
-            "Chain several for several people.",
+            description="Adds a person's trigger to a CLIP: every downstream prompt node understands <trigger>. "
+            "Chain one node per person.",
             inputs=[
                 io.Clip.Input("clip", tooltip="The CLIP of the base the person was learned on."),
                 IdentityType.Input("identity", tooltip="From StableIdentity Train, Project or Load Identity."),
@@ -30,7 +30,7 @@ class ApplyIdentity(io.ComfyNode):
                     "trigger",
                     default="",
                     placeholder="empty: the identity's own",
-                    tooltip="Another trigger for this graph. " + TRIGGER_TOOLTIP,
+                    tooltip="Overrides the identity's trigger in this graph. " + TRIGGER_TOOLTIP,
                 ),
             ],
             outputs=[io.Clip.Output(display_name="clip", tooltip="For CLIPTextEncode and all other prompt nodes.")],
@@ -53,8 +53,8 @@ class EncodePrompt(io.ComfyNode):
             node_id="StableIdentityEncodePrompt",
             display_name="Prompt with Identity",
             category=CATEGORY,
-            description="Encodes a prompt that names one or more people by their triggers, and insists that all of "
-            "them stand in it.",
+            description="Encodes a prompt that names one or more people by their triggers, and raises an error if one "
+            "of them is missing from it.",
             inputs=[
                 io.Clip.Input("clip", tooltip="The CLIP of the base the people were learned on."),
                 io.String.Input(
@@ -65,7 +65,7 @@ class EncodePrompt(io.ComfyNode):
                     tooltip="The prompt, with each person's trigger in angle brackets.",
                 ),
                 IdentityType.Input("identity", tooltip="A person in the prompt."),
-                *(IdentityType.Input(name, optional=True, tooltip="One more person in the prompt.") for name in MORE),
+                *(IdentityType.Input(name, optional=True, tooltip="Another person in the prompt.") for name in MORE),
             ],
             outputs=[io.Conditioning.Output(display_name="conditioning", tooltip="For KSampler and ControlNet.")],
         )
@@ -76,8 +76,8 @@ class EncodePrompt(io.ComfyNode):
         triggers = [one.trigger for one in identities]
         if len(set(triggers)) < len(triggers):
             raise StableIdentityError(
-                f"Of {len(triggers)} identities two have the same trigger ({', '.join(triggers)}), needed one each. "
-                "Give one of them another trigger in Load Identity or StableIdentity Train."
+                f"Two of the {len(triggers)} identities have the same trigger ({', '.join(triggers)}), but each needs "
+                "its own. Give one of them another trigger in Load Identity or StableIdentity Train."
             )
         applied = apply_identities(clip, identities, paths.session_folder())
         check_triggers(text, applied.tokenizer.identities, required=triggers)

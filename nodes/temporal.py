@@ -23,7 +23,7 @@ from ..stableidentity_core.weights.face_nets import DETECTORS
 from .host.blocked import blocked
 from .host.cancel import checked
 from .host.face_nets import detector, missing, nets_state
-from .host.plots import settle_matplotlib
+from .host.plots import configure_matplotlib
 from .host.progress import counting
 from .types import CATEGORY, FaceEncoderType, FaceType
 
@@ -38,34 +38,34 @@ class TemporalScore(io.ComfyNode):
             display_name="Temporal Identity Score",
             category=CATEGORY,
             description="How well a clip keeps a face: the similarity of each frame to the photo, and of each frame to "
-            "the next one. Frames without a face are told of and left out of the means.",
+            "the next one. Frames without a face are reported and excluded from the means.",
             inputs=[
                 FaceEncoderType.Input(
-                    "face_encoder", tooltip="Who evaluators: best another one than the person was learned with."
+                    "face_encoder", tooltip="Scores the frames; best a different one from the one used for training."
                 ),
                 io.Image.Input("frames", tooltip="The clip: a batch of pictures in their order."),
                 FaceType.Input(
                     "face",
                     optional=True,
-                    tooltip="From Prepare Face: the photo. Several photos: the mean. Without it frames are compared "
-                    "with each other only.",
+                    tooltip="The photo, from Prepare Face; for several photos, their mean counts. Without it, frames "
+                    "are only compared with each other.",
                 ),
                 *_settings(),
             ],
             outputs=[
                 io.Float.Output(
                     display_name="frame_to_photo",
-                    tooltip="Mean similarity of the frames to the photo, -1 to 1. Without a photo, nodes behind it "
-                    "do not run.",
+                    tooltip="Mean similarity of the frames to the photo, -1 to 1. Without a photo, nodes "
+                    "connected here do not run.",
                 ),
                 io.Float.Output(
                     display_name="frame_to_frame",
-                    tooltip="Mean similarity of neighbouring frames, -1 to 1. With a single frame, nodes behind it "
-                    "do not run.",
+                    tooltip="Mean similarity of neighbouring frames, -1 to 1. With a single frame, nodes "
+                    "connected here do not run.",
                 ),
-                io.Image.Output(display_name="plot", tooltip="Both along the frames, with gaps where no face is."),
+                io.Image.Output(display_name="plot", tooltip="Both over the frames, with gaps where there is no face."),
                 io.String.Output(
-                    display_name="report", tooltip="Means, the least frame, first to last, and frames without a face."
+                    display_name="report", tooltip="Means, lowest frame, first against last, and frames without a face."
                 ),
             ],
         )
@@ -78,7 +78,7 @@ class TemporalScore(io.ComfyNode):
     def execute(
         cls, face_encoder, frames, face=None, find_face="auto", which_face="largest", download=False
     ) -> io.NodeOutput:
-        settle_matplotlib()
+        configure_matplotlib()
         check_plot()
         _check_frames(frames)
         find = _detector(find_face, download)
@@ -107,19 +107,19 @@ def _settings() -> list[io.Input]:
             "find_face",
             options=["auto", *DETECTORS, "off"],
             default="auto",
-            tooltip="auto: with the first detector that is in place. off: the frames are square portraits, aligned as "
-            "Prepare Face does it, and none is without a face.",
+            tooltip="auto: the first installed detector. off: the frames are square portraits, aligned as by "
+            "Prepare Face, and all of them show the face.",
         ),
         io.Combo.Input(
             "which_face",
             options=list(RULES),
             default=RULES[0],
-            tooltip="Which one, when a frame has several. Each frame is looked at by itself.",
+            tooltip="Which face to use if a frame has several. Each frame is processed independently.",
         ),
         io.Boolean.Input(
             "download",
             default=False,
-            tooltip="Fetch the chosen detector (auto: the first one, 109 MB) when it is not in place. Sources and "
+            tooltip="Download the chosen detector (auto: the first one, 109 MB) if it is missing. Sources and "
             "licences: MODELS.md.",
         ),
     ]
@@ -128,8 +128,8 @@ def _settings() -> list[io.Input]:
 def _check_frames(frames: Tensor) -> None:
     if frames.ndim != 4 or not len(frames):
         raise StableIdentityError(
-            f"Temporal Identity Score got {len(frames)} frames (shape {list(frames.shape)}), needed at least 1. The "
-            "node before it gave none; look there."
+            f"Temporal Identity Score got {len(frames)} frames (shape {list(frames.shape)}), needed at least 1. "
+            "Check the node connected to it."
         )
 
 
@@ -142,16 +142,16 @@ def _photos(frames: Tensor) -> Iterator[Tensor]:  # [3, H, W] each
 
 
 def _detector(choice: str, download: bool) -> FaceDetector | None:
-    """Unlike a photo, a clip is hardly ever an aligned portrait: that has to be said."""
+    """Unlike a photo, a clip is hardly ever an aligned portrait, so that needs an explicit `off`."""
     find = detector(choice, download)
     if find is None and choice != "off":
         raise MissingFileError(
-            f"There is no detector in place to find the faces of the clip. {missing(DETECTORS[0])} Or turn on "
+            f"There is no detector installed to find the faces in the clip. {missing(DETECTORS[0])} Or turn on "
             "`download`; or set find_face to off, if every frame is an aligned portrait."
         )
     return find
 
 
 def _or_blocked(value: float | None, why: str | None) -> Any:
-    """The value; where there is none, nodes that ask for it are told why, and all others run."""
+    """The value, or a blocker that makes nodes using it show why there is none; all others run."""
     return blocked(why) if value is None else value

@@ -46,7 +46,7 @@ class CelebrityNameSpace(io.ComfyNode):
             node_id="StableIdentityNameSpace",
             display_name="Celebrity Name Space",
             category=CATEGORY,
-            description="Finds where the names of famous people lie among the words of a text encoder. "
+            description="Computes where celebrity names lie in the embedding space of a text encoder. "
             "New people are placed there, so that prompts treat them like a name.",
             inputs=[
                 io.Clip.Input("clip", tooltip="The CLIP of the checkpoint the person will be learned on."),
@@ -55,8 +55,8 @@ class CelebrityNameSpace(io.ComfyNode):
                     multiline=True,
                     default="",
                     placeholder="empty: the pack's own list",
-                    tooltip="Full names, one a line; only those of exactly two CLIP tokens count. "
-                    "Empty: the pack's own list of several hundred.",
+                    tooltip="Full names, one per line; only those of exactly two CLIP tokens count. "
+                    "Empty: the pack's own list of 1,400.",
                 ),
             ],
             outputs=[NameSpaceType.Output(display_name="name_space", tooltip="Mean and deviation of the names.")],
@@ -76,21 +76,21 @@ class Train(io.ComfyNode):
             category=CATEGORY,
             description="Learns a person from one photo as two words of the text encoder, by StableIdentity "
             "(arXiv 2401.15975), Celeb-Basis or Textual Inversion; or several people at once. The model is not "
-            "changed. The same work queued again is not repeated.",
+            "changed. A training that was done before is not repeated.",
             inputs=[*_sources(), *train_settings()],
             outputs=[
                 IdentityType.Output(
                     display_name="identity",
                     is_output_list=True,
-                    tooltip="The person's words, for Save and Apply Identity; of several people all in their order.",
+                    tooltip="The person's words, for Save and Apply Identity; for several people, one each, in order.",
                 ),
                 ProjectorType.Output(
                     display_name="projector",
                     is_output_list=True,
-                    tooltip="What was trained, for Project to Name Space; one for each person.",
+                    tooltip="The trained projector, for Project to Name Space; one per person.",
                 ),
                 io.Image.Output(
-                    display_name="loss", is_output_list=True, tooltip="The loss over the steps, of each person."
+                    display_name="loss", is_output_list=True, tooltip="The loss over the steps, one curve per person."
                 ),
             ],
             is_input_list=True,
@@ -103,7 +103,7 @@ class Train(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, force_retrain=(), **_others) -> int:
-        return time.time_ns() if any(force_retrain) else 0  # or the host would take its cached result
+        return time.time_ns() if any(force_retrain) else 0  # otherwise the host would use its cached result
 
     @classmethod
     def execute(cls, face, trigger, **given) -> io.NodeOutput:
@@ -142,14 +142,14 @@ class Train(io.ComfyNode):
 
 
 def _config(widgets: dict[str, Any]) -> TrainConfig:
-    """The settings that the widgets show, but for those that belong to another method."""
+    """The settings shown by the widgets, without those of other methods."""
     method = widgets.get("method", DEFAULT)
     others = all_settings().keys() - {setting.name for setting in get_method(method).settings}
     return TrainConfig().with_settings(**{name: value for name, value in widgets.items() if name not in others})
 
 
 def _encoded(photos: tuple[Face, ...], encoder: Any, method: str) -> list[Face]:
-    """The photos with what the method looks at."""
+    """The photos with the features that the method needs."""
     if not get_method(method).needs_face:
         return without_features(photos)
     if encoder is not None:
@@ -157,7 +157,7 @@ def _encoded(photos: tuple[Face, ...], encoder: Any, method: str) -> list[Face]:
     if any(photo.feature is None for photo in photos):
         raise StableIdentityError(
             f"The face has no feature yet, which {method} learns from: connect a face encoder to StableIdentity "
-            "Train, or put Encode Face before it."
+            "Train, or put Encode Face in front of it."
         )
     return list(photos)
 
@@ -165,7 +165,7 @@ def _encoded(photos: tuple[Face, ...], encoder: Any, method: str) -> list[Face]:
 def _sources() -> list[io.Input]:
     return [
         io.Model.Input("model", tooltip="The diffusion model: SD1.5, SD2.x (the paper's is 2.1-base) or SDXL."),
-        io.Clip.Input("clip", tooltip="Its text encoder; with SDXL its two."),
+        io.Clip.Input("clip", tooltip="Its text encoder (SDXL: both)."),
         io.Vae.Input("vae", tooltip="Its VAE."),
         FaceType.Input(
             "face", tooltip="The photo, from Prepare Face or Encode Face; or several people, from Several People."
@@ -173,22 +173,21 @@ def _sources() -> list[io.Input]:
         FaceEncoderType.Input(
             "face_encoder",
             optional=True,
-            tooltip="Not needed when the face comes from Encode Face, nor by the method textual_inversion.",
+            tooltip="Not needed if the face comes from Encode Face, or for the method textual_inversion.",
         ),
         NameSpaceType.Input(
             "name_space",
             optional=True,
-            tooltip="Without it the pack's own list of names is used with the connected CLIP.",
+            tooltip="Default: the pack's own list of names, with the connected CLIP.",
         ),
         ProjectorType.Input(
             "projector",
             optional=True,
-            tooltip="Where to start from, instead of afresh: a projector that was learned over many people and with "
-            "which some 25 steps may do.",
+            tooltip="A projector to start from, trained on many people; about 25 steps may then be enough.",
         ),
         io.String.Input(
             "trigger",
             default="person-1",
-            tooltip=TRIGGER_TOOLTIP + " Of several people one each, with commas: anna, ben.",
+            tooltip=TRIGGER_TOOLTIP + " For several people, separate with commas: anna, ben.",
         ),
     ]

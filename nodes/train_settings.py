@@ -19,30 +19,30 @@ CUSTOM = "custom"
 
 
 def train_settings() -> list[io.Input]:
-    """All of them; new ones go to the end."""
+    """All widgets; new ones are appended."""
     return [*_main_settings(), *_further_settings(), _method(), *widgets.computing(), _people_at_once(), _preset()]
 
 
 def _main_settings() -> list[io.Input]:
     return [
         io.Int.Input("steps", default=PAPER.steps, min=1, max=100_000, tooltip="Training steps (paper: 450)."),
-        widgets.learning_rate(PAPER.learning_rate, "Step size of AdamW (paper: 0.00005)."),
-        widgets.seed("Decides the start and every draw: the same seed gives the same words."),
+        widgets.learning_rate(PAPER.learning_rate, "Learning rate of AdamW (paper: 0.00005)."),
+        widgets.seed("Determines the initial weights and all random draws: the same seed gives the same words."),
         widgets.hair_weight(
             PAPER.hair_weight,
-            "Weight of the hair beside the face (paper: 0.1). Higher keeps the haircut more; without a hair mask it "
-            "does nothing.",
+            "Loss weight of the hair, relative to the face (paper: 0.1). Higher values keep more of the haircut; no "
+            "effect without a hair mask.",
         ),
         widgets.preview_every(10),
         io.Boolean.Input(
-            "force_retrain", default=False, tooltip="Train at every queueing, even when the same work was done before."
+            "force_retrain", default=False, tooltip="Train every time it is queued, even if the result is stored."
         ),
     ]
 
 
 def _further_settings() -> list[io.Input]:
     settings = [
-        io.Int.Input("batch_size", default=PAPER.batch_size, min=1, max=64, tooltip="Views a step (paper: 1)."),
+        io.Int.Input("batch_size", default=PAPER.batch_size, min=1, max=64, tooltip="Views per step (paper: 1)."),
         widgets.resolution(PAPER.resolution),
         io.Float.Input(
             "alpha",
@@ -50,38 +50,38 @@ def _further_settings() -> list[io.Input]:
             min=0.0,
             max=1.0,
             step=0.05,
-            tooltip="Steps noisier than this share of the schedule learn the noise, the others the picture "
-            "(paper: 0.6).",
+            tooltip="Timesteps from this fraction of the schedule on use the noise loss, earlier ones the "
+            "reconstruction loss (paper: 0.6).",
         ),
         *_method_settings(),
         io.Combo.Input(
             "reconstruction_latents",
             options=list(get_args(ReconstructionLatents)),
             default=PAPER.reconstruction_latents,
-            tooltip="unscaled: as the published code, the reconstruction weighs 30 times more. scaled: on SD's "
-            "latents.",
+            tooltip="unscaled: as in the published code; the reconstruction loss weighs 30 times more. scaled: uses "
+            "SD's scaled latents.",
         ),
         io.Combo.Input(
             "loss_area",
             options=list(get_args(LossArea)),
             default=PAPER.loss_area,
-            tooltip="canvas: means over the whole picture, as published. mask: over the face only.",
+            tooltip="canvas: average over the whole image, as published. mask: over the masked area only.",
         ),
         io.Int.Input(
             "cached_views",
             default=PAPER.cached_views,
             min=0,
             max=4096,
-            optional=True,  # prompts saved before it came are without it
-            tooltip="Views made and encoded once, then drawn from: faster steps. 0: fresh ones at each step, "
-            "as published.",
+            optional=True,  # missing in older saved prompts
+            tooltip="Number of views that are augmented and encoded once, then sampled from: faster steps. 0: new "
+            "views at each step, as published.",
         ),
         io.Combo.Input(
             "augmentation",
             options=list(get_args(Augmentation)),
             default=PAPER.augmentation,
             optional=True,
-            tooltip="published: at each step the photo is jittered in colour, mirrored, cropped and shrunk onto black. "
+            tooltip="published: random colour jitter, flip, crop and paste onto black at each step. "
             "none: the photo as it is.",
         ),
     ]
@@ -94,7 +94,7 @@ def _method_settings() -> list[io.Input]:
 
 
 def _widget(setting: Setting, method: str) -> io.Input:
-    tooltip = f"Of {method}. {setting.help}"
+    tooltip = f"For {method}. {setting.help}"
     if setting.choices:
         return io.Combo.Input(
             setting.name, options=list(setting.choices), default=setting.default, tooltip=tooltip, optional=True
@@ -117,9 +117,9 @@ def _method() -> io.Input:
         "method",
         options=list(METHODS),
         default=PAPER.method,
-        optional=True,  # prompts saved before it came are without it
-        tooltip="How the words are learned. Choosing one here puts steps, learning_rate, batch_size and alpha to its "
-        "own values where they stand at those of the method before. "
+        optional=True,  # missing in older saved prompts
+        tooltip="How the words are learned. Choosing a method sets steps, learning_rate, batch_size and alpha to its "
+        "defaults, unless you changed them. "
         + " ".join(f"{method}: {_values(values)}." for method, values in own.items()),
     )
     widget.extra_dict["method_defaults"] = own
@@ -133,8 +133,8 @@ def _people_at_once() -> io.Input:
         min=1,
         max=64,
         optional=True,
-        tooltip="Of several people so many are learned side by side; the others follow. More is faster for each and "
-        "takes memory as so many times the batch size. One person is not affected.",
+        tooltip="How many of several people are learned together; the rest follow in further groups. Higher values are "
+        "faster per person; memory grows as with the batch size. No effect with one person.",
     )
     return advanced(widget)
 
@@ -145,9 +145,9 @@ def _preset() -> io.Input:
         options=[CUSTOM, *PRESETS],
         default=CUSTOM,
         optional=True,
-        tooltip=f"{CUSTOM}: the widgets above. paper: the paper's settings, whatever the widgets say. fast: "
-        f"{describe_preset('fast')}, whatever the widgets say; in the mini world "
-        "it learns a likeness as good as the paper's 450 steps.",
+        tooltip=f"{CUSTOM}: the widgets above. paper: the paper's settings, overriding the widgets. fast: "
+        f"{describe_preset('fast')}, overriding the widgets; in the mini world "
+        "the likeness is as good as with the paper's 450 steps.",
     )
 
 

@@ -1,4 +1,4 @@
-"""The pack's own socket types and what their inputs share."""
+"""The pack's own socket types and helpers for their inputs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CATEGORY = "StableIdentity"
 
 FaceEncoderType = io.Custom("STABLEIDENTITY_FACE_ENCODER")
 FaceType = io.Custom("STABLEIDENTITY_FACE")  # a tuple of Face: one person's photos
-NameSpaceType = io.Custom("STABLEIDENTITY_NAME_SPACE")  # a tuple of NameSpace: one for each text space
+NameSpaceType = io.Custom("STABLEIDENTITY_NAME_SPACE")  # a tuple of NameSpace: one per text space
 ProjectorType = io.Custom("STABLEIDENTITY_PROJECTOR")
 IdentityType = io.Custom("STABLEIDENTITY_IDENTITY")
 
@@ -24,16 +24,16 @@ TRIGGER_TOOLTIP = (
 
 
 def fits(check: Callable[[str], object], value: object, needed: bool = True) -> bool | str:
-    """For validate_inputs: what is wrong with a text widget is told before any work is done.
+    """For validate_inputs: report what is wrong with a text widget before any work is done.
 
     Args:
-        value: None while it is still to come by a link; the node checks it then.
+        value: None if the input is connected; the node then checks it at run time.
         needed: False allows an empty text.
     """
     if value is None:
         return True
-    if not isinstance(value, str):  # of a prompt that a program has made
-        return f"It is a {type(value).__name__}, needed a text."
+    if not isinstance(value, str):  # possible in prompts sent by the API
+        return f"It is a {type(value).__name__}, needed text."
     if not (needed or value.strip()):
         return True
     try:
@@ -44,22 +44,22 @@ def fits(check: Callable[[str], object], value: object, needed: bool = True) -> 
 
 
 def advanced(widget: io.Input) -> io.Input:
-    """Fold a widget away under 'advanced' in frontends that know it; older ones show it."""
+    """Mark a widget as advanced: frontends that support it collapse it; older ones show it."""
     widget.extra_dict["advanced"] = True
     return widget
 
 
 def only(name: str, values: Sequence[Any], node: str) -> Any:
-    """The one value of an input of a node that takes lists.
+    """The single value of an input of a node that takes lists.
 
     Raises:
-        StableIdentityError: none, or different ones.
+        StableIdentityError: no value, or different ones.
     """
     same = all(value is values[0] or _equal(value, values[0]) for value in values[1:])
     if not values or not same:
         raise StableIdentityError(
             f"{node} got {len(values)} {'different ' if values else ''}values of {name}, needed one for all people. "
-            "Connect one, or take a node for each."
+            "Connect one, or use a separate node for each."
         )
     return values[0]
 

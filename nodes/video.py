@@ -1,4 +1,4 @@
-"""Text-to-video: the model, empty clips, longer clips, and pose maps in the published order of channels."""
+"""Text-to-video: the model, empty clips, context windows, and pose maps in the published channel order."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ class LoadVideoModel(io.ComfyNode):
             node_id="StableIdentityLoadVideoModel",
             display_name="Load Text-to-Video Model (ModelScope/ZeroScope)",
             category=CATEGORY,
-            description="The UNet of ModelScopeT2V or ZeroScope, for the stock KSampler. Its text encoder and VAE are "
-            "those of SD2.1, so an identity learned with SD2.1 works in its prompts as it is.",
+            description="Loads the UNet of ModelScopeT2V or ZeroScope, for the stock KSampler. Text encoder and VAE "
+            "are those of SD2.1, so an identity learned with SD2.1 works in its prompts unchanged.",
             inputs=[
                 io.Combo.Input(
                     "model_name",
                     options=video_models(),
-                    tooltip="text2video_pytorch_model.pth, or diffusion_pytorch_model.safetensors (or .bin) of a "
-                    "folder unet, in models/text2video or models/diffusion_models. Any other model is refused.",
+                    tooltip="text2video_pytorch_model.pth, or diffusion_pytorch_model.safetensors (or .bin) from a "
+                    "unet folder, in models/text2video or models/diffusion_models. Other models are rejected.",
                 ),
                 io.Combo.Input(
                     "weight_dtype",
                     options=list(DTYPES),
                     default="default",
-                    tooltip="How the weights are stored: default as the file and the device like it; fp8 takes half "
+                    tooltip="Storage type of the weights. default: chosen by file and device; fp8 takes half "
                     "the memory of fp16 and loses some detail.",
                 ),
             ],
@@ -60,14 +60,14 @@ class EmptyVideoLatent(io.ComfyNode):
             node_id="StableIdentityEmptyVideoLatent",
             display_name="Empty Video Latent",
             category=CATEGORY,
-            description="An empty clip for a text-to-video model, and its settings for the nodes behind it. Frames "
-            "stand where pictures of a batch would, so stock latent, VAE and ControlNet nodes work on them.",
+            description="An empty clip for a text-to-video model, and its settings for downstream nodes. Frames are "
+            "the images of a batch, so stock latent, VAE and ControlNet nodes work on them.",
             inputs=[
                 io.Combo.Input(
                     "preset",
                     options=[OWN_SIZE, *PRESETS],
                     default=OWN_SIZE,
-                    tooltip="What a model was made for; then width, height and length below are not used.",
+                    tooltip="The native size of a model; width, height and length below are then ignored.",
                 ),
                 *(
                     io.Int.Input(
@@ -80,23 +80,23 @@ class EmptyVideoLatent(io.ComfyNode):
                     default=16,
                     min=1,
                     max=MOST_FRAMES,
-                    tooltip="Frames. The models were trained on 16 (ModelScope) or 24 (ZeroScope); for many more use "
-                    "Context Windows (text-to-video).",
+                    tooltip="Number of frames. The models were trained on 16 (ModelScope) or 24 (ZeroScope); for many "
+                    "more, use Context Windows (text-to-video).",
                 ),
                 io.Float.Input(
                     "fps",
                     default=8.0,
                     min=1.0,
                     max=120.0,
-                    tooltip="Frames a second, for Create Video. The model itself knows no speed.",
+                    tooltip="Frames per second, for Create Video. The model itself is not conditioned on it.",
                 ),
             ],
             outputs=[
                 io.Latent.Output(tooltip="The empty clip, for KSampler."),
-                io.Int.Output(display_name="width", tooltip="Of the frames, in pixels."),
-                io.Int.Output(display_name="height", tooltip="Of the frames, in pixels."),
+                io.Int.Output(display_name="width", tooltip="Frame width in pixels."),
+                io.Int.Output(display_name="height", tooltip="Frame height in pixels."),
                 io.Int.Output(display_name="length", tooltip="Number of frames."),
-                io.Float.Output(display_name="fps", tooltip="Frames a second, for Create Video."),
+                io.Float.Output(display_name="fps", tooltip="Frames per second, for Create Video."),
             ],
         )
 
@@ -114,8 +114,8 @@ class VideoContextWindows(io.ComfyNode):
             node_id="StableIdentityVideoWindows",
             display_name="Context Windows (text-to-video)",
             category=CATEGORY,
-            description="For clips longer than a model was trained on: it sees a window of frames at a time, and "
-            "where windows overlap their mean is taken. Each window gets the ControlNet pictures of its own frames.",
+            description="For clips longer than a model was trained on: denoises one window of frames at a time and "
+            "averages overlapping windows. Each window gets the ControlNet images of its own frames.",
             inputs=[
                 io.Model.Input("model", tooltip="From Load Text-to-Video Model."),
                 io.Int.Input(
@@ -123,19 +123,19 @@ class VideoContextWindows(io.ComfyNode):
                     default=16,
                     min=1,
                     max=MOST_FRAMES,
-                    tooltip="Frames of a window: 16 for ModelScope, 24 for ZeroScope. Shorter clips are left alone.",
+                    tooltip="Frames per window: 16 for ModelScope, 24 for ZeroScope. Shorter clips are not affected.",
                 ),
                 io.Int.Input(
                     "overlap",
                     default=4,
                     min=0,
                     max=MOST_FRAMES,
-                    tooltip="Frames that neighbouring windows share. More is smoother and slower.",
+                    tooltip="Frames shared by neighbouring windows. Higher is smoother and slower.",
                 ),
                 io.Boolean.Input(
                     "share_noise",
                     default=True,
-                    tooltip="FreeNoise: later windows start from the first one's noise in another order, so that "
+                    tooltip="FreeNoise: later windows start from the shuffled noise of the first, so that "
                     "they show the same scene.",
                 ),
             ],
@@ -146,7 +146,7 @@ class VideoContextWindows(io.ComfyNode):
     def execute(cls, model: object, length: int, overlap: int, share_noise: bool) -> io.NodeOutput:
         if model is None:
             raise StableIdentityError(
-                "Context Windows got nothing at its input 'model', needed a diffusion model. Look at what is connected "
+                "Context Windows got nothing at its input 'model', needed a diffusion model. Check what is connected "
                 "there."
             )
         return io.NodeOutput(with_windows(model, length, overlap, share_noise))
@@ -159,15 +159,15 @@ class ChannelOrder(io.ComfyNode):
             node_id="StableIdentityChannelOrder",
             display_name="Channel Order",
             category=CATEGORY,
-            description="Swaps red and blue. StableIdentity's published notebook gives ControlNet its pose maps in "
-            "that order; which of both is better depends on the ControlNet, so try both.",
+            description="Swaps red and blue. StableIdentity's published notebook passes pose maps to ControlNet in "
+            "that order; which one works better depends on the ControlNet, so try both.",
             inputs=[
-                io.Image.Input("image", tooltip="A pose map, or several."),
+                io.Image.Input("image", tooltip="One or more pose maps."),
                 io.Combo.Input(
                     "order",
                     options=list(ORDERS),
                     default=ORDERS[0],
-                    tooltip="RGB leaves the picture as it is; BGR swaps red and blue.",
+                    tooltip="RGB leaves the image as it is; BGR swaps red and blue.",
                 ),
             ],
             outputs=[io.Image.Output(tooltip="For ControlNet.")],
@@ -179,7 +179,7 @@ class ChannelOrder(io.ComfyNode):
             return io.NodeOutput(image)
         if image.shape[-1] < 3:
             raise StableIdentityError(
-                f"Channel Order got a picture of shape {list(image.shape)}, needed red, green and blue on its last "
-                "axis. Connect a colour picture, or choose RGB."
+                f"Channel Order got an image of shape {list(image.shape)}, needed at least 3 channels on its last "
+                "axis. Connect a colour image, or choose RGB."
             )
         return io.NodeOutput(image[..., [2, 1, 0, *range(3, image.shape[-1])]])

@@ -1,4 +1,4 @@
-"""Widgets that the training nodes share: same name, same range, own default and explanation."""
+"""Widgets shared by the training nodes: same name and range, each with its own default and tooltip."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def seed(tooltip: str) -> io.Input:
         default=0,
         min=0,
         max=0xFFFFFFFFFFFFFFFF,
-        control_after_generate=False,  # a new seed at each queueing would train each time
+        control_after_generate=False,  # a new seed for each queued prompt would always train again
         tooltip=tooltip,
     )
 
@@ -30,7 +30,7 @@ def resolution(default: int) -> io.Input:
         min=64,
         max=2048,
         step=8,
-        tooltip="Side of the training picture: what the model was made for. SD1.5 and SD2.1-base: 512. SD2.1: 768. "
+        tooltip="Side of the training image: the model's native resolution. SD1.5 and SD2.1-base: 512. SD2.1: 768. "
         "SDXL: 1024.",
     )
 
@@ -41,28 +41,28 @@ def hair_weight(default: float, tooltip: str) -> io.Input:
 
 def preview_every(default: int) -> io.Input:
     return io.Int.Input(
-        "preview_every", default=default, min=0, max=1000, tooltip="Steps between preview pictures; 0 for none."
+        "preview_every", default=default, min=0, max=1000, tooltip="Steps between preview images; 0 for none."
     )
 
 
 def computing() -> list[io.Input]:
-    """How it is computed, apart from what; optional, as prompts saved before they came are without them."""
+    """Precision and memory settings; optional, because older saved prompts lack them."""
     settings = [
         io.Combo.Input(
             "precision",
             options=list(PRECISIONS),
             default=AS_LOADED.precision,
             optional=True,
-            tooltip="model: in the model's own type. auto: model and text encoder in bf16 where the device does that "
-            "sooner. bf16, fp16: always so; fp16 is for V100, T4 and RTX 20, which lack bf16. Words and loss are fp32 "
-            "in each case.",
+            tooltip="model: the model's own type. auto: model and text encoder in bf16 where that is faster on the "
+            "device. bf16, fp16: always; fp16 is for V100, T4 and RTX 20, which lack bf16. Words and loss are always "
+            "fp32.",
         ),
         io.Boolean.Input(
             "low_memory",
             default=AS_LOADED.low_memory,
             optional=True,
-            tooltip="For cards of 6 GB: parts of the network are computed twice instead of being kept. Up to "
-            "half slower.",
+            tooltip="Gradient checkpointing, for cards with 6 GB: parts of the network are computed twice instead of "
+            "being kept. Up to 50 % slower.",
         ),
     ]
     return [advanced(setting) for setting in settings]

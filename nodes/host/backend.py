@@ -64,40 +64,40 @@ class ComfyBackend:
             factor=vae.downscale_ratio,
             scale=self.latent_format.scale_factor,
         )
-        self.text_spaces = tuple(replace(space, embed=self._noting_others(space.embed)) for space in text.spaces)
+        self.text_spaces = tuple(replace(space, embed=self._with_offload_flag(space.embed)) for space in text.spaces)
         self._fingerprint = fingerprint
-        self._cast_unet: nn.Module | None = None  # a copy in another type, while it computes
+        self._cast_unet: nn.Module | None = None  # a copy in another dtype, while computing in it
         self._text_dtype: torch.dtype | None = None
-        self._others_had_a_turn = True  # and may have pushed our weights out; asking all of them at each step is slow
+        self._may_be_offloaded = True  # other models were used since; checking every weight at each step is slow
 
-    def _noting_others(self, embed: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-        def noted(ids: Tensor) -> Tensor:
-            self._others_had_a_turn = True
+    def _with_offload_flag(self, embed: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        def flagged(ids: Tensor) -> Tensor:
+            self._may_be_offloaded = True
             return embed(ids)
 
-        return noted
+        return flagged
 
     def encode_posterior(self, images: Tensor) -> Posterior:
-        self._others_had_a_turn = True
-        with torch.inference_mode():  # as nodes encode; joining tiles, the host writes into tensors of that mode
+        self._may_be_offloaded = True
+        with torch.inference_mode():  # as in nodes: when joining tiles, the host writes into tensors of that mode
             mean, std = posterior_of(self.vae, images.movedim(1, -1))
         mean = self.latent_format.process_in(mean.clone().float()).to(self.device)
         return Posterior(mean=mean, std=None if std is None else std.clone().to(mean) * self.latents.scale)
 
     def encode_with_gradient(self, images: Tensor) -> Tensor:
-        self._others_had_a_turn = True
+        self._may_be_offloaded = True
         return self.latent_format.process_in(mean_with_gradient(self.vae, images).float()).to(self.device)
 
     def decode(self, latents: Tensor) -> Tensor:
-        self._others_had_a_turn = True
+        self._may_be_offloaded = True
         with torch.inference_mode():
             images = self.vae.decode(self.latent_format.process_out(latents.detach()))
         return images.clone().movedim(-1, 1).float().to(self.device)
 
     def encode_text(self, rows: Mapping[str, PromptRows], words: Mapping[str, Tensor]) -> Conditioning:
-        if self._others_had_a_turn and weights.weights_away(self.patchers):
+        if self._may_be_offloaded and weights.weights_off_device(self.patchers):
             weights.load_fully(self.patchers, self.memory)
-        self._others_had_a_turn = False
+        self._may_be_offloaded = False
         with autocast(self.device, self._text_dtype):
             encoded = self.text.encode(rows, words)
         pooled = None if encoded.pooled is None else encoded.pooled.to(self.device)
@@ -118,7 +118,7 @@ class ComfyBackend:
         return output.float()
 
     def _sizes_and_pooled(self, z_t: Tensor, conditioning: Conditioning) -> Tensor | None:
-        """What the host's SDXL adds to the timestep, [B, P + 1536]; sizes as the host's samplers set them."""
+        """SDXL's `y`: pooled text and sizes, [B, P + 1536]; the sizes are those that the host's samplers set."""
         if conditioning.pooled is None:
             return None
         height, width = (side * self.latents.factor for side in z_t.shape[-2:])
@@ -133,7 +133,7 @@ class ComfyBackend:
 
     @contextmanager
     def computing_in(self, dtype: torch.dtype) -> Iterator[None]:
-        """Another compute type for a while; only where the host casts each weight as it is used."""
+        """Temporarily compute in another dtype; only where the host casts each weight as it is used."""
         before, self.dtype = self.dtype, dtype
         try:
             yield
@@ -160,22 +160,22 @@ class ComfyBackend:
                 self._cast_unet, self._text_dtype = before
 
     def _blocks(self) -> list[nn.Module]:
-        """Parts of which one after the other is computed, and that hold most of a step's memory."""
+        """Modules that run one after another and hold most of a step's activations."""
         return self.parts(ResBlock, SpatialTransformer, CLIPLayer)
 
     def parts(self, *kinds: type[nn.Module]) -> list[nn.Module]:
-        """All modules of these kinds that carry gradients."""
+        """All modules of these types in the networks that gradients pass through."""
         networks = [self._cast_unet or self.unet, *self.text.encoders.values()]
         return [module for network in networks for module in network.modules() if isinstance(module, kinds)]
 
     @property
     def casts(self) -> bool:
-        """Whether the weights are of another type than the computation."""
+        """Whether any weight is stored in another dtype than the compute dtype."""
         return any(parameter.dtype != self.dtype for parameter in self.unet.parameters())
 
 
 def _stoppable_backward(_part: nn.Module, _inputs: Any, output: Any) -> None:
-    """Look for a cancel in the backward pass too, which takes many seconds on a CPU; forward the host's layers do."""
+    """Check for a cancel in the backward pass too: it takes many seconds on a CPU. The host checks in the forward."""
     if isinstance(output, Tensor) and output.requires_grad:
         output.register_hook(lambda _gradient: check_cancelled())
 
@@ -191,14 +191,14 @@ def comfy_backend(
     compute: Compute = AS_LOADED,
     fingerprint: str | None = None,
 ) -> Iterator[ComfyBackend]:
-    """Make a backend of clones and leave the host as it was found.
+    """Make a backend from clones of the models; afterwards the host is as before.
 
-    Everything that is to carry gradients must be made inside this context: ComfyUI runs nodes in
-    inference mode, and a tensor from there would silently take no gradient.
+    Everything that needs gradients must be created inside this context: ComfyUI runs nodes in
+    inference mode, and a tensor created there silently gets no gradient.
 
     Args:
-        resolution, batch_size, compute: of the training, to ask the host for enough memory; `computing` does the rest.
-        fingerprint: of MODEL and CLIP, where it is known already.
+        resolution, batch_size, compute: of the training, to request enough memory; `computing` applies `compute`.
+        fingerprint: of MODEL and CLIP, if already known.
 
     Raises:
         WrongModelError: the three do not fit the method or each other.
@@ -211,7 +211,7 @@ def comfy_backend(
         static, static_text = weights.static_clone(model), weights.static_clip(clip)
         stack.callback(weights.drop_copy, static, model)
         stack.callback(weights.drop_copy, static_text.patcher, clip.patcher)
-        # Where weights are streamed, the type that was chosen for them shows in the copy only.
+        # Where weights are streamed, only the static clone shows their chosen dtype.
         check_weights(static, HostTextEncoders(static_text))
         weights.choose_compute_dtype(static)
         for module in (static.model, static_text.cond_stage_model):
@@ -220,10 +220,10 @@ def comfy_backend(
         stack.enter_context(weights.host_in_training_mode())
         size = {"resolution": resolution, "batch_size": batch_size, "clip": static_text.cond_stage_model}
         memory = weights.training_memory(static, **size, compute=compute)
-        little = weights.training_memory(static, **size, compute=replace(compute, low_memory=True))
+        low_memory = weights.training_memory(static, **size, compute=replace(compute, low_memory=True))
         backend = ComfyBackend(static, HostTextEncoders(static_text), vae, objective, fingerprint, memory)
         weights.load_fully(backend.patchers, memory)
         for part in backend.parts(ResBlock, SpatialTransformer, CrossAttention, FeedForward, CLIPLayer):
             stack.callback(part.register_forward_hook(_stoppable_backward).remove)
-        log.info("StableIdentity: training takes %s", weights.describe_memory(backend.patchers, memory, little))
+        log.info("StableIdentity: training takes %s", weights.describe_memory(backend.patchers, memory, low_memory))
         yield backend

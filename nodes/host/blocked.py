@@ -1,4 +1,4 @@
-"""Outputs that have no value in a run."""
+"""Outputs without a value in the current run."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from comfy_execution.graph_utils import ExecutionBlocker
 
 
 def blocked(why: str | None) -> ExecutionBlocker:
-    """In place of an output: nodes that take it do not run and show `why`, all others go on."""
+    """A placeholder for an output: nodes connected to it do not run and show `why`; all others run."""
     return ExecutionBlocker(why)

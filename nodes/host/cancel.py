@@ -1,4 +1,4 @@
-"""The user's cancel, seen within a moment, while something runs that does not look for it."""
+"""Prompt reaction to the user's cancel, also while code runs that does not check for it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def check_cancelled() -> None:
 
 
 def checked(items: Iterable[T]) -> Iterator[T]:
-    """The items, with a look for a cancel before each."""
+    """Yield the items, checking for a cancel before each."""
     for item in items:
         check_cancelled()
         yield item
@@ -30,26 +30,26 @@ class _Cancelled(Exception):
 
 
 def unless_cancelled(act: Callable[[], T], otherwise: T) -> T:
-    """What `act` returns, computed in a thread of its own, or `otherwise` after a cancel, which stays to be seen.
+    """Run `act` in a separate thread and return its result, or `otherwise` after a cancel, which stays pending.
 
-    For `fingerprint_inputs`, where the host takes an interruption for a fault and goes on.
+    For `fingerprint_inputs`, where the host treats an interruption as an error and continues.
     """
 
-    def look() -> None:
+    def check() -> None:
         if model_management.processing_interrupted():
             raise _Cancelled
 
     try:
-        return call_in_background(act, look)
+        return call_in_background(act, check)
     except _Cancelled:
         return otherwise
 
 
 def stoppable(act: Callable[[], T]) -> T:
-    """What `act` returns, computed in a thread of its own, in the same autograd modes; a cancel does not wait for it.
+    """Run `act` in a separate thread with the same autograd modes and return its result; a cancel does not wait for it.
 
-    For acts that change nothing and that do not use the host, such as reading a file: after a cancel they end by
-    themselves, some time later, and their result is dropped.
+    For calls without side effects that do not use the host, such as reading a file: after a cancel they keep running
+    until they end, and their result is dropped.
     """
     inference, grad = torch.is_inference_mode_enabled(), torch.is_grad_enabled()
 

@@ -1,4 +1,4 @@
-"""Do MODEL, CLIP and VAE fit the method and each other? Asked before any work is done."""
+"""Checks, before any work is done, that MODEL, CLIP and VAE suit the method and fit each other."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .video.unet import VideoUNet
 
 log = get_logger(__name__)
 
-# Options of the host that store weights in a type of their own, whatever the file holds.
+# Host options that store weights in a fixed dtype, whatever the file holds.
 STORE_OPTIONS = {
     ("MODEL", "float8_e4m3fn"): "fp8_e4m3fn-unet",
     ("MODEL", "float8_e5m2"): "fp8_e5m2-unet",
@@ -32,7 +32,7 @@ STORE_OPTIONS = {
 TRAINABLE = {torch.float32, torch.float16, torch.bfloat16}
 LOAD = f"Load a checkpoint of {BASES}, and connect its MODEL, CLIP and VAE"
 SDXL_SIDE = 1024  # pixels
-SIZES_WIDTH = 6 * 256  # SDXL's six sizes, each as 256 sines and cosines
+SIZES_WIDTH = 6 * 256  # SDXL's six sizes, each embedded as 256 sines and cosines
 
 
 def check_trio(model: Any, text: HostTextEncoders, vae: Any) -> type[VariancePreserving]:
@@ -53,30 +53,30 @@ def check_trio(model: Any, text: HostTextEncoders, vae: Any) -> type[VariancePre
 
 
 def check_resolution(model: Any, resolution: int) -> None:
-    """Raise when the model can do pictures of another side only; the mini world says so of itself. Of SDXL, warn."""
+    """Raise if the model (the mini world) only works at another resolution; warn if it is too low for SDXL."""
     if isinstance(model.model, comfy.model_base.SDXL) and resolution < SDXL_SIDE:
         log.warning(
-            "StableIdentity: the resolution is %d; SDXL was made for pictures of about %dx%d and knows smaller ones "
-            "badly. Set resolution to %d; in StableIdentity Train it is among the advanced settings.",
+            "StableIdentity: the resolution is %d; SDXL was made for images of about %dx%d and handles smaller ones "
+            "poorly. Set resolution to %d; in StableIdentity Train it is among the advanced settings.",
             resolution,
             *[SDXL_SIDE] * 3,
         )
-    family = type(model.model.model_config)  # an instance would log a warning about what it does not have
+    family = type(model.model.model_config)  # an instance would log a warning for the missing attribute
     side = getattr(family, "trained_side", None)
     if side is not None and resolution != side:
         raise StableIdentityError(
-            f"The resolution is {resolution}; MODEL (the mini world) was made for pictures of {side}x{side} and can do "
-            f"no other. Set resolution to {side}; in StableIdentity Train it is among the advanced settings."
+            f"The resolution is {resolution}; MODEL (the mini world) only works at {side}x{side}. "
+            f"Set resolution to {side}; in StableIdentity Train it is among the advanced settings."
         )
 
 
 def objective_of(model: Any) -> type[VariancePreserving]:
-    """The training objective, as the model's sampling has it; a ModelSamplingDiscrete node is honoured."""
+    """The training objective that matches the model's sampling; a ModelSamplingDiscrete node is respected."""
     sampling = model.get_model_object("model_sampling")
     if _is_plain_discrete(sampling):
         kinds = comfy.model_sampling
         known = {kinds.EPS: Epsilon, kinds.V_PREDICTION: VPrediction}
-        # Subclasses such as X0, EDM or LCM mean something else by the model's output.
+        # Subclasses such as X0, EDM or LCM interpret the model's output differently.
         mixed_in = (base for base in type(sampling).__mro__ if not issubclass(base, torch.nn.Module))
         objective = known.get(next(mixed_in))
         if objective is not None:
@@ -89,12 +89,12 @@ def objective_of(model: Any) -> type[VariancePreserving]:
 
 
 def sampling_kinds(sampling: Any) -> list[str]:
-    """The host puts a schedule and a prediction together in a class of its own; these are the two."""
+    """Names of the schedule and the prediction type, which the host combines into one class."""
     return [base.__name__ for base in type(sampling).__bases__]
 
 
 def _is_plain_discrete(sampling: Any) -> bool:
-    """The timesteps given to the model are the indices of its sigmas; not so when distilled (lcm) or in Cascade."""
+    """Whether the timesteps are the indices of the sigmas, unlike in distilled models (lcm) and Cascade."""
     if not isinstance(sampling, comfy.model_sampling.ModelSamplingDiscrete):
         return False
     timesteps = sampling.timestep(sampling.sigmas)
@@ -102,7 +102,7 @@ def _is_plain_discrete(sampling: Any) -> bool:
 
 
 def check_weights(model: Any, text: HostTextEncoders) -> None:
-    """Raise for quantised weights (fp8, GGUF, nf4, int8), through which gradients do not pass."""
+    """Raise for quantised weights (fp8, GGUF, nf4, int8), which block gradients."""
     _check_weights(model.get_model_object("diffusion_model"), "MODEL")
     for encoder in text.encoders.values():
         _check_weights(encoder, "CLIP")
@@ -125,11 +125,11 @@ def _check_weights(module: torch.nn.Module, what: str) -> None:
 
 
 def _remedy(what: str, kinds: Iterable[str]) -> str:
-    """What stored the weights so: an option of the server goes before what files and loaders say."""
+    """How to load unquantised weights; an option of the server overrides files and loaders."""
     options = [option for kind in kinds if (option := STORE_OPTIONS.get((what, kind)))]
     for option in options:
         if getattr(args, option.replace("-", "_"), False):
-            return f"ComfyUI was started with --{option}, which stores them so: start it without this option."
+            return f"ComfyUI was started with --{option}, which stores them like this: start it without this option."
     loader = ", with weight_dtype 'default' if it is loaded by Load Diffusion Model" if what == "MODEL" else ""
     return f"Load the file of the full model{loader}."
 
@@ -142,7 +142,7 @@ def _check_unet(model: Any, unet: Any) -> None:
         )
     if isinstance(unet, VideoUNet):
         raise WrongModelError(
-            "MODEL is a text-to-video model, in which the pictures of a batch are frames of one clip, so that people "
+            "MODEL is a text-to-video model, which treats a batch as the frames of one clip, so people "
             f"cannot be learned on it. Learn the person on SD2.1: the words work in this model's prompts. {LOAD}."
         )
     if getattr(unet, "num_classes", None) is not None and not isinstance(model.model, comfy.model_base.SDXL):
@@ -160,14 +160,14 @@ def _check_unet(model: Any, unet: Any) -> None:
 
 
 def _check_patches(model: Any) -> None:
-    """Raise for what other nodes have hung into the attention, which training would leave out."""
+    """Raise for patches that other nodes have added to the attention, which training would ignore."""
     options = model.model_options.get("transformer_options", {})
-    hung = options.get("patches", {}) | options.get("patches_replace", {})
-    found = sorted(name for name, patches in hung.items() if patches)
+    patches = options.get("patches", {}) | options.get("patches_replace", {})
+    found = sorted(name for name, functions in patches.items() if functions)
     if found:
         raise WrongModelError(
             f"MODEL carries patches of other nodes ({', '.join(found)}: such as FreeU, PAG or IP-Adapter), which "
-            "training would leave out. Connect MODEL to the training from before those nodes; LoRAs may stay."
+            "training would ignore. Connect MODEL to the training from before those nodes; LoRAs may stay."
         )
 
 
@@ -192,7 +192,7 @@ def _check_vae(model: Any, vae: Any) -> None:
     if vae is None or getattr(vae, "first_stage_model", None) is None:
         raise WrongModelError(
             "The VAE input got nothing: the loader found no VAE in its file. "
-            "Use a checkpoint that contains one, or Load VAE with that of the same base."
+            "Use a checkpoint that contains one, or Load VAE with the VAE of the same base."
         )
     wanted = model.model.latent_format.latent_channels
     if vae.latent_channels != wanted or getattr(vae, "latent_dim", 2) != 2:
@@ -201,4 +201,4 @@ def _check_vae(model: Any, vae: Any) -> None:
             "Connect the VAE of the same checkpoint as MODEL."
         )
     if not isinstance(vae.downscale_ratio, int):
-        raise WrongModelError("The VAE is one for video; connect the VAE of the same checkpoint as MODEL.")
+        raise WrongModelError("The VAE is a video VAE; connect the VAE of the same checkpoint as MODEL.")

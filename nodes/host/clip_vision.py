@@ -16,7 +16,7 @@ def clip_vision_encoder(clip_vision: Any) -> ClipImageEncoder:
     """Wrap a CLIP_VISION; the host resizes, normalises and manages its memory.
 
     Raises:
-        WrongModelError: a vision model that gives no single embedding of a picture.
+        WrongModelError: the vision model does not give one embedding per image.
     """
 
     def embed(pictures: Tensor) -> Tensor:
@@ -25,7 +25,7 @@ def clip_vision_encoder(clip_vision: Any) -> ClipImageEncoder:
         if embeds is None or embeds.ndim != 2:
             found = "none" if embeds is None else f"one of shape {list(embeds.shape)}"
             raise WrongModelError(
-                f"The vision model {type(clip_vision.model).__name__} gives {found} as embedding of a picture, needed "
+                f"The vision model {type(clip_vision.model).__name__} gives {found} as image embedding, needed "
                 "one of shape [1, width]. Load a CLIP image encoder, such as CLIP-ViT-H-14."
             )
         return embeds.clone()

@@ -1,4 +1,4 @@
-"""Detector and parser of faces: found in the models folders, kept while they are used, on the host's device."""
+"""Face detector and face parser: found in the models folders, cached, on the host's device."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from .paths import FOLDER, file_state
 
 
 def model_roots() -> list[Path]:
-    """Where weights are looked for; the first is where they are downloaded to."""
+    """Folders that are searched for weights; downloads go to the first."""
     own = [Path(folder) for folder in folder_paths.get_folder_paths(FOLDER)]
     return list(dict.fromkeys([Path(folder_paths.models_dir), *own]))
 
 
 def detector(choice: str, fetch: bool) -> FaceDetector | None:
-    """The chosen detector; `auto` is the first that is in place, or None; `off` is None."""
+    """The chosen detector; `auto` is the first installed one, or None; `off` is None."""
     return _net(choice, DETECTORS, fetch, load_retinaface)
 
 
 def parser(choice: str, fetch: bool) -> FaceParser | None:
-    """The chosen parser; `auto` is the first that is in place, or None; `off` is None."""
+    """The chosen parser; `auto` is the first installed one, or None; `off` is None."""
     return _net(choice, PARSERS, fetch, load_parser)
 
 
 def nets_state() -> str:
-    """Changes when one of the networks' files comes, goes or is replaced."""
+    """Changes when a network's file is added, removed or replaced."""
     paths = [locate(name, model_roots()) for name in (*DETECTORS, *PARSERS)]
     return " ".join(file_state(path) if path else "-" for path in paths)
 
@@ -52,20 +52,20 @@ def _net(choice: str, known: tuple[str, ...], fetch: bool, load: Callable[[Path,
         return None
     roots = model_roots()
     if choice == "auto":
-        here = [name for name in known if locate(name, roots)]
-        if not here and not fetch:
+        installed = [name for name in known if locate(name, roots)]
+        if not installed and not fetch:
             return None
-        choice = here[0] if here else known[0]
+        choice = installed[0] if installed else known[0]
     if fetch and locate(choice, roots) is None:
         _download(choice, roots[0])
     path = find(choice, roots)
-    with torch.inference_mode(False):  # kept for later nodes, which may not run in it
+    with torch.inference_mode(False):  # cached for later nodes, which may run outside inference mode
         device, state = model_management.get_torch_device(), file_state(path)
-        return stoppable(lambda: _kept(load, path, state, device))
+        return stoppable(lambda: _cached(load, path, state, device))
 
 
 @lru_cache(maxsize=2)
-def _kept(load: Callable[[Path, Any], Any], path: Path, _state: str, device: torch.device) -> Any:
+def _cached(load: Callable[[Path, Any], Any], path: Path, _state: str, device: torch.device) -> Any:
     return load(path, device=device)
 
 

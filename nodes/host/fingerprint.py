@@ -14,24 +14,24 @@ from .checks import sampling_kinds
 
 
 def model_fingerprint(model: Any, clip: Any) -> str:
-    """Hash of MODEL and CLIP with what LoRA and sampling nodes have added, loaded or not."""
+    """Hash of MODEL and CLIP, including LoRA and sampling patches, whether loaded or not."""
     parts = _weights("model", model, "diffusion_model.") | _weights("clip", clip.patcher, "")
     parts = {key: value for key, value in parts.items() if not _is_unread(key)}
     sampling = model.get_model_object("model_sampling")
     parts["sigmas"] = sampling.sigmas
-    # Where weights are streamed, the type they are cast to before (fp8) does not show in them.
-    told = f"layer {clip.layer_idx}, sampling {sampling_kinds(sampling)}, weights {model.model.get_dtype()}"
-    parts[told] = torch.zeros(1)
+    # Where weights are streamed, the dtype that they were cast to before (fp8) does not show in them.
+    description = f"layer {clip.layer_idx}, sampling {sampling_kinds(sampling)}, weights {model.model.get_dtype()}"
+    parts[description] = torch.zeros(1)
     return fingerprint_tensors(((name, _plain(value)) for name, value in parts.items()), on_tensor=check_cancelled)
 
 
 def vae_fingerprint(vae: Any) -> str:
-    """Hash of a VAE, which decides the latents that a training sees."""
+    """Hash of a VAE, which determines the latents that a training uses."""
     return fingerprint_tensors(vae.first_stage_model.state_dict().items(), on_tensor=check_cancelled)
 
 
 def _weights(what: str, patcher: Any, prefix: str) -> dict[str, Tensor]:
-    """Unpatched weights, then the patches: the host writes patched values into the module while it is loaded."""
+    """Unpatched weights, then the patches: while a module is loaded, the host keeps patched values in it."""
     weights = dict(patcher.model.state_dict())
     weights |= {key: kept.weight for key, kept in patcher.backup.items()}
     parts = {f"{what}.{key}": value for key, value in weights.items() if key.startswith(prefix)}
@@ -42,9 +42,9 @@ def _weights(what: str, patcher: Any, prefix: str) -> dict[str, Tensor]:
 
 
 def _is_unread(key: str) -> bool:
-    """A projection after the text encoder, which only SDXL's second one uses.
+    """Whether a weight is an unused text projection; only that of SDXL's CLIP-G is used.
 
-    Most files lack the others', and the host then leaves them as the memory happened to be.
+    Most files lack the others, and the host then leaves them uninitialised.
     """
     return "text_projection" in key and not key.startswith("clip.clip_g.")
 

@@ -1,4 +1,4 @@
-"""Latents as the host hands them from node to node."""
+"""Latents in the host's format."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ from ...stableidentity_core.video import VideoSize
 
 
 def empty_latents(clip: VideoSize) -> dict[str, Any]:
-    """LATENT of a clip of zeros, which KSampler fills with noise."""
+    """LATENT of an empty clip: zeros, to which KSampler adds noise."""
     return {"samples": torch.zeros(clip.latents, device=model_management.intermediate_device())}

@@ -1,7 +1,7 @@
 """The mini world as MODEL, CLIP and VAE, in the host's own classes.
 
-The host's loaders tell models apart by their sizes and know none this small. So the parts are put
-together here as the loaders would do it; nothing is added to the host's list of models.
+The host's loaders identify models by their sizes and know none this small, so the parts are assembled
+here as the loaders would do it; nothing is added to the host's list of models.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ...stableidentity_core.errors import DamagedFileError
 
 HEAD = UNET["block_out_channels"][0] // UNET["attention_head_dim"][0]
 CLIP_SIZES = ("hidden_size", "intermediate_size", "num_attention_heads", "projection_dim", "hidden_act")
-# Pictures of many colours, to learn what the latents' colours are.
+# Colourful pictures, to fit the map from latents to colours.
 COLOURFUL = (
     Look(shirt="green shirt", scene="beach"),
     Look(shirt="black shirt", scene="night"),
@@ -40,11 +40,11 @@ COLOURFUL = (
 
 
 class MiniWorldLatents(comfy.latent_formats.SD15):
-    """Latents of SD's scale, whose colours in previews are not SD's."""
+    """Latents with SD's scale factor, but their own preview colours."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.taesd_decoder_name = None  # or previews would be decoded by the user's TAESD, made for SD
+        self.taesd_decoder_name = None  # otherwise previews would use the user's TAESD, made for SD
 
 
 class MiniWorldSD2(comfy.supported_models.SD20):
@@ -52,11 +52,11 @@ class MiniWorldSD2(comfy.supported_models.SD20):
 
     unet_extra_config = {"num_heads": -1, "num_head_channels": HEAD, "attn_precision": torch.float32}
     latent_format = MiniWorldLatents
-    trained_side = SIZE  # which checks.py insists on
+    trained_side = SIZE  # enforced by checks.py
 
 
 class ClipTarget(NamedTuple):
-    """What the host's CLIP is made of."""
+    """The target that the host's CLIP is built from."""
 
     tokenizer: type
     clip: type
@@ -72,12 +72,12 @@ def mini_world(weights: Weights) -> tuple[Any, Any, Any]:
     model, clip, vae = _model(weights), _clip(weights), _vae(weights)
     model.model.latent_format.latent_rgb_factors, model.model.latent_format.latent_rgb_factors_bias = _colours(vae)
     for place, patcher in enumerate((model, clip.patcher, vae.patcher)):
-        patcher.cached_patcher_init = (_patchers, (weights,), place)  # how newest hosts load it once more
+        patcher.cached_patcher_init = (_patchers, (weights,), place)  # how recent hosts reload it
     return model, clip, vae
 
 
 def _patchers(weights: Weights, disable_dynamic: bool = False) -> list[Any]:
-    """All three once more, for host nodes that want weights of their own: Train LoRA, several GPUs."""
+    """Reload all three, for host nodes that need their own copy of the weights: Train LoRA, multi-GPU."""
     model, clip, vae = mini_world(weights)
     return [model, clip.patcher, vae.patcher]
 
@@ -123,7 +123,7 @@ def _model(weights: Weights) -> Any:
 
 
 def _clip(weights: Weights) -> Any:
-    # SD2 reads the layer before the last, so the host gets one layer more, which changes nothing.
+    # SD2 uses the penultimate layer, so the host gets one extra layer, which changes nothing.
     sizes = {name: TEXT[name] for name in CLIP_SIZES} | {"num_hidden_layers": TEXT["num_hidden_layers"] + 1}
     clip = comfy.sd.CLIP(
         ClipTarget(sd2_clip.SD2Tokenizer, sd2_clip.SD2ClipModel, {}),
@@ -138,7 +138,7 @@ def _clip(weights: Weights) -> Any:
 
 
 def _static() -> dict[str, bool]:
-    """Newest hosts stream weights from the file they were loaded from; there is none here that they could read."""
+    """Recent hosts stream weights from their file; here there is no file that they could read."""
     known = inspect.signature(comfy.sd.CLIP.__init__).parameters
     return {"disable_dynamic": True} if "disable_dynamic" in known else {}
 
@@ -149,9 +149,9 @@ def _vae(weights: Weights) -> Any:
     return comfy.sd.VAE(sd={**copies, "vae_scale": torch.tensor(scale), "vae_shift": torch.tensor(0.0)})
 
 
-@torch.no_grad()  # newest hosts load models once more outside of inference mode
+@torch.no_grad()  # recent hosts reload models outside inference mode
 def _colours(vae: Any) -> tuple[list[list[float]], list[float]]:
-    """Linear map from latents to colours, as the host's previews want it: factors [4, 3] and bias [3]."""
+    """Linear map from latents to RGB for the host's previews: factors [4, 3] and bias [3]."""
     pictures = [paint(unseen_person(number), look).image for number, look in enumerate(COLOURFUL)]
     images = torch.stack([torch.from_numpy(picture.copy()) for picture in pictures]).float() / 255  # [B, S, S, 3]
     latents = vae.encode(images).float().cpu() * MiniWorldLatents().scale_factor  # [B, 4, S/8, S/8]

@@ -1,4 +1,4 @@
-"""Where the pack's files lie in a ComfyUI installation."""
+"""Locations of the pack's files in a ComfyUI installation."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ PAPER_ENCODER = REPOSITORY.rsplit("/", maxsplit=1)[-1]
 
 
 def register_folders() -> None:
-    """Make the pack's folders below `models` known; folders of extra_model_paths.yaml stand before them."""
+    """Register the pack's folders in `models`; folders of extra_model_paths.yaml take precedence."""
     for name in (FOLDER, VIDEO_FOLDERS[-1]):
         folder_paths.add_model_folder_path(name, str(Path(folder_paths.models_dir) / name))
 
 
 def sweep_folders() -> None:
-    """Remove what killed processes left half-written where the pack writes; what cannot be read or removed stays."""
+    """Remove partial files of killed processes from the pack's folders; files that cannot be removed stay."""
     for root in [*folder_paths.get_folder_paths("embeddings")[:1], *_roots(PROJECTORS)[:1]]:
         remove_abandoned(Path(root))
     sweep(results_folder())
 
 
 def video_models() -> list[str]:
-    """Files that may be text-to-video models; which of them are is only known when one is loaded."""
+    """Files that may be text-to-video models; whether one is turns out only when it is loaded."""
     names = [Path(name) for folder in VIDEO_FOLDERS for name in folder_paths.get_filename_list(folder)]
-    # With forward slashes everywhere, so that one workflow works on all systems.
+    # Forward slashes on every system, so that workflows are portable.
     return list(dict.fromkeys(name.as_posix() for name in names if name.suffix.lower() in VIDEO_SUFFIXES))
 
 
 def video_model_path(name: str) -> Path:
-    """The first place that holds the model.
+    """Path of the first match in the model folders.
 
     Raises:
-        MissingFileError: with the folders that were searched.
+        MissingFileError: not found; names the folders that were searched.
     """
     for folder in VIDEO_FOLDERS:
         path = folder_paths.get_full_path(folder, name)
@@ -62,7 +62,7 @@ def video_model_path(name: str) -> Path:
 
 
 def face_encoders() -> list[str]:
-    """Names of the encoders that can be chosen; the paper's comes first even when it is not there yet."""
+    """Names of the available encoders; the paper's comes first even if it is not installed."""
     found = {PAPER_ENCODER: None}
     for root in _roots(ENCODERS):
         for path in sorted(root.iterdir()) if root.is_dir() else []:
@@ -73,14 +73,14 @@ def face_encoders() -> list[str]:
 
 
 def face_encoder_path(name: str) -> Path:
-    """The first place that holds the encoder.
+    """Path of the first match in the encoder folders.
 
     Raises:
-        MissingFileError: with the path to put it, its source and size.
+        MissingFileError: not found; says where to put it, its source and size.
     """
     roots = _roots(ENCODERS)
     if Path(name).name != name:
-        raise StableIdentityError(f"{name!r} is no name of a face encoder; choose one from the list.")
+        raise StableIdentityError(f"{name!r} is not the name of a face encoder; choose one from the list.")
     for root in roots:
         if stands_at(root / name) != "nothing":
             return root / name
@@ -88,21 +88,21 @@ def face_encoder_path(name: str) -> Path:
 
 
 def projectors() -> list[str]:
-    """Names of the projectors that can be chosen."""
+    """Names of the available projectors."""
     found = [path.name for root in _roots(PROJECTORS) for path in sorted(root.glob(f"*{SUFFIX}"))]
     return list(dict.fromkeys(found))
 
 
 def projectors_folder() -> Path:
-    """Where projectors are saved."""
+    """The folder in which projectors are saved."""
     return _roots(PROJECTORS)[0]
 
 
 def projector_path(name: str) -> Path:
-    """The first place that holds the projector.
+    """Path of the first match in the projector folders.
 
     Raises:
-        MissingFileError: with the places that were searched.
+        MissingFileError: not found; names the folders that were searched.
     """
     roots = _roots(PROJECTORS)
     for root in roots:
@@ -115,7 +115,7 @@ def projector_path(name: str) -> Path:
 
 
 def embedding_path(name: str) -> Path:
-    """An existing embedding file by the name shown in lists."""
+    """Path of an embedding file, by its name in the host's list."""
     path = folder_paths.get_full_path("embeddings", name)
     if path is None:
         raise MissingFileError(
@@ -130,23 +130,23 @@ def embeddings() -> list[str]:
 
 
 def embeddings_folders() -> list[Path]:
-    """Where the host looks for embeddings; identities are saved in the first."""
+    """The host's embeddings folders; identities are saved in the first."""
     folders = folder_paths.get_folder_paths("embeddings")
     if not folders:
-        raise StableIdentityError("ComfyUI knows no folder 'embeddings'; check extra_model_paths.yaml.")
+        raise StableIdentityError("ComfyUI has no 'embeddings' folder; check extra_model_paths.yaml.")
     return [Path(folder) for folder in folders]
 
 
 def results_folder() -> Path:
-    """Where finished trainings are kept, so that queueing the same work again does not repeat it."""
+    """The store of finished trainings, so that queueing the same training again does not repeat it."""
     return Path(folder_paths.get_user_directory()) / FOLDER / "trained"
 
 
 def input_folder(name: str) -> Path:
-    """A folder below the host's input folder, by name: links in it lead where they lead, as for the host.
+    """A folder inside the host's input folder, by name; links in it are followed, as by the host.
 
     Raises:
-        StableIdentityError: the name leads elsewhere, by `..` or as a full path.
+        StableIdentityError: the name points outside the input folder, by `..` or as a full path.
     """
     root = Path(os.path.abspath(folder_paths.get_input_directory()))
     folder = Path(os.path.normpath(root / name.strip().replace("\\", "/")))
@@ -155,12 +155,12 @@ def input_folder(name: str) -> Path:
             f"The folder {name!r} is not below {str(root)!r}. Type the name of a folder in there, such as people. To "
             "use photos that lie elsewhere, copy them there or put a link to their folder there."
         )
-    stands_at(folder)  # refuses what no folder can be called
+    stands_at(folder)  # raises for invalid folder names
     return folder
 
 
 def session_folder() -> Path:
-    """Where Apply Identity puts embeddings for stock nodes to read; emptied when ComfyUI starts."""
+    """Folder in which Apply Identity puts embeddings for stock nodes; emptied when ComfyUI starts."""
     return Path(folder_paths.get_temp_directory()) / FOLDER
 
 

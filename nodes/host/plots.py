@@ -1,4 +1,4 @@
-"""matplotlib in the host: its settings and its font cache lie in the host's user folder, not in the home folder."""
+"""matplotlib in the host: its settings and font cache are kept in the host's user folder, not the home folder."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from .paths import FOLDER
 VARIABLE = "MPLCONFIGDIR"  # matplotlib reads it once, while it is imported
 
 
-def settle_matplotlib() -> None:
-    """Import matplotlib before the first plot with a folder of its own inside the host's.
+def configure_matplotlib() -> None:
+    """Import matplotlib before the first plot, with a configuration folder inside the host's user folder.
 
-    Nothing happens where somebody has imported it before or has set the variable. The variable is set during the import
-    only, so that no other program that is started later sees it. A matplotlib that is missing or broken is told of by
-    what draws.
+    Does nothing if it is already imported or the variable is set. The variable is only set during the import, so that
+    child processes do not inherit it. A missing or broken matplotlib is reported by the code that plots.
     """
     if "matplotlib.font_manager" in sys.modules or VARIABLE in os.environ:
         return

@@ -1,4 +1,4 @@
-"""What the host's VAE says of pictures before it settles on one latent."""
+"""The posterior (mean and deviation) of the host's VAE, before it is reduced to one latent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .weights import frozen, make_trainable_through
 
-ACTIVATIONS = 3  # times the memory that the host reckons with when nothing is kept for a backward pass
+ACTIVATIONS = 3  # times the host's estimate, which assumes that nothing is kept for a backward pass
 
 
 def posterior_of(vae: Any, images: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -25,14 +25,14 @@ def posterior_of(vae: Any, images: Tensor) -> tuple[Tensor, Tensor | None]:
             return mean, None
         if sum(map(len, moments.deviations)) == len(mean) and moments.deviations[0].shape[1:] == mean.shape[1:]:
             return mean, torch.cat(moments.deviations).to(mean)
-        moments.wanted = "deviation"  # the host was short of memory and encoded tiles, which it alone can join
+        moments.wanted = "deviation"  # short of memory, the host encoded tiles, which only it can join
         return mean, vae.encode(images)
 
 
 def mean_with_gradient(vae: Any, images: Tensor) -> Tensor:
     """Images [B, 3, H, W] in 0..1 -> the mean [B, C, h, w] of the VAE's own latents, differentiable in the images.
 
-    To be called outside of inference mode; gradients do not reach the VAE's weights.
+    Must be called outside inference mode; gradients do not reach the VAE's weights.
     """
     stage = vae.first_stage_model
     needed = ACTIVATIONS * vae.memory_used_encode(images.shape, vae.vae_dtype)
@@ -45,7 +45,7 @@ def mean_with_gradient(vae: Any, images: Tensor) -> Tensor:
 
 @contextmanager
 def _replaced_regularization(stage: nn.Module, moments: _Moments) -> Iterator[None]:
-    """Inside, a VAE with a Gaussian posterior gives what `moments` makes of it."""
+    """Inside, a VAE with a Gaussian posterior returns the output of `moments`."""
     original = getattr(stage, "regularization", None)
     if not type(original).__name__.startswith("DiagonalGaussian"):
         yield
@@ -58,7 +58,7 @@ def _replaced_regularization(stage: nn.Module, moments: _Moments) -> Iterator[No
 
 
 class _Moments(nn.Module):
-    """Stands in for the VAE's regulariser: moments [B, 2C, h, w] -> their means, or deviations, [B, C, h, w]."""
+    """Replaces the VAE's regulariser: moments [B, 2C, h, w] -> their means, or deviations, [B, C, h, w]."""
 
     wanted = "mean"
 

@@ -1,4 +1,4 @@
-"""Progress bar and preview pictures while a training runs, or frames are gone through."""
+"""Progress bar and preview images for trainings, and progress over the frames of a clip."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ OnStep = Callable[[tuple[StepReport, ...]], None]
 
 
 def progress(model: Any, steps: int, preview_every: int, rounds: int = 1, done: int = 0) -> OnStep:
-    """A consumer of step reports that moves the host's progress bar and shows the predicted pictures.
+    """A callback for step reports that updates the host's progress bar and shows the predicted images.
 
     Args:
         steps: of one training.
         preview_every: steps between previews, 0 for none. Previews come at most twice a second.
-        rounds: how often `steps` are done, one group of people after the other.
-        done: steps that were done before.
+        rounds: number of groups of people, each trained for `steps` steps.
+        done: steps already done.
     """
     bar = comfy.utils.ProgressBar(steps * rounds)
     previewer = _previewer(model) if preview_every else None
@@ -52,7 +52,7 @@ def progress(model: Any, steps: int, preview_every: int, rounds: int = 1, done: 
 
 
 def counting(total: int) -> Callable[[int], None]:
-    """Moves the host's progress bar to the number it is told; raises the host's interruption when the user cancels."""
+    """A callback that sets the host's progress bar to a count and raises the host's interruption after a cancel."""
     bar = comfy.utils.ProgressBar(total)
 
     def on_done(count: int) -> None:
@@ -63,14 +63,14 @@ def counting(total: int) -> Callable[[int], None]:
 
 
 def tiled(pictures: Sequence[Tensor]) -> Tensor:
-    """Pictures [C, h, w] row by row in the smallest square that holds them, [C, n h, n w]; one stays as it is."""
+    """Pictures [C, h, w] row by row in the smallest square that holds them, [C, n h, n w]; one stays unchanged."""
     side = math.ceil(len(pictures) ** 0.5)
     empty = [torch.zeros_like(pictures[0])] * (side * side - len(pictures))
     return rearrange(torch.stack([*pictures, *empty]), "(r c) d h w -> d (r h) (c w)", r=side)
 
 
 def _previewer(model: Any) -> Any:
-    """The linear preview of the model's latent format, whatever previews the user has chosen for sampling."""
+    """The linear preview of the model's latent format, regardless of the preview method set for sampling."""
     latent_format = model.model.latent_format
     if latent_format.latent_rgb_factors is None:
         return None

@@ -1,4 +1,4 @@
-"""Learning a projector over many people inside the host: kept when done, gone on with when broken off."""
+"""Training a projector over many people inside the host: stored when done, resumed after an interruption."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ...stableidentity_core.train.warm_start import WarmStart
 from . import paths
 from .backend import ComfyBackend
 from .cancel import stoppable
-from .plots import settle_matplotlib
+from .plots import configure_matplotlib
 from .progress import progress
 from .session import HostModels, outside_inference_mode
 
@@ -44,19 +44,19 @@ def train_projector_in_host(
     warm_start: WarmStart,
     preview_every: int,
 ) -> tuple[TrainedProjector, Tensor]:
-    """Learn over all photos (title and face of each person), or find the same work done before.
+    """Train on all photos (title and face of each person), or load the stored result of the same training.
 
     Returns:
         The projector and the loss curve [1, H, W, 3].
     """
-    settle_matplotlib()
+    configure_matplotlib()
     require_matplotlib()
     models = HostModels(model, clip, vae, config.resolution)
     name_spaces = list(name_space or models.name_spaces())
     key = stoppable(lambda: _work_key(photos, name_spaces, models.weights, config, warm_start))
     store = ResultStore(paths.results_folder())
     if (stored := store.get_projector(key)) is not None:
-        log.info("StableIdentity: this projector was trained before; it is taken from %s", store.folder)
+        log.info("StableIdentity: this projector was trained before; loaded from %s", store.folder)
         return stored.projector, _curve(stored, "stored")
     checkpoint = store.checkpoint(key)
 
@@ -67,7 +67,7 @@ def train_projector_in_host(
             config,
             name_spaces=outside_inference_mode(name_spaces),
             warm_start=warm_start,
-            check=unchecked,  # as the models were opened
+            check=unchecked,  # HostModels.run has checked the gradient
         )
         _resume(session.run, checkpoint)
         on_step = progress(model, config.steps, preview_every, done=session.run.step)
@@ -86,7 +86,7 @@ def _work_key(
     config: TrainConfig,
     warm_start: WarmStart,
 ) -> str:
-    """Titles count only where they are looked at."""
+    """Key of the training; titles are only part of it if warm_start uses them."""
     titles, faces = [title for title, _face in photos], [face for _title, face in photos]
     known = [] if warm_start == "no" else [warm_start, *titles]
     return work_key(faces, name_spaces, weights, {**config.as_dict(), "known": known, "many_people": True})
@@ -94,7 +94,7 @@ def _work_key(
 
 @contextmanager
 def _kept_within_limit(store: ResultStore, key: str) -> Iterator[None]:
-    """Inside, the checkpoint is safe from other processes; afterwards what is left of this work counts as the rest."""
+    """Inside, other processes do not remove the checkpoint; afterwards the store is trimmed to its limit."""
     try:
         with store.working(key):
             yield
@@ -103,26 +103,26 @@ def _kept_within_limit(store: ResultStore, key: str) -> Iterator[None]:
 
 
 def _keep(store: ResultStore, key: str, result: ProjectorResult) -> None:
-    """A full disk must not cost the training, whose result can still be saved elsewhere."""
+    """Store the result. A full disk must not lose the training, as the result can still be saved elsewhere."""
     try:
         store.put_projector(key, result)
     except StableIdentityError as error:
-        log.warning("StableIdentity: this projector is trained, but was not kept for the next time. %s", error)
+        log.warning("StableIdentity: this projector is trained, but could not be stored for next time. %s", error)
 
 
 def _resume(run: ProjectorPretraining, checkpoint: Path) -> None:
-    """Go on from the checkpoint if there is one; one that cannot be used, such as of an older version, is reported."""
+    """Resume from the checkpoint if there is one; an unusable one, such as from an older version, is reported."""
     if not checkpoint.is_file():
         return
     try:
         run.load(checkpoint)
-        log.info("StableIdentity: going on from step %d of %s", run.step, checkpoint)
+        log.info("StableIdentity: resuming from step %d of %s", run.step, checkpoint)
     except StableIdentityError as error:
-        log.warning("StableIdentity: cannot go on with what was begun before (%s); training from the start.", error)
+        log.warning("StableIdentity: cannot resume the interrupted training (%s); training from the start.", error)
 
 
 def _learned(session: ProjectorSession, checkpoint: Path, show: Callable[[StepReport], None]) -> ProjectorResult:
-    """Train, and leave a checkpoint when broken off."""
+    """Train, leaving a checkpoint if interrupted."""
     run = session.run
 
     def on_step(report: StepReport) -> None:
@@ -139,11 +139,11 @@ def _learned(session: ProjectorSession, checkpoint: Path, show: Callable[[StepRe
 
 
 def _save(run: ProjectorPretraining, checkpoint: Path) -> None:
-    """A full disk must not end the training."""
+    """Save a checkpoint; a full disk must not end the training."""
     try:
         run.save(checkpoint)
     except StableIdentityError as error:
-        log.warning("StableIdentity: the state of the training could not be kept. %s", error)
+        log.warning("StableIdentity: the checkpoint of the training could not be written. %s", error)
 
 
 def _curve(result: ProjectorResult, origin: str) -> Tensor:  # [1, H, W, 3]

@@ -1,4 +1,4 @@
-"""MODEL, CLIP and VAE of the host, opened for a training."""
+"""MODEL, CLIP and VAE of the host, prepared for a training."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ T = TypeVar("T")
 
 
 class HostModels:
-    """A MODEL, CLIP and VAE of the host that people are to be learned on.
+    """The host's MODEL, CLIP and VAE on which people are to be learned.
 
     Raises:
-        WrongModelError: one of them does not fit the method, or they do not belong together.
-        StableIdentityError: the model cannot make pictures of this resolution.
+        WrongModelError: one of them does not suit the method, or they do not belong together.
+        StableIdentityError: the model does not work at this resolution.
     """
 
     def __init__(self, model: Any, clip: Any, vae: Any, resolution: int):
@@ -44,26 +44,26 @@ class HostModels:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Content hash of MODEL and CLIP, which an identity's header keeps."""
+        """Content hash of MODEL and CLIP, as stored in an identity's header."""
         return model_fingerprint(self.model, self.clip)
 
     @cached_property
     def weights(self) -> str:
-        """Content hashes of all three, as a part of the key of a stored training."""
+        """Content hashes of all three, part of the key of a stored training."""
         return f"{self.fingerprint} {vae_fingerprint(self.vae)}"
 
     def name_spaces(self, names: Iterable[str] | None = None) -> list[NameSpace]:
-        """One for each text space of the CLIP; of the pack's own names by default."""
+        """One per text space of the CLIP; by default from the pack's own names."""
         return list(host_name_spaces(self.clip, names))
 
     def run(self, config: TrainConfig, work: Callable[[ComfyBackend], T], at_once: int = 1) -> T:
-        """What `work` returns, given a backend with the gradient checked; the host is left as it was found.
+        """Run `work` on a backend with a checked gradient and return its result; afterwards the host is as before.
 
         Args:
-            at_once: people that are learned side by side.
+            at_once: number of people learned together.
 
         Raises:
-            StableIdentityError: the device's memory does not suffice, with what could help.
+            StableIdentityError: out of memory, with advice.
         """
         needed = 0
 
@@ -90,32 +90,33 @@ class HostModels:
             message = str(error)
         finally:
             model_management.soft_empty_cache()
-        # Raised out here because the traceback of the caught error would hold on to the tensors.
+        # Raised here because the traceback of the caught error would keep the tensors alive.
         raise StableIdentityError(_out_of_memory_advice(config, at_once, needed, message))
 
 
 def host_name_spaces(clip: Any, names: Iterable[str] | None = None) -> tuple[NameSpace, ...]:
-    """The name spaces of a host CLIP, one for each of its text spaces; of the pack's own names by default."""
+    """The name spaces of a host CLIP, one per text space; by default from the pack's own names."""
     names = None if names is None else tuple(names)
     return tuple(build_name_space(space, names) for space in HostTextEncoders(clip).spaces)
 
 
 def _out_of_memory_advice(config: TrainConfig, at_once: int, needed: int, message: str) -> str:
     each = f" for each of {at_once} people" if at_once > 1 else ""
-    beside = f", which takes about {needed / GB:.1f} GB beside the model" if needed else ""  # 0: the model had no room
+    # needed is 0 if there was no room for the model itself.
+    extra = f", which takes about {needed / GB:.1f} GB in addition to the model" if needed else ""
     spare = "" if config.low_memory else "set low_memory, "
     lower = "people_at_once, resolution or batch size" if at_once > 1 else "resolution or batch size"
     return (
         f"The device ran out of memory during training at {config.resolution}x{config.resolution}, batch "
-        f"{config.batch_size}{each}{beside} ({message}). Close other programs on the device, free its models in "
+        f"{config.batch_size}{each}{extra} ({message}). Close other programs on the device, free its models in "
         f"ComfyUI, {spare}or lower {lower}."
     )
 
 
 def check_host_gradient(backend: ComfyBackend) -> None:
-    """By finite difference in fp32; in 16 bits against the gradient of fp32, where the host can compute it.
+    """Check fp32 gradients by finite difference, 16-bit ones against fp32 where the host can compute that.
 
-    Block by block: all weights cast to fp32 at once would take several times the memory of the training.
+    With gradient checkpointing: all weights cast to fp32 at once would take several times the training's memory.
     """
     exact = backend.dtype == torch.float32
     with backend.computing(Compute(low_memory=True)):
@@ -140,7 +141,7 @@ def outside_inference_mode(values: Sequence[T]) -> list[T]:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Newest hosts know more kinds than one exception type."""
+    """Recent hosts recognise more than one exception type."""
     if hasattr(model_management, "is_oom"):
         return model_management.is_oom(error)
     return isinstance(error, torch.cuda.OutOfMemoryError)

@@ -1,4 +1,4 @@
-"""A host CLIP as text spaces: tokenising, looking up and encoding with words in place."""
+"""A host CLIP as text spaces: tokenising, embedding lookup, and encoding prompts with learned words."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from ...stableidentity_core.text.space import PromptLayout, TextSpace
 
 @dataclass(frozen=True, kw_only=True)
 class TextFamily:
-    """How the host's CLIPs of one family make a conditioning of their encoders' outputs."""
+    """How the host's CLIPs of one family combine their encoders' outputs into a conditioning."""
 
     name: str
-    encoders: tuple[str, ...]  # in the order in which their outputs stand side by side
-    pooled: str | None = None  # the encoder whose pooled output the diffusion model takes too
+    encoders: tuple[str, ...]  # in the order in which their outputs are concatenated
+    pooled: str | None = None  # the encoder that gives the diffusion model its pooled output
 
 
-# By the keys of the host's tokens.
+# Keys: those of the host's token dicts.
 _FAMILIES = {
     ("l",): TextFamily(name="SD1.x", encoders=("clip_l",)),
     ("h",): TextFamily(name="SD2", encoders=("clip_h",)),
@@ -43,10 +43,10 @@ BASES = "SD1.5, SD2.x (stable-diffusion-2-1-base is the paper's) or SDXL"
 
 
 class HostTextEncoders:
-    """The text encoders of SD1.x (CLIP-L), SD2.x (CLIP-H) or SDXL (CLIP-L and CLIP-G) inside a host CLIP.
+    """The text encoders of SD1.x (CLIP-L), SD2.x (CLIP-H) or SDXL (CLIP-L and CLIP-G) in a host CLIP.
 
     Raises:
-        WrongModelError: the CLIP is of another family.
+        WrongModelError: the CLIP belongs to another family.
     """
 
     def __init__(self, clip: Any):
@@ -59,7 +59,7 @@ class HostTextEncoders:
         family = _FAMILIES.get(tuple(sorted(clip.tokenize(""))))
         if family is None or not all(hasattr(clip.cond_stage_model, name) for name in family.encoders):
             raise WrongModelError(
-                f"The connected CLIP is {describe_clip(clip)}, needed that of SD1.x (CLIP-L), SD2.x (CLIP-H) or SDXL "
+                f"The connected CLIP is {describe_clip(clip)}, needed one of SD1.x (CLIP-L), SD2.x (CLIP-H) or SDXL "
                 f"(CLIP-L and CLIP-G). Load a checkpoint of {BASES} and connect its CLIP."
             )
         self.family = family
@@ -68,13 +68,12 @@ class HostTextEncoders:
         self.spaces = tuple(self._space(name) for name in family.encoders)
 
     @property
-    def width(self) -> int:
-        """Of the conditioning."""
+    def width(self) -> int:  # of the conditioning
         return sum(space.width for space in self.spaces)
 
     @property
     def pooled_width(self) -> int:
-        """Of the pooled output; 0 where the diffusion model takes none."""
+        """Width of the pooled output; 0 if the diffusion model takes none."""
         return sum(space.width for space in self.spaces if space.name == self.family.pooled)
 
     def _space(self, name: str) -> TextSpace:
@@ -100,7 +99,7 @@ class HostTextEncoders:
         return tokenizer.tokenizer(text)["input_ids"][tokenizer.tokens_start : -1]
 
     def _embed(self, space: str, ids: Tensor) -> Tensor:
-        """Rows of the vocabulary matrix as prompts see them, LoRA patches included."""
+        """Rows of the token embedding as used in prompts, including LoRA patches."""
         model_management.load_models_gpu([self.clip.patcher])
         embedding = self._embedding(space)
         with torch.inference_mode():
@@ -108,7 +107,7 @@ class HostTextEncoders:
         return rows.float().cpu().clone()
 
     def encode(self, rows: Mapping[str, PromptRows], words: Mapping[str, Tensor]) -> Conditioning:
-        """Prompts with words [B, N, D] -> conditioning as CLIPTextEncode gives it, on the CLIP's device."""
+        """Prompts with words [B, N, D] -> the conditioning that CLIPTextEncode gives, on the CLIP's device."""
         whole = self.clip.cond_stage_model
         whole.reset_clip_options()
         if self.clip.layer_idx is not None:
@@ -127,7 +126,7 @@ class HostTextEncoders:
 
 
 def _tokens(rows: PromptRows, words: Tensor) -> list[list[int | Tensor]]:
-    """As the host's tokenizers hand prompts with embeddings to its encoders."""
+    """Prompts with embeddings, in the form in which the host's tokenizers pass them to its encoders."""
     return [
         _with_words(ids, places, own)
         for ids, places, own in zip(rows.token_ids.tolist(), rows.positions.tolist(), words, strict=True)
@@ -143,10 +142,10 @@ def _with_words(ids: list[int], positions: list[int], words: Tensor) -> list[int
 
 @contextmanager
 def trainable_text(clip: Any) -> Iterator[None]:
-    """Let gradients pass the text encoder, whose layers add to their input in place.
+    """Let gradients pass through the text encoder, despite its in-place residual additions.
 
-    The in-place sum overwrites what LayerNorm keeps for its backward pass; handing each LayerNorm
-    a copy changes no value.
+    These overwrite what LayerNorm keeps for its backward pass; giving each LayerNorm a copy
+    of its input changes no value.
     """
     norms = [module for module in clip.cond_stage_model.modules() if isinstance(module, torch.nn.LayerNorm)]
     hooks = [norm.register_forward_pre_hook(lambda _module, args: (args[0].clone(), *args[1:])) for norm in norms]
@@ -182,10 +181,10 @@ class IdentityTokenizer:
         return self._tokenizer.tokenize_with_weights(replace_triggers(text, files), return_word_ids, **kwargs)
 
     def file(self, trigger: str) -> str:
-        """Name of a person's file for this session, which is written unless it is there.
+        """Name of a person's file for this session, written if it is missing.
 
-        Looked for at each use: the temp folder may be emptied meanwhile, and the host would leave
-        out a missing embedding with no more than a line in its log.
+        Checked at each use: the temp folder may have been emptied, and the host would drop a
+        missing embedding with only a line in its log.
         """
         identity = self.identities[trigger]
         name = f"si-{identity.content_hash}"
@@ -196,14 +195,14 @@ class IdentityTokenizer:
 
 
 def apply_identities(clip: Any, identities: list[Identity], folder: Path) -> Any:
-    """A CLIP clone in which stock nodes understand the identities' triggers.
+    """A clone of the CLIP in which stock nodes understand the identities' triggers.
 
-    The words are written to `folder` under a name made of their content, and read by the host's own
-    embedding code, so that the conditioning is bit-equal to that of `embedding:<file>`.
+    The words are written to `folder` under a content-based name and read by the host's own
+    embedding code, so the conditioning is bit-identical to that of `embedding:<file>`.
 
     Raises:
         WrongModelError: an identity is for another text encoder or width.
-        StableIdentityError: the CLIP knows another person by the same trigger.
+        StableIdentityError: the CLIP already has another person with the same trigger.
     """
     text = HostTextEncoders(clip)
     original, known = clip.tokenizer, {}
@@ -213,36 +212,36 @@ def apply_identities(clip: Any, identities: list[Identity], folder: Path) -> Any
         check_fits(identity, text)
         if known.setdefault(identity.trigger, identity).content_hash != identity.content_hash:
             raise StableIdentityError(
-                f"Two different people are called {identity.trigger}: one connected here, one applied to the CLIP "
-                "before. Give one of them another trigger in its Apply Identity or Load Identity."
+                f"Two different people have the trigger {identity.trigger}: one connected here, one already applied to "
+                "the CLIP. Give one of them another trigger in its Apply Identity or Load Identity."
             )
     applied = clip.clone()
     applied.tokenizer = IdentityTokenizer(original, folder, text.family, known)
     for trigger in known:
-        applied.tokenizer.file(trigger)  # here, so that a full disk shows at this node
+        applied.tokenizer.file(trigger)  # here, so that this node reports a full disk
     return applied
 
 
 def check_fits(identity: Identity, text: HostTextEncoders) -> None:
-    """Raise unless the identity has words for each text space of the CLIP, of its width, and for no other."""
+    """Raise unless the identity has words of the right width for exactly the text spaces of the CLIP."""
     found = {name: words.shape[-1] for name, words in identity.words.items()}
     needed = {space.name: space.width for space in text.spaces}
     if found != needed:
         raise WrongModelError(
-            f"Identity {identity.trigger} was learned for {_told(found)}; the connected CLIP is that of "
-            f"{text.family.name}: {_told(needed)}. Use the base model it was learned on, or learn it again on this one."
+            f"Identity {identity.trigger} was learned for {_describe_widths(found)}; the connected CLIP is that of "
+            f"{text.family.name}: {_describe_widths(needed)}. Use the base model it was learned on, or learn it again."
         )
 
 
-def _told(widths: Mapping[str, int]) -> str:
+def _describe_widths(widths: Mapping[str, int]) -> str:
     return " and ".join(f"{name} (width {width})" for name, width in widths.items())
 
 
 def describe_clip(clip: Any) -> str:
-    """A CLIP that HostTextEncoders does not take. The refiner's makes tokens for an encoder that it has not."""
+    """Describe an unsupported CLIP, by the encoders that it has (the refiner also makes tokens for one it lacks)."""
     keys = tuple(sorted(clip.tokenize("")))
-    has = [key for key in keys if hasattr(clip.cond_stage_model, f"clip_{key}")] or keys
-    return f"{_OTHERS.get(keys, 'of an unknown kind')} (text encoders: {', '.join(has)})"
+    present = [key for key in keys if hasattr(clip.cond_stage_model, f"clip_{key}")] or keys
+    return f"{_OTHERS.get(keys, 'of an unknown kind')} (text encoders: {', '.join(present)})"
 
 
 def _as_list(directories: Any) -> list[str]:

@@ -1,4 +1,4 @@
-"""A training inside the host, with its store of results."""
+"""Training people inside the host, with a store of results."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ...stableidentity_core.train.result import format_held_out_loss
 from ...stableidentity_core.train.session import Person, TrainingSession, unchecked
 from . import paths
 from .backend import ComfyBackend
-from .plots import settle_matplotlib
+from .plots import configure_matplotlib
 from .progress import progress
 from .session import HostModels, outside_inference_mode
 
@@ -44,24 +44,24 @@ def train_in_host(
     at_once: int,
     start: TrainedProjector | None = None,
 ) -> list[tuple[Identity, TrainedProjector, Tensor]]:
-    """Train, or find the same training in the store; of several people only those that are not there are trained.
+    """Train, or load stored results; of several people, only those not in the store are trained.
 
     Args:
-        start: a projector to start from, instead of afresh.
-        at_once: people that are learned side by side; more are learned after them.
+        start: a projector to start from, instead of new weights.
+        at_once: number of people learned together; the rest follow in further groups.
 
     Returns:
         For each person the identity, the projector and the loss curve [1, H, W, 3].
     """
-    settle_matplotlib()
+    configure_matplotlib()
     require_matplotlib()
     models = HostModels(model, clip, vae, config.resolution)
     name_spaces = list(name_space or models.name_spaces())
     if differing := non_default_settings(config):
         log.info("StableIdentity: %s is trained with %s", config.method, differing)
     store = ResultStore(paths.results_folder())
-    # The key of a person alone: side by side they learn the same words but for rounding (1e-5 of their size in fp32,
-    # 2e-3 in fp16).
+    # Keys as if trained alone: together, people learn the same words up to rounding (relative 1e-5 in fp32, 2e-3 in
+    # fp16).
     keys = [work_key(person.faces, name_spaces, models.weights, config.as_dict(), start) for person in people]
     by_key = dict(zip(keys, people, strict=True))
     work = Work(
@@ -76,7 +76,7 @@ def train_in_host(
 
     def keep(learned: Mapping[str, TrainResult]) -> None:
         for key, result in learned.items():
-            done[key] = result, "trained" if _kept(store, key, result) else "trained, not kept: see the log"
+            done[key] = result, "trained" if _stored_result(store, key, result) else "trained, not stored: see the log"
 
     if missing := {key: person for key, person in by_key.items() if key not in done}:
         train(missing, keep)
@@ -86,21 +86,23 @@ def train_in_host(
 def _stored(
     store: ResultStore, people: Mapping[str, Person], train: Callable[[Mapping[str, Person], Keep], None]
 ) -> dict[str, tuple[TrainResult, str]]:
-    """What was done before, by its key."""
+    """Stored results, by key."""
 
     def again(key: str) -> TrainResult:
-        # Called by the node that uses the projector. Whether one will, nobody knows before: the host's cache may hand
-        # this output to a node that is connected later.
-        log.info("StableIdentity: the projector of this training has left the store to save space; training it again")
+        # Called by the first node that uses the projector. Whether one will is not known in advance: the host's cache
+        # may pass this output to a node that is connected later.
+        log.info(
+            "StableIdentity: the projector of this training was removed from the store for space; training it again"
+        )
         results: dict[str, TrainResult] = {}
         train({key: people[key]}, results.update)
-        _kept(store, key, results[key])
+        _stored_result(store, key, results[key])
         return results[key]
 
     done = {}
     for key in people:
         if (result := store.get(key, partial(again, key))) is not None:
-            log.info("StableIdentity: this training was done before; its result is taken from %s", store.path(key))
+            log.info("StableIdentity: this training was done before; result loaded from %s", store.path(key))
             done[key] = result, "stored"
     return done
 
@@ -113,19 +115,19 @@ def _output(person: Person, result: TrainResult, origin: str) -> tuple[Identity,
     return identity, result.projector, loss_curve(result.losses, _title(identity, origin), warning)[None]
 
 
-def _kept(store: ResultStore, key: str, result: TrainResult) -> bool:
-    """Keep a result. A full disk must not cost the training, whose result can still be saved elsewhere."""
+def _stored_result(store: ResultStore, key: str, result: TrainResult) -> bool:
+    """Store a result. A full disk must not lose the training, as the result can still be saved elsewhere."""
     try:
         store.put(key, result)
     except StableIdentityError as error:
-        log.warning("StableIdentity: this training is done, but was not kept for the next time. %s", error)
+        log.warning("StableIdentity: this training is done, but could not be stored for next time. %s", error)
         return False
     return True
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Work:
-    """What is the same for all people of a training."""
+    """What all people of a training share."""
 
     name_spaces: list[NameSpace]
     config: TrainConfig
@@ -135,7 +137,7 @@ class Work:
 
 
 def _train(models: HostModels, work: Work, people: Mapping[str, Person], keep: Keep) -> None:
-    """Train people by their keys, so many at once; each such group is handed on when it is done."""
+    """Train people, given by their keys, in groups of `at_once`; each finished group is passed to `keep`."""
     config, at_once = work.config, min(work.at_once, len(people))
     keys = list(people)
     groups = [keys[start : start + at_once] for start in range(0, len(keys), at_once)]
@@ -149,7 +151,7 @@ def _train(models: HostModels, work: Work, people: Mapping[str, Person], keep: K
                 config,
                 name_spaces=outside_inference_mode(work.name_spaces),
                 start=work.start,
-                check=unchecked,  # once for all groups, as the models were opened
+                check=unchecked,  # HostModels.run has checked the gradient, once for all groups
             )
             keep(dict(zip(group, session.learn(on_step), strict=True)))
 

@@ -1,4 +1,4 @@
-"""Loading the host's modules so that gradients can pass them, and giving them back as they were."""
+"""Loading the host's modules so that gradients can pass through them, and restoring them afterwards."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ GB = 10**9
 
 @dataclass(frozen=True)
 class ActivationMemory:
-    """What the backward pass keeps for one 512-pixel picture a step in fp32, in bytes.
+    """Activations kept for the backward pass, for one 512-pixel image per step in fp32, in bytes.
 
-    Counted as autograd saves it for diffusers' networks of full size, without weights, and measured on a CPU: SD2.1
+    Counted from the tensors that autograd saves for diffusers' full-size networks, and measured on a CPU: SD2.1
     1.62 GB, with low memory 0.45 GB, SDXL with low memory 0.59 GB (benchmarks/README.md). Untried on a GPU.
     """
 
     unet: float
-    unet_low: float  # with low memory: inputs of all blocks, and the largest block while it is at work
+    unet_low: float  # with low memory: inputs of all blocks, and the largest block while it is computed
     text: float
 
 
 SD = ActivationMemory(unet=1.5 * GB, unet_low=0.45 * GB, text=0.08 * GB)
 SDXL = ActivationMemory(unet=2.7 * GB, unet_low=0.6 * GB, text=0.17 * GB)
-LARGEST_BLOCK = 1 / 8  # of all weights, at most, as much as is cast at once with low memory
+LARGEST_BLOCK = 1 / 8  # as a share of all weights, at most: what is cast at once with low memory
 
 
 def training_memory(
     model: Any, resolution: int, batch_size: int, *, clip: Any = None, compute: Compute = AS_LOADED
 ) -> int:
-    """Bytes a training needs beside the weights, as an estimate.
+    """Estimate how many bytes a training needs in addition to the weights.
 
-    Weights of another type than the computation's are held once more in that type: as a copy, or cast for each
+    Weights of another dtype than the compute dtype are held a second time in that dtype: as a copy, or cast for each
     operation and kept until the backward pass has used them. The check before the first step casts to fp32, block by
     block.
     """
@@ -60,10 +60,10 @@ def training_memory(
 
 
 def copies(unet: nn.Module, dtype: torch.dtype | None, own: torch.dtype, low_memory: bool) -> bool:
-    """Whether computing in `dtype` takes a whole copy of the weights.
+    """Whether computing in `dtype` needs a full copy of the weights.
 
-    Where the host casts them already, as they are not of the type `own` that it computes in, it goes on doing so with
-    little memory: block by block, and twice a step.
+    Where the host already casts them, because they do not have the dtype `own` that it computes in, it continues to do
+    so with low_memory: block by block, and twice per step.
     """
     types = {parameter.dtype for parameter in unet.parameters()}
     return dtype is not None and types != {dtype} and not (low_memory and types != {own})
@@ -74,53 +74,52 @@ def _cast(network: nn.Module, dtype: torch.dtype) -> int:
 
 
 def _cast_text(clip: nn.Module, asked: torch.dtype | None) -> int:
-    """The host's text encoders compute in fp32; in another type each weight is cast to that, whatever it was."""
+    """The host's text encoders compute in fp32; for another compute dtype, every weight is cast."""
     if asked is None:
         return _cast(clip, torch.float32)
     return sum(value.numel() * asked.itemsize for value in clip.parameters())
 
 
 def check_fp16(precision: str, device: torch.device) -> None:
-    """Raise if fp16 is asked for on a GPU of which the host knows that it is broken or slow there."""
+    """Raise if fp16 is requested on a GPU where the host knows it to be broken or slow."""
     if precision == "fp16" and device.type == "cuda" and not model_management.should_use_fp16(device):
         raise StableIdentityError(
-            f"The precision is fp16, which ComfyUI does not use on {torch.cuda.get_device_name(device)}: it is wrong "
+            f"The precision is fp16, which ComfyUI does not use on {torch.cuda.get_device_name(device)}: it is broken "
             "or slow there. Set precision to auto or model."
         )
 
 
-def describe_memory(patchers: list[Any], needed: int, with_little: int) -> str:
-    """One line on what a training needs, and what there is."""
+def describe_memory(patchers: list[Any], needed: int, low_memory: int) -> str:
+    """One line on the memory that a training needs, and what is free."""
     device = patchers[0].load_device
     weights = sum(value.numel() * value.itemsize for patcher in patchers for value in patcher.model.parameters())
     free = model_management.get_free_memory(device)
-    line = f"about {needed / GB:.1f} GB beside {weights / GB:.1f} GB of weights; {free / GB:.1f} GB free on {device}"
-    return line + (
-        f"; low_memory would need about {with_little / GB:.1f} GB" if needed > max(free, with_little) else ""
-    )
+    line = f"about {needed / GB:.1f} GB in addition to {weights / GB:.1f} GB of weights"
+    line += f"; {free / GB:.1f} GB free on {device}"
+    return line + (f"; low_memory would need about {low_memory / GB:.1f} GB" if needed > max(free, low_memory) else "")
 
 
 def load_fully(patchers: list[Any], memory: int) -> None:
-    """Bring all weights, with these patchers' patches, to their device as normal tensors.
+    """Load all weights, with these patchers' patches, onto their device as normal tensors.
 
     Raises:
-        WrongModelError: the host left some elsewhere, from where it would stream them through buffers
-            that do not outlive the forward pass.
+        WrongModelError: the host left some elsewhere and would stream them through buffers that do not
+            outlive the forward pass.
     """
     model_management.load_models_gpu(patchers, memory_required=memory, force_full_load=True)
-    away = weights_away(patchers)
-    if away:
+    off_device = weights_off_device(patchers)
+    if off_device:
         raise WrongModelError(
-            f"{len(away)} weights stayed outside the device (the first is {away[0]}), and training needs all of them "
-            f"there, with about {memory / GB:.1f} GB beside. Start ComfyUI without --novram and --lowvram, or free "
-            "memory."
+            f"{len(off_device)} weights were not loaded onto the device (the first is {off_device[0]}); training needs "
+            f"all of them there, plus about {memory / GB:.1f} GB. Start ComfyUI without --novram and --lowvram, or "
+            "free memory."
         )
     for patcher in patchers:
         make_trainable_through(patcher.model)
 
 
-def weights_away(patchers: list[Any]) -> list[str]:
-    """Names of the weights that are not on the device they are to work on."""
+def weights_off_device(patchers: list[Any]) -> list[str]:
+    """Names of the weights that are not on their load device."""
     return [
         name
         for patcher in patchers
@@ -130,7 +129,7 @@ def weights_away(patchers: list[Any]) -> list[str]:
 
 
 def static_clone(patcher: Any) -> Any:
-    """A clone whose weights stay where they are; newest hosts stream weights through shared buffers."""
+    """A clone with weights that stay in place; recent hosts stream weights through shared buffers."""
     if not getattr(patcher, "is_dynamic", lambda: False)():
         return patcher.clone()
     try:
@@ -143,7 +142,7 @@ def static_clone(patcher: Any) -> Any:
 
 
 def static_clip(clip: Any) -> Any:
-    """As static_clone, for a CLIP."""
+    """Like static_clone, for a CLIP."""
     clone = clip.clone()
     clone.patcher = static_clone(clip.patcher)
     clone.cond_stage_model = clone.patcher.model  # the host's own clone keeps the old module here
@@ -151,13 +150,13 @@ def static_clip(clip: Any) -> Any:
 
 
 def drop_copy(copy: Any, original: Any) -> None:
-    """Free a clone that has a module of its own."""
+    """Free a clone that has its own module."""
     if copy.model is not original.model:
         copy.detach()
 
 
 def choose_compute_dtype(model: Any) -> None:
-    """fp16 loses small gradients: compute fp16 weights in bf16 where the device can, else in fp32."""
+    """fp16 loses small gradients: compute fp16 weights in bf16 if the device supports it, otherwise in fp32."""
     if compute_dtype(model) == torch.float16:
         bf16 = model_management.should_use_bf16(model.load_device)
         model.set_model_compute_dtype(torch.bfloat16 if bf16 else torch.float32)
@@ -170,20 +169,20 @@ def compute_dtype(model: Any) -> torch.dtype:
 
 @contextmanager
 def frozen(module: nn.Module) -> Iterator[None]:
-    """No weight takes a gradient inside; afterwards each asks for one as before."""
-    asked = {name for name, parameter in module.named_parameters() if parameter.requires_grad}
+    """Inside, no weight requires a gradient; afterwards requires_grad is restored."""
+    trainable = {name for name, parameter in module.named_parameters() if parameter.requires_grad}
     module.requires_grad_(False)
     try:
         yield
     finally:
         for name, parameter in module.named_parameters():
-            if name in asked and not parameter.is_inference():
+            if name in trainable and not parameter.is_inference():
                 parameter.requires_grad_(True)
 
 
 @contextmanager
 def host_in_training_mode() -> Iterator[None]:
-    """Newest hosts keep streamed weights alive for the backward pass while this flag is set."""
+    """Recent hosts keep streamed weights alive for the backward pass while this flag is set."""
     if not hasattr(model_management, "in_training"):
         yield
         return
@@ -196,7 +195,7 @@ def host_in_training_mode() -> Iterator[None]:
 
 
 def make_trainable_through(module: nn.Module) -> None:
-    """Replace what autograd does not accept among the weights by equal normal tensors."""
+    """Replace weights that autograd does not accept with equal normal tensors."""
     for part in module.modules():
         for name, parameter in part._parameters.items():
             if parameter is not None and _made_in_inference_mode(parameter):
@@ -207,7 +206,7 @@ def make_trainable_through(module: nn.Module) -> None:
 
 
 def _made_in_inference_mode(tensor: Tensor) -> bool:
-    """Also when the host has moved it since: `is_inference` says no then, and still it has no version for autograd."""
+    """True even after the host has moved it: `is_inference` is then False, but autograd still lacks its version."""
     try:
         tensor._version  # noqa: B018
     except RuntimeError:

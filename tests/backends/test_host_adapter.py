@@ -300,7 +300,7 @@ def test_the_log_says_once_what_a_training_takes_and_that_low_memory_takes_less(
     with adapter.comfy_backend(*trio):
         pass
     (line,) = [record.getMessage() for record in caplog.records if "training takes" in record.getMessage()]
-    assert "1.6 GB beside 0.0 GB of weights" in line and "free on cpu" in line and "low_memory" not in line
+    assert "1.6 GB in addition to 0.0 GB of weights" in line and "free on cpu" in line and "low_memory" not in line
     monkeypatch.setattr(adapter.weights.model_management, "get_free_memory", lambda _device: 10**9)
     assert "; low_memory would need about 0.2 GB" in adapter.weights.describe_memory([trio[0]], 16 * 10**8, 2 * 10**8)
 
@@ -334,12 +334,12 @@ def test_16_bit_weights_are_cast_once_or_block_by_block(comfyui, adapter, tiny_e
     assert_computed_in(torch.bfloat16, rough, exact)
 
 
-def test_the_weights_place_is_asked_only_after_others_had_a_turn(trio, adapter, monkeypatch):
+def test_the_weights_device_is_checked_only_after_other_models_were_used(trio, adapter, monkeypatch):
     """Asking hundreds of weights at each step took a twentieth of it."""
     asked: list[int] = []
-    away = adapter.weights.weights_away
+    check = adapter.weights.weights_off_device
     with adapter.comfy_backend(*trio) as backend:
-        monkeypatch.setattr(adapter.weights, "weights_away", lambda patchers: asked.append(1) or away(patchers))
+        monkeypatch.setattr(adapter.weights, "weights_off_device", lambda patchers: asked.append(1) or check(patchers))
         (space,) = backend.text_spaces
         rows = {space.name: tokenize_templates(["a {}"], space)}
         words = {space.name: torch.zeros(1, 2, space.width)}

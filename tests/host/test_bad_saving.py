@@ -149,7 +149,7 @@ def test_a_disk_without_room_for_the_store(world, bad):
         assert world.embedding("not-kept").is_file()
         assert [path.name for path in folder.iterdir()] == ["full"]
         told = world.server.log_tail()
-        assert "was not kept for the next time" in told and "No space left" in told
+        assert "could not be stored for next time" in told and "No space left" in told
         bad.clean(log, errors=0)
     bad.good("a full disk")
 

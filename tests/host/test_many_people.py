@@ -67,7 +67,7 @@ def test_a_folder_becomes_a_projector_file(projector):
     facts = load_projector(path).facts
     assert (facts["projector_people"], facts["projector_steps"]) == ("4", "3")
     reports = [output["text"][0] for output in result.outputs.values() if "text" in output]
-    assert any("4 of 5 photos taken" in text and "broken.png" in text for text in reports)
+    assert any("4 of 5 photos used" in text and "broken.png" in text for text in reports)
 
 
 def test_the_same_work_is_not_done_again(world, projector, folder):

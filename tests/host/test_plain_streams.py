@@ -60,7 +60,7 @@ def test_log_lines_with_paths_do_not_stop_the_queue(plain: ComfyServer):
     first, again = plain.run(learn()), plain.run(learn(preview_every=1))
     assert first.status == "success", first.error
     assert again.status == "success", again.error
-    assert "taken from" in plain.log_tail(), "the line with the path was not logged"
+    assert "result loaded from" in plain.log_tail(), "the line with the path was not logged"
 
 
 def test_errors_do_not_stop_the_queue(plain: ComfyServer):

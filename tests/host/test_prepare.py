@@ -66,7 +66,7 @@ def test_without_networks_a_wide_photo_tells_what_to_fetch(world, bad: Refusals,
     prompt = learn(world.eps, name="bad", image=wide)
     prompt["face"]["inputs"] |= AUTO
     bad.refused(
-        prompt, "1024x640", "no detector in place", "python -m stableidentity_core download retinaface_resnet50", "MIT"
+        prompt, "1024x640", "no detector installed", "python -m stableidentity_core download retinaface_resnet50", "MIT"
     )
 
 
@@ -138,14 +138,14 @@ def test_a_folder_of_photos_with_what_systems_leave_in_it(world, bad: Refusals):
     assert result.status == "success", result.error
     lines = result.outputs["report"]["text"][0].splitlines()
     assert lines[0] == "No detector looked for a face: the pictures were taken as aligned portraits."
-    assert lines[1] == "2 of 3 photos taken."
+    assert lines[1] == "2 of 3 photos used."
     assert any(line.startswith("dora.jpg: ") and "is a HEIC picture" in line for line in lines)
     assert any(line.startswith("2 left out (hidden") and "@eaDir/" in line and "._anna.png" in line for line in lines)
     assert any(line.startswith("1 left out (a HEIC picture") and "carl.heic" in line for line in lines)
     Image.new("RGB", (128, 128), "grey").save(elsewhere / "emil.png")
     again = world.server.run(folder("crowd", at_most=3))
     text = again.outputs["report"]["text"][0]
-    assert "2 of 3 photos taken." in text and "1 more were not looked at: at_most is 3." in text
+    assert "2 of 3 photos used." in text and "1 more were not processed: at_most is 3." in text
     for name in ("../photos", str(elsewhere), "crowd/../../photos"):
         bad.refused(folder(name), "is not below", "a link to their folder")
     bad.refused(folder("nobody"), "No folder at", "nobody")

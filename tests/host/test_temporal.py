@@ -110,7 +110,7 @@ def test_a_value_that_is_not_defined_stops_those_who_ask_for_it_and_nobody_else(
 
 def test_without_a_detector_it_tells_what_to_fetch(world: World, bad: Refusals):
     """First, before the module puts one in place."""
-    words = ("no detector in place", "python -m stableidentity_core download retinaface_resnet50", "find_face to off")
+    words = ("no detector installed", "python -m stableidentity_core download retinaface_resnet50", "find_face to off")
     bad.refused(scored(clip_of(1, 1), find_face="auto"), *words)
 
 

@@ -1,4 +1,4 @@
-"""A text-to-video file as a MODEL of the host: recognised, checked, cast, offloaded as its own models are."""
+"""A text-to-video file as a MODEL of the host: detected, checked, cast and offloaded like the host's own models."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ DTYPES = {
     "fp8_e4m3fn": torch.float8_e4m3fn,
     "fp8_e5m2": torch.float8_e5m2,
 }
-# Measured by benchmarks/video_memory.py on the full-size UNet, without a flash attention: bytes a point of the latents
-# takes for each byte of a number, and what there is besides.
-POINT = 4_560
-BESIDE = 60 << 20
-SCORES = 2 * 4  # attention scores and their softmax, each of 4 bytes
+# Measured by benchmarks/video_memory.py on the full-size UNet, without flash attention: bytes per latent position for
+# each byte of the dtype, and a constant part.
+PER_POSITION = 4_560
+CONSTANT = 60 << 20
+SCORES = 2 * 4  # attention scores and their softmax, 4 bytes each
 
 
 class VideoFamily(comfy.supported_models_base.BASE):
-    """What the host asks of a kind of model. The noise schedule is its default, that of SD."""
+    """The host's description of a model family. The noise schedule is its default, that of SD."""
 
     unet_config = {}
     unet_extra_config = {}
@@ -46,16 +46,16 @@ class VideoFamily(comfy.supported_models_base.BASE):
 
 
 class VideoModel(comfy.model_base.BaseModel):
-    """A clip at a time: `[F, 4, h, w]`, frames where pictures of a batch would stand."""
+    """Denoises one clip at a time: `[F, 4, h, w]`, with the frames on the batch axis."""
 
     def __init__(self, family: VideoFamily, device: torch.device | None = None):
         super().__init__(family, comfy.model_base.ModelType.EPS, device=device, unet_model=VideoUNet)
 
     def extra_conds(self, **known: Any) -> dict[str, Any]:
-        """What goes to the UNet with each conditioning; asked once before sampling.
+        """Extra inputs of the UNet for each conditioning; called once before sampling.
 
         Raises:
-            WrongModelError: latents or text of another kind of model.
+            WrongModelError: latents or text from another kind of model.
         """
         check_latents(known["noise"])
         check_text(known.get("cross_attn"), self.model_config.unet_config["context_dim"])
@@ -64,10 +64,10 @@ class VideoModel(comfy.model_base.BaseModel):
         return conds
 
     def memory_required(self, input_shape: Any, cond_shapes: Mapping[str, Any] = {}) -> float:
-        """Bytes beside the weights.
+        """Bytes needed in addition to the weights.
 
-        Without flash attention the scores of the finest level outgrow all else in large frames. With it, the host's
-        formula stands as it is for SD2.1, whose UNet this is for each frame.
+        Without flash attention, the attention scores at the highest resolution dominate for large frames. With it, the
+        host's formula for SD2.1 applies, as each frame passes through SD2.1's UNet.
         """
         if model_management.xformers_enabled() or model_management.pytorch_attention_flash_attention():
             return super().memory_required(input_shape, cond_shapes)
@@ -75,40 +75,40 @@ class VideoModel(comfy.model_base.BaseModel):
         settings, tokens = self.model_config.unet_config, math.prod(sides)
         heads = settings["model_channels"] // settings["num_head_channels"]
         number = model_management.dtype_size(self.manual_cast_dtype or self.get_dtype())
-        linear = tokens * POINT * number
-        return BESIDE + rows * (linear + SCORES * heads * tokens**2)
+        linear = tokens * PER_POSITION * number
+        return CONSTANT + rows * (linear + SCORES * heads * tokens**2)
 
 
 def load_video_model(path: str | Path, weight_dtype: str = "default", disable_dynamic: bool = False) -> Any:
-    """MODEL from ModelScope's `.pth` or diffusers' `.safetensors` or `.bin`.
+    """Load a MODEL from ModelScope's `.pth` or diffusers' `.safetensors` or `.bin`.
 
     Args:
-        weight_dtype: a key of DTYPES; the weights are stored so, and computed in what the device does best.
+        weight_dtype: a key of DTYPES, the storage dtype; the compute dtype depends on the device.
         disable_dynamic: keep all weights in place on hosts that stream them.
 
     Raises:
-        WrongModelError: any other file, or one that is not whole.
-        DamagedFileError: no readable file of weights.
+        WrongModelError: another kind of file, or an incomplete one.
+        DamagedFileError: not a readable weight file.
     """
     try:
         weights = arrange(stoppable(lambda: read_weights(Path(path))))
     except WrongModelError as error:
         raise WrongModelError(f"{Path(path).name}: {error}") from error
     patcher = _patcher(weights, DTYPES[weight_dtype], disable_dynamic)
-    patcher.cached_patcher_init = (load_video_model, (path, weight_dtype))  # how newest hosts load it once more
+    patcher.cached_patcher_init = (load_video_model, (path, weight_dtype))  # how recent hosts reload it
     return patcher
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Named tensors of a file; code in it is never run.
+    """Read the named tensors of a file; code in it is never run.
 
     Raises:
-        DamagedFileError: cut short, or more than tensors.
+        DamagedFileError: truncated, or contains more than tensors.
     """
     if is_safetensors(path):
         try:
             return comfy.utils.load_torch_file(str(path), safe_load=True)
-        except Exception as error:  # whatever the host's reader and the library's raise for broken headers
+        except Exception as error:  # the host's reader and the library raise various types for broken headers
             raise DamagedFileError(
                 f"{path} ({path.stat().st_size:,} bytes) is not a whole safetensors file: {error}. Copy it again."
             ) from error
@@ -117,40 +117,40 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         content = content["state_dict"]
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
         raise WrongModelError(
-            "This file holds more or other things than named weights: it looks like the state of a training. "
-            "Needed is a UNet of ModelScope or ZeroScope, such as text2video_pytorch_model.pth."
+            "This file does not hold only named weights: it looks like the state of a training. "
+            "Needed: a UNet of ModelScope or ZeroScope, such as text2video_pytorch_model.pth."
         )
     return dict(content)
 
 
 def check_latents(latents: Tensor) -> None:
-    """Refuse latents that are no frames of SD's VAE.
+    """Reject latents that are not frames encoded by SD's VAE.
 
     Raises:
-        WrongModelError: 5-D latents, or of another number of channels.
+        WrongModelError: 5-D latents, or another number of channels.
     """
     if latents.ndim == 5:
         raise WrongModelError(
             f"The latents have the shape {list(latents.shape)} of another kind of video model, needed "
-            "[frames, 4, height/8, width/8]. Take Empty Video Latent, or VAE Encode with the VAE of SD2.1."
+            "[frames, 4, height/8, width/8]. Use Empty Video Latent, or VAE Encode with the VAE of SD2.1."
         )
     if latents.ndim != 4 or latents.shape[1] != 4:
         raise WrongModelError(
             f"The latents have the shape {list(latents.shape)}, needed [frames, 4, height/8, width/8]. They come from "
-            "a VAE of another model; take the VAE of SD2.1 (or Empty Video Latent)."
+            "the VAE of another model; use the VAE of SD2.1 (or Empty Video Latent)."
         )
 
 
 def check_text(text: Tensor | None, width: int) -> None:
-    """Refuse a conditioning of another text encoder.
+    """Reject a conditioning from another text encoder.
 
     Raises:
-        WrongModelError: none, or of another width.
+        WrongModelError: no text, or another width.
     """
     if text is None or text.shape[-1] != width:
         found = "no text" if text is None else f"text of width {text.shape[-1]}"
         raise WrongModelError(
-            f"The conditioning has {found}, needed width {width}: the text encoder of SD2.1. Take the CLIP of the "
+            f"The conditioning has {found}, needed width {width}: the text encoder of SD2.1. Use the CLIP of the "
             "SD2.1 checkpoint."
         )
 
@@ -173,6 +173,6 @@ def _patcher(weights: VideoWeights, dtype: torch.dtype | None, disable_dynamic: 
     if not model_management.is_device_cpu(offload):
         model.to(offload)
     streams = getattr(patcher, "is_dynamic", bool)()
-    # Weights of a safetensors file are read from the disk only here.
+    # The weights of a safetensors file are only read from disk here.
     stoppable(lambda: model.load_model_weights(weights.tensors, "", **({"assign": True} if streams else {})))
     return patcher

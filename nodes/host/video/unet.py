@@ -1,9 +1,9 @@
 """The text-to-video UNet of ModelScope and ZeroScope, built from the host's own blocks.
 
-It is the host's UNet of SD2.1 with layers for time put in: a convolution after each residual block, an
+It is the host's SD2.1 UNet with temporal layers inserted: a convolution after each residual block, and an
 attention after the first convolution and after each spatial transformer. So the host's forward pass, its
-patches, its ControlNet and its attention kernels work as with SD2.1. Frames stand where the pictures of a
-batch would: `[clips * frames, 4, h, w]`; where one clip ends is told by `frames_of`.
+patches, its ControlNet and its attention kernels work as with SD2.1. Frames are on the batch axis:
+`[clips * frames, 4, h, w]`; `frames_of` determines where each clip ends.
 
 Architecture: ModelScopeT2V, arXiv 2308.06571 section 3.2.
 """
@@ -26,11 +26,12 @@ from torch import Tensor, nn
 from ....stableidentity_core.errors import WrongModelError
 from ....stableidentity_core.video.sizes import TRANSFORMER_IN_HEADS, VideoSizes
 
-PATCHED = ("patches", "patches_replace")  # made for spatial layers; the temporal ones have their block numbers
+# Patches are meant for the spatial layers; the temporal ones have the same block numbers.
+PATCHED = ("patches", "patches_replace")
 
 
 def unet_settings(sizes: VideoSizes) -> dict[str, Any]:
-    """The spatial part in the host's terms: SD2.1's UNet."""
+    """The spatial part as the host's UNet settings: SD2.1's UNet."""
     depths = [int(attention) for attention in sizes.attention]
     return {
         "image_size": 32,
@@ -50,26 +51,26 @@ def unet_settings(sizes: VideoSizes) -> dict[str, Any]:
         "adm_in_channels": None,
         "use_checkpoint": False,
         "legacy": False,
-        "attn_precision": torch.float32,  # as the host has it for SD2.1, whose attention overflows in fp16
+        "attn_precision": torch.float32,  # as the host sets it for SD2.1, whose attention overflows in fp16
     }
 
 
 def frames_of(rows: int, options: dict[str, Any], declared: int | None) -> int:
-    """Frames of one clip in a batch of this many rows.
+    """Number of frames per clip in a batch of `rows`.
 
-    The host puts as many clips one after the other as it has conditionings at work: two with cfg, one
-    with cfg 1.0 or little memory. Their count is certain; the number of frames that the conditioning
-    declares is not, because context windows change the clip behind its back.
+    The host concatenates one clip per active conditioning: two with cfg, one with cfg 1.0 or little
+    memory. Their number is reliable; the number of frames that the conditioning declares is not,
+    because context windows shorten the clip without updating it.
 
     Raises:
-        WrongModelError: the rows are no whole number of clips.
+        WrongModelError: the rows cannot be split evenly into clips.
     """
-    works = options.get("cond_or_uncond")
-    clips = len(works) if works else rows // declared if declared else 1
+    active = options.get("cond_or_uncond")
+    clips = len(active) if active else rows // declared if declared else 1
     if not clips or rows % clips:
         raise WrongModelError(
             f"{rows} frames reached the text-to-video model for {clips} clips, needed the same number for each. "
-            "Another node changes the batch on its way to the model; take it out."
+            "Another node changes the batch on its way to the model; remove it."
         )
     return rows // clips
 
@@ -77,7 +78,7 @@ def frames_of(rows: int, options: dict[str, Any], declared: int | None) -> int:
 class TemporalConvolution(VideoResBlock):
     """Four convolutions over neighbouring frames, added to their input.
 
-    A VideoResBlock by name only: the host tells such layers how many frames a clip has.
+    A VideoResBlock in name only: the host passes the number of frames to such layers.
     """
 
     def __init__(self, channels: int, **made: Any):
@@ -87,7 +88,7 @@ class TemporalConvolution(VideoResBlock):
 
     @staticmethod
     def _step(channels: int, dropout: nn.Module | None, operations: Any, **made: Any) -> nn.Sequential:
-        """In the files the later three have a dropout, which counts as a layer."""
+        """In the files, the last three include a dropout, which counts as a layer."""
         between = [nn.SiLU()] if dropout is None else [nn.SiLU(), dropout]
         convolution = operations.Conv3d(channels, channels, (3, 1, 1), padding=(1, 0, 0), **made)
         return nn.Sequential(operations.GroupNorm(32, channels, **made), *between, convolution)
@@ -99,9 +100,9 @@ class TemporalConvolution(VideoResBlock):
 
 
 class TemporalTransformer(SpatialVideoTransformer):
-    """Each point attends to itself in all frames of its clip, twice, then a feed-forward layer.
+    """Each position attends to itself across all frames of its clip, twice, followed by a feed-forward layer.
 
-    A SpatialVideoTransformer by name only, for the same reason.
+    A SpatialVideoTransformer in name only, for the same reason.
     """
 
     def __init__(self, channels: int, heads: int, head: int, *, operations: Any, attn_precision: Any, **made: Any):
@@ -131,7 +132,7 @@ class TemporalTransformer(SpatialVideoTransformer):
             points = block(points, context=None, transformer_options=options)
         change = self.proj_out(points).unflatten(0, (-1, height, width)).permute(0, 3, 4, 1, 2)  # [B, F, C, h, w]
         if "transformer_index" in transformer_options:
-            transformer_options["transformer_index"] -= 1  # the host counts after this layer; patches count SD2.1's
+            transformer_options["transformer_index"] -= 1  # the host counts this layer too; patches use SD2.1's count
         return x + change.flatten(0, 1)
 
 
@@ -153,8 +154,8 @@ class VideoUNet(UNetModel):
 
         for blocks in (self.input_blocks, self.output_blocks):
             for number, block in enumerate(blocks):
-                blocks[number] = _in_time(block, following)
-        self.middle_block = _in_time(self.middle_block, following)
+                blocks[number] = _with_temporal_layers(block, following)
+        self.middle_block = _with_temporal_layers(self.middle_block, following)
         first = TemporalTransformer(self.model_channels, TRANSFORMER_IN_HEADS, num_head_channels, **attends)
         self.input_blocks[0].add_module("0_time", first)
 
@@ -168,17 +169,17 @@ class VideoUNet(UNetModel):
         transformer_options: dict[str, Any] = {},  # noqa: B006 - the host's signature
         **more: Any,
     ) -> Tensor:
-        """The noise in each frame, [clips * F, 4, h, w].
+        """Predict the noise in each frame, [clips * F, 4, h, w].
 
         Raises:
-            WrongModelError: the rows are no whole number of clips.
+            WrongModelError: the rows cannot be split evenly into clips.
         """
         more["num_video_frames"] = frames_of(len(x), transformer_options, more.get("num_video_frames"))
         return super().forward(x, timesteps, context, y, control, transformer_options, **more)
 
 
-def _in_time(block: nn.Sequential, following: Callable[[nn.Module], nn.Module | None]) -> nn.Sequential:
-    """The block's layers under their names, each with its temporal one behind it."""
+def _with_temporal_layers(block: nn.Sequential, following: Callable[[nn.Module], nn.Module | None]) -> nn.Sequential:
+    """The block's layers under their names, each followed by its temporal layer."""
     layers = TimestepEmbedSequential()
     for name, layer in block.named_children():
         layers.add_module(name, layer)

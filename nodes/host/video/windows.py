@@ -1,7 +1,7 @@
 """Context windows for text-to-video models.
 
-The host has such windows too. These are simpler, the same on all of its versions, and give each window
-the ControlNet pictures of its own frames: the host's gives all windows those of the first.
+The host has context windows too. These are simpler, behave the same on all of its versions, and give each
+window the ControlNet images of its own frames; the host's give every window those of the first.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ KEY = "stableidentity_video_windows"
 
 
 class VideoWindows(comfy.context_windows.ContextHandlerABC):
-    """Denoises window by window and takes the weighted mean where they overlap."""
+    """Denoises window by window, with a weighted mean where they overlap."""
 
-    dim = 0  # frames; the host's estimate of memory reads this and the length
+    dim = 0  # frames; the host's memory estimate reads this and context_length
 
     def __init__(self, length: int, overlap: int):
         super().__init__()
@@ -39,7 +39,7 @@ class VideoWindows(comfy.context_windows.ContextHandlerABC):
     def get_resized_cond(
         self, cond_in: list[Cond] | None, x_in: Tensor, window: list[int], device: Any = None
     ) -> list[Cond] | None:
-        """The conditionings of these frames; what is not there for each frame stays as it is."""
+        """The conditionings of these frames; values that are not per frame are unchanged."""
         return self._of_window(cond_in, len(x_in), window, {})
 
     def execute(
@@ -51,12 +51,12 @@ class VideoWindows(comfy.context_windows.ContextHandlerABC):
         timestep: Tensor,  # [F]
         model_options: dict[str, Any],
     ) -> list[Tensor]:
-        """The denoised frames for each of the conditionings, each [F, 4, h, w]."""
+        """The denoised frames for each conditioning, [F, 4, h, w] each."""
         frames = len(x_in)
         sums, total = [zeros_like(x_in) for _ in conds], zeros(frames, 1, 1, 1, device=x_in.device)
         for window in windows(frames, self.context_length, self.overlap):
             model_management.throw_exception_if_processing_interrupted()
-            controls: dict[int, Any] = {}  # one copy for all conditionings, which then run together
+            controls: dict[int, Any] = {}  # one copy for all conditionings, so that they are batched together
             parts = [self._of_window(cond, frames, window, controls) for cond in conds]
             times = timestep[window] if len(timestep) == frames else timestep
             found = calc_cond_batch(model, parts, x_in[window], times, model_options)
@@ -87,11 +87,11 @@ def with_windows(model: Any, length: int, overlap: int, share_noise: bool) -> An
     """A clone of a MODEL that denoises clips longer than `length` window by window.
 
     Raises:
-        StableIdentityError: an overlap as long as the window.
+        StableIdentityError: the overlap is not shorter than the window.
     """
     clone = model.clone()
     clone.model_options["context_handler"] = VideoWindows(length, overlap)
-    comfy.context_windows.create_prepare_sampling_wrapper(clone)  # memory is that of one window
+    comfy.context_windows.create_prepare_sampling_wrapper(clone)  # estimates the memory of one window
     if share_noise:
         kind = comfy.patcher_extension.WrappersMP.SAMPLER_SAMPLE
         clone.add_wrapper_with_key(kind, KEY, _with_shared_noise)
@@ -108,11 +108,11 @@ def _with_shared_noise(
 
 
 def _control_of(control: Any, window: list[int], made: dict[int, Any]) -> Any:
-    """A copy that sees the pictures of these frames; fewer pictures than frames repeat, as the host repeats them."""
+    """A copy with the images of these frames; if there are fewer images than frames, they repeat, as in the host."""
     if id(control) in made:
         return made[id(control)]
     part = made[id(control)] = copy.copy(control)
-    part.cond_hint = part.extra_concat = None  # what was made of the pictures for other frames
+    part.cond_hint = part.extra_concat = None  # cached from the images of other frames
     part.cond_hint_original = _pictures(control.cond_hint_original, window)
     part.extra_concat_orig = [_pictures(extra, window) for extra in getattr(control, "extra_concat_orig", [])]
     if control.previous_controlnet is not None:

@@ -1,4 +1,4 @@
-"""What reaches a node by a link: the host compares names of types, which nodes that give "anything" pass by."""
+"""Checks of what reaches a node by a link: the host only compares type names, which wildcard outputs bypass."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def _tuple_of(kind: type) -> Check:
 
 
 def _has(name: str) -> Check:
-    """Of the host's objects, which differ from version to version; what nothing means there, the nodes say."""
+    """For the host's objects, which differ between versions. The nodes themselves report a None."""
     return lambda value: value is None or hasattr(value, name)
 
 
 NEEDED: dict[str, tuple[Check, str]] = {
-    "IMAGE": (_is_plain, "a picture: a tensor of plain numbers"),
-    "MASK": (_is_plain, "a mask: a tensor of plain numbers"),
-    "STRING": (_is_text, "a text without lone surrogates"),
+    "IMAGE": (_is_plain, "an image: a dense tensor of numbers"),
+    "MASK": (_is_plain, "a mask: a dense tensor of numbers"),
+    "STRING": (_is_text, "text without lone surrogates"),
     "COMBO": (_is_text, "one of the choices"),
     "BOOLEAN": (lambda value: isinstance(value, bool | int), "true or false"),
     "INT": (lambda value: isinstance(value, int), "a whole number"),
@@ -50,17 +50,17 @@ NEEDED: dict[str, tuple[Check, str]] = {
     "VAE": (_has("first_stage_model"), "a VAE"),
     "CLIP_VISION": (lambda value: hasattr(value, "encode_image"), "a CLIP vision model"),
     FaceEncoderType.io_type: (lambda value: callable(value) and hasattr(value, "width"), "a face encoder"),
-    FaceType.io_type: (_tuple_of(Face), "a face, as Prepare Face gives it"),
-    NameSpaceType.io_type: (_tuple_of(NameSpace), "a name space, as Celebrity Name Space gives it"),
+    FaceType.io_type: (_tuple_of(Face), "a face, such as from Prepare Face"),
+    NameSpaceType.io_type: (_tuple_of(NameSpace), "a name space, such as from Celebrity Name Space"),
     ProjectorType.io_type: (lambda value: isinstance(value, TrainedProjector), "a projector"),
-    IdentityType.io_type: (lambda value: isinstance(value, Identity), "an identity, as Load Identity gives it"),
+    IdentityType.io_type: (lambda value: isinstance(value, Identity), "an identity, such as from Load Identity"),
 }
 
 
 def guarded(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
-    """The node, whose `execute` first looks at the type and the range of what it got.
+    """Make the node's `execute` check the type and range of its inputs first.
 
-    Its `execute` then raises StableIdentityError with the node, the input, what was found and what was needed.
+    It raises StableIdentityError, naming the node, the input, what was found and what was needed.
     """
     execute = node.execute.__func__  # type: ignore[attr-defined]
 
@@ -74,7 +74,7 @@ def guarded(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
 
 
 def check_inputs(schema: io.Schema, inputs: dict[str, Any]) -> None:
-    """Raise StableIdentityError unless each input that is there is of its type and in its range."""
+    """Raise StableIdentityError unless each given input has the right type and lies within its range."""
     for widget in schema.inputs:
         given = inputs.get(widget.id) if schema.is_input_list else [inputs[widget.id]] if widget.id in inputs else []
         for value in given or []:
@@ -82,13 +82,13 @@ def check_inputs(schema: io.Schema, inputs: dict[str, Any]) -> None:
             needed = None if open_socket else _needed(widget, value)
             if needed:
                 raise StableIdentityError(
-                    f"{schema.display_name} got {_told(value)} at its input {widget.id!r}, needed {needed}. Change "
-                    "it, or look at what is connected there."
+                    f"{schema.display_name} got {_describe(value)} at its input {widget.id!r}, needed {needed}. "
+                    "Change it, or check what is connected there."
                 )
 
 
 def _needed(widget: io.Input, value: Any) -> str | None:
-    """What the input needs, if the value is not that."""
+    """What the input needs, or None if the value fits."""
     fits, needed = NEEDED.get(widget.get_io_type(), (lambda _value: True, ""))
     if not fits(value):
         return needed
@@ -105,7 +105,7 @@ def _default(widget: io.Input) -> Any:
     return getattr(widget, "default", None)
 
 
-def _told(value: Any) -> str:
+def _describe(value: Any) -> str:
     if isinstance(value, torch.Tensor):
         problem = judge_tensor(value)
         return f"a tensor {list(value.shape)}{f', which is {problem}' if problem else ''}"

@@ -31,7 +31,7 @@ RUN += ("PickIdentity", "SampleIdentity", "CelebrityNameSpace", "PrepareFolder",
 def nodes(comfyui):
     """What nodes/__init__.py names, in a module beside the package, which is there without having run."""
     module = types.ModuleType("everything")
-    module.__package__ = pack_module("nodes.door", comfyui).__package__
+    module.__package__ = pack_module("nodes.input_checks", comfyui).__package__
     exec((ROOT / "nodes" / "__init__.py").read_text("utf-8"), module.__dict__)
     return module
 
@@ -67,11 +67,11 @@ def test_a_value_of_any_kind_at_each_input(nodes, errors, name):
 
 def test_every_input_of_every_node_is_judged(nodes):
     """A type that the table does not know would pass by it."""
-    door = sys.modules[nodes.guarded.__module__]
+    checks = sys.modules[nodes.guarded.__module__]
     for node in nodes.NODES:
         assert node.execute.__func__.__wrapped__, node
         for widget in node.GET_SCHEMA().inputs:
-            assert widget.get_io_type() in {*door.NEEDED, "CONDITIONING", "LATENT"}, widget.id
+            assert widget.get_io_type() in {*checks.NEEDED, "CONDITIONING", "LATENT"}, widget.id
             assert widget.id in inspect.signature(node.execute).parameters or _takes_any(node), widget.id
 
 
