@@ -153,7 +153,7 @@ def input_folder(name: str) -> Path:
     if not folder.is_relative_to(root):
         raise StableIdentityError(
             f"The folder {name!r} is not below {str(root)!r}. Type the name of a folder in there, such as people. To "
-            "use photos that lie elsewhere, copy them there or put a link to their folder there."
+            "use photos from elsewhere, copy them there or put a link to their folder there."
         )
     stands_at(folder)  # raises for invalid folder names
     return folder

@@ -50,9 +50,9 @@ def training_memory(
     views = batch_size * (resolution / 512) ** 2
     kept = SDXL if isinstance(model.model, comfy.model_base.SDXL) else SD
     activations = (kept.unet_low if compute.low_memory else kept.unet) * views * dtype.itemsize / 4
-    asked = compute.dtype(unet, model.load_device)
-    whole = asked is not None and copies(unet, asked, compute_dtype(model), compute.low_memory)
-    by_block = (0 if whole else _cast(unet, dtype)) + (0 if clip is None else _cast_text(clip, asked))
+    requested = compute.dtype(unet, model.load_device)
+    whole = requested is not None and copies(unet, requested, compute_dtype(model), compute.low_memory)
+    by_block = (0 if whole else _cast(unet, dtype)) + (0 if clip is None else _cast_text(clip, requested))
     cast = (_cast(unet, dtype) if whole else 0) + by_block * (LARGEST_BLOCK if compute.low_memory else 1)
     training = activations + cast + (0 if compute.low_memory else kept.text * batch_size)
     checking = _cast(unet, torch.float32) + (0 if clip is None else _cast(clip, torch.float32))
@@ -73,11 +73,11 @@ def _cast(network: nn.Module, dtype: torch.dtype) -> int:
     return sum(value.numel() * dtype.itemsize for value in network.parameters() if value.dtype != dtype)
 
 
-def _cast_text(clip: nn.Module, asked: torch.dtype | None) -> int:
+def _cast_text(clip: nn.Module, requested: torch.dtype | None) -> int:
     """The host's text encoders compute in fp32; for another compute dtype, every weight is cast."""
-    if asked is None:
+    if requested is None:
         return _cast(clip, torch.float32)
-    return sum(value.numel() * asked.itemsize for value in clip.parameters())
+    return sum(value.numel() * requested.itemsize for value in clip.parameters())
 
 
 def check_fp16(precision: str, device: torch.device) -> None:
