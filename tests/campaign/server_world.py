@@ -114,7 +114,7 @@ def folder_of_people(world: World, folder: str = "people", **train: object) -> J
             vae=["trio", 2],
             face=["folder", 0],
             face_encoder=["encoder", 0],
-            known_people="no",
+            warm_start="no",
             preview_every=0,
             **{**settings, **train},
         ),

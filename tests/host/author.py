@@ -21,160 +21,160 @@ NOTE_WIDTH = 420
 LEARN = """## Learn a person from one photo
 
 1. Choose **SD2.1-base** (512, not the 768 model) and **any photo** with the face in it.
-2. Look at **Faces found**, at the coloured masks and at the report first: a bad photo makes a bad word.
-3. Queue. The first previews look like fog; that is how it should be, they show single noisy steps.
-4. The file lands in `models/embeddings`. From now on `embedding:person-1` works in every prompt.
+2. Look at **Faces found**, at the coloured masks and at the report first: a bad photo gives a bad result.
+3. Queue. The first previews look like fog. That is normal: they show single noisy steps.
+4. The file is saved to `models/embeddings`. From now on `embedding:person-1` works in every prompt.
 
 **Three settings that matter**
 - `trigger` and the name in Save Identity: one per person.
-- `hair_weight`: 0.1 is the paper's; 1.0 keeps the haircut, if the hair is marked (orange).
+- `hair_weight`: 0.1 is the paper's; 1.0 keeps the haircut, if the hair is masked (orange).
 - `steps`: 450 is the paper's.
 
-Prepare Face uses the face networks that are in place; turn on its `download` once to fetch them (163 MB). Without
-them it takes square portraits, aligned as in FFHQ. To mark the face yourself, paint on the photo in the mask editor and
-connect **MASK** of Load Image to `face_mask`.
+Prepare Face uses the installed face networks; turn on its `download` once to download them (163 MB). Without them it
+takes square portraits, aligned as in FFHQ. To mask the face yourself, paint on the photo in the mask editor and connect
+**MASK** of Load Image to `face_mask`.
 
-Queued again unchanged, nothing is trained twice."""
+A training that was done before is not repeated."""
 
 FILES = """## Files this needs
 
 - `models/checkpoints/v2-1_512-ema-pruned.safetensors`
 - `models/stableidentity/face_encoders/vit-base-patch16-224-in21k-face-recognition/` (for learning)
 
-Sources are listed in MODELS.md of the pack."""
+Sources are listed in the pack's MODELS.md."""
 
 PREPARE = """## Any photo becomes a portrait
 
 1. Choose a photo: a holiday picture, a group, a phone portrait.
 2. Queue. **Faces found** numbers the faces from left to right; `which_face` and `face_number` choose one.
-3. The portrait is turned and cut as in FFHQ; blue is learned as face, orange as hair.
-4. The report says what is good and what to change. With `strict` a bad photo is an error.
+3. The portrait is rotated and cropped as in FFHQ; blue is learned as face, orange as hair.
+4. The report says what is good and what to change. With `strict`, a bad photo is an error.
 
-Turn on `download` once: RetinaFace and BiSeNet (163 MB) are fetched into `models/stableidentity`. Sources and
-licences: MODELS.md of the pack.
+Turn on `download` once: RetinaFace and BiSeNet (163 MB) are downloaded to `models/stableidentity`. Sources and
+licences: the pack's MODELS.md.
 
-Several photos of one person: batch them (they must have one size then) and connect the batch; all are learned
+Several photos of one person: batch them (they must have the same size) and connect the batch; all are learned
 together."""
 
 USE = """## Use a person anywhere
 
-Two ways, the same result bit by bit:
-- **Without any node of ours**: type `embedding:person-1` in a prompt. A space must stand before it.
-- **Apply Identity**: every prompt node behind it understands `<person-1>`, with weights as
+Two ways, with bit-identical results:
+- **Without any node of this pack**: type `embedding:person-1` in a prompt, with a space before it.
+- **Apply Identity**: every prompt node after it understands `<person-1>`, with weights such as
   `(<person-1>:1.2)`. A misspelt trigger is an error, not a stranger's face.
 
-Run *learn_from_photo* first, then press **R** so that the lists know the new file. If you learned the person
-again, it was saved as `person-1-2`: choose it here."""
+Run *learn_from_photo* first, then press **R** to refresh the lists. If you learned the person again, it was saved as
+`person-1-2`: choose it here."""
 
 POSE = """## A person in a given pose
 
-Stock ControlNet nodes; the person comes in through the prompt alone, so the photo's pose is not copied.
+Stock ControlNet nodes; the person is only in the prompt, so the photo's pose is not copied.
 
 - The ControlNet must be one for **SD2.1**, such as `control_v11p_sd21_openposev2.safetensors` of
   thibaud/controlnet-sd21 on Hugging Face, in `models/controlnet`.
 - The pose map is an OpenPose picture, 512x512.
-- **Channel Order**: `RGB` hands the map on as it is drawn; the published notebook swaps red and blue (`BGR`). Try both.
+- **Channel Order**: `RGB` leaves the map unchanged; the published notebook swaps red and blue (`BGR`). Try both.
 - CFG 8.5, as in the paper."""
 
 MINI_WORLD = """## Nothing to download: the mini world
 
-A tiny Stable Diffusion of **drawn** faces, which comes with the pack. It shows how the method works; about real
-photos it says nothing.
+A tiny Stable Diffusion of **drawn** faces, which comes with the pack. It shows how the method works, but says nothing
+about real photos.
 
 1. Queue. **Draw a Person** makes the photo, **StableIdentity Train** learns it, four prompts put the same person
    into new pictures.
-2. Change `person`: every number is somebody else. It is learned anew; going back costs nothing.
+2. Change `person`: each number is a different person, who is then learned. Going back costs nothing.
 3. Change the prompts. The mini world knows few words: its help page (click the node, then **?**) lists them.
 
-**What must stay**
-- `resolution` 128 in StableIdentity Train (advanced) and 128x128 in EmptyLatentImage: the mini world knows no other
+**Do not change**
+- `resolution` 128 in StableIdentity Train (advanced) and 128x128 in EmptyLatentImage: the mini world only works at this
   size.
 
-Saved as `anna`. In this world's prompts `embedding:anna` works from now on; for SD2.1 learn a real photo with
+Saved as `anna`. From now on `embedding:anna` works in the mini world's prompts; for SD2.1, learn a real photo with
 *learn_from_photo*."""
 
 TWO_PEOPLE = """## Two people in one picture
 
-Both are learned, then taught to the CLIP one after the other: **Apply Identity** → **Apply Identity**. Any prompt
-behind them understands `<anna>` and `<ben>`, also `(<anna>:1.2)`.
+Both are learned, then added to the CLIP one after another: **Apply Identity** → **Apply Identity**. Any prompt node
+after them understands `<anna>` and `<ben>`, also `(<anna>:1.2)`.
 
-1. Queue. Two trainings, each once; *mini_world* shares the first.
-2. Change the two prompts: what each wears, where they are.
+1. Queue. Two trainings; the first is shared with *mini_world*.
+2. Change the two prompts: what each person wears, where they are.
 3. Change the two `person` numbers.
 
-**How each gets a place of their own**: stock nodes. A mask for the left, one for the right, 32 pixels shared with soft
-edges; **Conditioning (Set Mask)** ties a prompt to a mask, **Conditioning (Combine)** puts both together.
+**How each person gets a place**: with stock nodes. One mask for the left, one for the right, overlapping by 32 pixels
+with soft edges; **Conditioning (Set Mask)** ties a prompt to a mask, **Conditioning (Combine)** combines both.
 
-`mask bounds` lets the model see each half by itself, as a picture of 128x128: the mini world has never seen two people
-at once. With SD2.1 take masks of the picture's size, `default` in place of `mask bounds`, and combine a third prompt
-without a mask that says what both do: `two people playing chess`. Or try one prompt alone first:
+`mask bounds` makes the model process each half separately, as a picture of 128x128: the mini world has never seen two
+people at once. With SD2.1, use masks of the picture's size and `default` instead of `mask bounds`, and combine a third
+prompt without a mask that says what both do: `two people playing chess`. Or try a single prompt first:
 `<anna> and <ben> playing chess`."""
 
 SEVERAL = """## Several people learned at once
 
-1. Queue. **Several People** gathers two faces and their triggers; **StableIdentity Train** learns both side by side, in
-   less time than one after the other. Connect up to eight, or lists of faces.
-2. Its outputs are **lists**: every node behind it runs once for each person. So **Save Identity** saves `anna` and
-   `ben`, and one prompt paints each of them: **Apply Identity** calls each in turn `<somebody>`.
-3. **Pick Identity** takes one out of the list. With two of them both stand in one picture, each with a place of their
-   own as in *two_people*.
+1. Queue. **Several People** collects two faces and their triggers; **StableIdentity Train** learns both together,
+   faster than one after another. Connect up to eight, or lists of faces.
+2. Its outputs are **lists**: every node after it runs once per person. So **Save Identity** saves `anna` and `ben`, and
+   one prompt gives a picture of each: **Apply Identity** gives each in turn the trigger `<somebody>`.
+3. **Pick Identity** picks one from the list. With two of these nodes, both people appear in one picture, each with a
+   mask as in *two_people*.
 
-Who was learned before is taken from the store, and the others alone are trained. Each learns the same words as alone,
-but for rounding.
+People learned before are loaded from the store; only the others are trained. Each learns the same words as alone, up to
+rounding.
 
-`people_at_once` (advanced) says how many are learned side by side; lower it if the memory is too small."""
+`people_at_once` (advanced) sets how many are learned together; lower it if memory runs out."""
 
-MIX = """## People made of people
+MIX = """## New people from existing ones
 
-1. Queue. **Interpolate Identities** goes from anna to ben in five steps: every node behind it runs once a step.
-2. **Sample Identity** draws carl, who does not exist: no photo, no training. Change its `seed`.
-3. **Mix Identities** takes as much of all three. Change the weights.
-4. **Map of Identities** shows where all of them lie among the names of celebrities, and the largest and smallest values
-   of their words.
+1. Queue. **Interpolate Identities** goes from anna to ben in five steps: every node after it runs once per step.
+2. **Sample Identity** samples carl, who does not exist: no photo, no training. Change its `seed`.
+3. **Mix Identities** blends all three equally. Change the weights.
+4. **Map of Identities** plots all of them among the celebrity names, with the largest and smallest values of their
+   words.
 
-All of them keep the statistics of the names, so prompts treat them like a name. **Save Identity** keeps whom you like.
+All of them keep the statistics of the names, so prompts treat them like a name. **Save Identity** saves those you like.
 
-The mini world's names lie on a smooth space that was made for them. How well sampled people do in SD2.1 has not been
+The mini world's names lie in a smooth space that was made for them. How well sampled people work in SD2.1 has not been
 measured."""
 
 METHODS = """## One person, three methods
 
-1. Queue. The same drawn person is learned three times, and painted from the same prompts and seeds. Each saved picture
-   shows, from the left: the photo, **StableIdentity**, **Celeb-Basis**, **Textual Inversion**.
-2. Change `person` or the prompts. What was learned before is not learned again.
+1. Queue. The same drawn person is learned three times, then generated with the same prompts and seeds. Each saved
+   picture shows, from the left: the photo, **StableIdentity**, **Celeb-Basis**, **Textual Inversion**.
+2. Change `person` or the prompts. Trainings that were done before are not repeated.
 
 **What differs**
 - `method`, and with it `steps`, `learning_rate`, `batch_size` and `alpha`: each method has its own defaults.
   Choosing a method in StableIdentity Train sets them.
-- Textual Inversion needs no face encoder. Its 5,000 steps of 4 views take by far the longest: on a CPU lower `steps`
+- Textual Inversion needs no face encoder. Its 5,000 steps of 4 views take by far the longest: on a CPU, lower `steps`
   for a first look.
 
-Everything else is the same for all three: photo, mask, prompts of the training, `augmentation`, optimiser. Drawn people
-only; about real photos it says nothing."""
+Everything else is the same for all three: photo, mask, training prompts, `augmentation`, optimiser. Drawn people only;
+it says nothing about real photos."""
 
-INSTANT = """## A person at once
+INSTANT = """## A person without training
 
-**Load Mini World** brings a `projector` that was learned over many drawn people. With it a new face becomes a word
+**Load Mini World** provides a `projector` that was trained on many drawn people. With it, a new face becomes a word
 
 - **without any training**: Encode Face → **Project to Name Space** → Apply Identity, the upper row;
 - **with 25 steps** from there: the input `projector` of StableIdentity Train, the lower row.
 
-1. Queue. Change `person` and queue again: every number is somebody whom nothing here has ever seen.
-2. Compare the rows with *mini_world*, which takes 100 steps from nothing.
+1. Queue. Change `person` and queue again: each number is a person that none of the models has seen.
+2. Compare the rows with *mini_world*, which takes 100 steps from scratch.
 
-For SD1.5, SD2.1 and SDXL a projector is made by *train_projector*, from a folder of photos. Drawn people only; about
-real photos this says nothing."""
+For SD1.5, SD2.1 and SDXL, train a projector with *train_projector*, from a folder of photos. Drawn people only; this
+says nothing about real photos."""
 
 PROJECTOR = """## A projector from a folder of people
 
-1. Put photos, each of another person, into `input/people`: some hundreds, the more different the better. You need the
-   people's consent, as for any training.
+1. Put photos, each of a different person, into `input/people`: several hundred, the more varied the better. You need
+   the people's consent, as for any training.
 2. Choose **SD2.1-base** (or SD1.5, or SDXL with `resolution` 1024) and queue. This takes long, but only once. Cancel
-   when you like: queued again, it goes on.
+   any time: queued again, it resumes.
 3. **Save Projector** writes `models/stableidentity/projectors/projector.safetensors`.
 4. From now on: **Load Projector** → **Project to Name Space**, or → `projector` of **StableIdentity Train**.
 
-Photos named after celebrities (`Tom Cruise.jpg`) can teach it first: set `known_people` to `first`.
+Photos named after celebrities (`Tom Cruise.jpg`) can be used for a warm start: set `warm_start` to `first`.
 
 If memory runs out, halve `batch_size` and double `steps`. Measured on drawn people only so far."""
 

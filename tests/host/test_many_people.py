@@ -89,7 +89,7 @@ def test_known_people_alone_need_no_step_and_are_kept(world, folder):
     for seed, name in enumerate([*celebrity_names()[:80]]):
         Image.fromarray((some_face(seed=seed).image.movedim(0, -1) * 255).byte().numpy()).save(place / f"{name}.png")
     for preview_every in (0, 7):  # the second time from the store
-        prompt = shipped(world, known_people="only", preview_every=preview_every)
+        prompt = shipped(world, warm_start="only", preview_every=preview_every)
         prompt["3"]["inputs"]["folder"] = "celebrities"
         prompt["5"]["inputs"]["name"] = "known"
         result = world.server.run(prompt)
@@ -129,7 +129,7 @@ def test_a_loaded_projector_makes_words_of_a_new_face(world, projector):
         ({"3": {"folder": "nowhere"}}, "No folder at"),
         ({"3": {"folder": "../models"}}, "is not below"),
         ({"3": {"at_most": 1}}, "got 1, needed at least 2"),
-        ({"4": {"known_people": "first", "seed": 5}}, "Only 0 of the photos are named"),
+        ({"4": {"warm_start": "first", "seed": 5}}, "Only 0 of the photos are named"),
         ({"5": {"name": "a/b"}}, "a/b"),
     ],
 )
