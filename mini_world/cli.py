@@ -18,7 +18,7 @@ OUT = Path("out") / "demo"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the demo and return its exit code, as `run_command` of the core does."""
+    """Run the demo and return its exit code; see `run_command` in the core."""
     return run_command(parser(), arguments)
 
 
@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
     demo = Parser(prog="python -m mini_world", description="Learn a drawn person in the pack's own mini world.")
     demo.set_defaults(run=run, interrupted="no identity was written")
     add = demo.add_argument
-    add("--person", type=whole_number, default=1, metavar="N", help="any whole number is a person (default: 1)")
+    add("--person", type=whole_number, default=1, metavar="N", help="each whole number is a person (default: 1)")
     add("--out", type=Path, default=OUT, metavar="DIR", help="folder for the results (default: %(default)s)")
     add("--steps", type=int, default=TRAIN.steps, help="training steps (default: %(default)s)")
     add("--comfyui", type=Path, metavar="DIR", help="a ComfyUI to run it in (default: without ComfyUI)")
@@ -39,7 +39,7 @@ def whole_number(text: str) -> int:
         return int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"{text[:60]!r} is not a whole number; any whole number is a person, such as 7 or -3"
+            f"{text[:60]!r} is not a whole number; each whole number is a person, such as 7 or -3"
         ) from None
 
 

@@ -1,6 +1,6 @@
-"""What the mini world takes from the core.
+"""Imports of the mini world from the core.
 
-The pack is one package inside ComfyUI and a folder on the path elsewhere, so the core goes by two names.
+Inside ComfyUI the pack is a package, elsewhere its folder is on the path, so the core has two import names.
 """
 
 from __future__ import annotations

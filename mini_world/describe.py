@@ -1,4 +1,4 @@
-"""A drawn person in words, for people to read."""
+"""Text descriptions of drawn people."""
 
 from __future__ import annotations
 

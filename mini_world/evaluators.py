@@ -1,6 +1,6 @@
-"""Networks that only measure: who is in a drawn picture, and whether it shows what the prompt says.
+"""Evaluation networks: who is in a drawn picture, and whether it shows what the prompt says.
 
-Trained apart from the face encoder, on other people; the recogniser sees the face without the hair.
+Trained separately from the face encoder, on other people; the recogniser sees the face without the hair.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Recogniser(nn.Module):
 
 
 class LookReader(nn.Module):
-    """Pictures [B, 3, 128, 128] in 0..1 -> logits for each part of the look."""
+    """Pictures [B, 3, 128, 128] in 0..1 -> logits for each attribute of the look."""
 
     def __init__(self):
         super().__init__()
@@ -66,7 +66,7 @@ class LookReader(nn.Module):
 
 
 class Evaluators(nn.Module):
-    """Both, as one module with one set of weights."""
+    """Both networks as one module with one state dict."""
 
     def __init__(self):
         super().__init__()

@@ -1,4 +1,4 @@
-"""The demo as one prompt for ComfyUI's API, made from the shipped workflow."""
+"""The demo as one prompt for ComfyUI's API, built from the shipped workflow."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ WORLD, DRAW, TRAINING, SAVE = (
     "StableIdentityTrain",
     "StableIdentitySave",
 )
-LARGEST = 2**53 - 1  # person number that the node takes; larger ones come as pictures
+LARGEST = 2**53 - 1  # person number that the node accepts; larger ones are uploaded as images
 UPLOADS = ("photo.png", "face_mask.png", "hair_mask.png")  # in the order of the node's outputs
 
 
 def demo_graph(task: Task, pack: Path) -> tuple[Json, str]:
-    """The shipped workflow as far as the saved person, then the three rows of pictures.
+    """The shipped workflow up to saving the person, then the three rows of pictures.
 
     Returns:
         The prompt and the id of its training node.
 
     Raises:
-        DamagedFileError: the workflow is not there, or not as the pack ships it.
+        DamagedFileError: the workflow is missing or differs from the shipped one.
     """
     path = pack / WORKFLOW
     try:
@@ -46,7 +46,7 @@ def demo_graph(task: Task, pack: Path) -> tuple[Json, str]:
         return graph | _rows(graph, task, world, training), training
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedFileError(
-            f"{path} is not the workflow that the pack ships ({type(error).__name__}: {error}). Take it from the "
+            f"{path} is not the workflow that the pack ships ({type(error).__name__}: {error}). Get it from the "
             "pack's repository again."
         ) from error
 
@@ -74,9 +74,9 @@ def _rows(graph: Json, task: Task, world: str, training: str) -> Json:
         who = task.celebrity if row == "celebrity" else f"<{task.trigger}>"
         for number, look in enumerate(PROMPTS):
             nodes |= _picture(world, row, number, caption(look, who), clips[row])
-    clash = graph.keys() & nodes.keys()
-    if clash:
-        raise KeyError(f"its nodes {sorted(clash)} have ids that the demo uses")
+    duplicates = graph.keys() & nodes.keys()
+    if duplicates:
+        raise KeyError(f"its nodes {sorted(duplicates)} have ids that the demo uses")
     return nodes
 
 
@@ -103,13 +103,13 @@ def _picture(world: str, row: str, number: int, text: str, clip: list[Any]) -> J
 
 
 def _settings(offered: Json) -> Json:
-    """The preset, as far as the node has widgets for it; no previews, which take time."""
+    """The settings of the preset for which the node has widgets; previews are off to save time."""
     preset = TRAIN.as_dict() | {"preview_every": 0, "force_retrain": False}
     return {name: value for name, value in preset.items() if name in offered and name != "steps"}
 
 
 def _with_uploads(graph: Json, draw: str) -> Json:
-    """Pictures from the input folder in place of Draw a Person."""
+    """Replace Draw a Person by images from the input folder."""
     loads = [_node("LoadImage", image=UPLOADS[0])]
     loads += [_node("LoadImageMask", image=name, channel="red") for name in UPLOADS[1:]]
     ids = [f"{draw} {name}" for name in UPLOADS]
@@ -126,7 +126,7 @@ def _with_uploads(graph: Json, draw: str) -> Json:
 
 
 def _needed(graph: Json, node: str) -> list[str]:
-    """A node and all that it is made of."""
+    """A node and everything upstream of it."""
     found, open_ends = [], [node]
     while open_ends:
         key = open_ends.pop()

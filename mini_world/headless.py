@@ -1,4 +1,4 @@
-"""The demo through diffusers' classes, on machines without ComfyUI."""
+"""The demo with diffusers' classes, on machines without ComfyUI."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HOST = "none: headless, through diffusers"
 
 
 def run_headless(task: Task, weights: Weights, progress: Progress) -> Outcome:
-    """Learn the person and paint all rows of pictures."""
+    """Learn the person and generate all rows of pictures."""
     backend = mini_world_backend(weights)
     face = encode_face(mini_world_encoder(weights), photo_of(task.person))
     started = time.monotonic()

@@ -1,4 +1,4 @@
-"""The demo through a real ComfyUI server, started for it and stopped after it."""
+"""The demo in a real ComfyUI server, which is started and stopped for it."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from .person import unseen_person
 from .preset import SAMPLING_STEPS
 
 PACK = Path(__file__).resolve().parents[1]
-SILENCE = 300  # seconds without any event after which the server is given up
+SILENCE = 300  # seconds without any event after which the demo gives up
 
 
 def run_hosted(task: Task, comfyui: Path, log: Path, port: int | None, progress: Progress) -> Outcome:
-    """Start ComfyUI, queue the demo's prompt, collect what it made, stop ComfyUI.
+    """Start ComfyUI, queue the demo's prompt, collect the results, stop ComfyUI.
 
     Args:
-        log: where the server's log is kept, whatever happens.
+        log: where the server's log is saved, also on failure.
 
     Raises:
-        HostError: the server did not start, died, or could not do the work; with the end of its log.
+        HostError: the server did not start, crashed, or could not run the prompt; with the end of its log.
     """
     graph, training = demo_graph(task, PACK)
     with tempfile.TemporaryDirectory(prefix="stableidentity-demo-") as folder:
@@ -66,11 +66,11 @@ def _work(server: ComfyServer, graph: Json, training: str, task: Task, progress:
         run = server.submit(graph)
         _follow(run, watch)
     except (HostError, OSError) as error:
-        raise HostError(f"The demo broke off: {error} {server.condition()}") from error
+        raise HostError(f"The demo failed: {error} {server.condition()}") from error
     if run.result.status != "success":
         why = run.result.error or run.result.status
         details = f" {run.result.node_errors}" if run.result.node_errors else ""
-        raise HostError(f"ComfyUI could not do the demo's work: {why}{details}\n{server.condition()}")
+        raise HostError(f"ComfyUI could not run the demo: {why}{details}\n{server.condition()}")
     return run.result, watch.train_seconds
 
 
@@ -80,9 +80,9 @@ def _follow(run: Run, watch: Callable[[Event], None]) -> None:
 
 
 class _Watch:
-    """Turns the server's events into progress, and takes the time of the training.
+    """Turns the server's events into progress, and measures the training time.
 
-    Newer servers leave out some events of a node, so a node that is done counts in full.
+    Newer servers omit some events of a node, so a finished node counts in full.
     """
 
     def __init__(self, training: str, units: dict[str, int], progress: Progress):
@@ -120,7 +120,7 @@ def _collected(server: ComfyServer, result: RunResult, task: Task, train_seconds
         identity = load_identity(server.models / "embeddings" / f"{task.trigger}.safetensors")
     except (KeyError, OSError) as error:
         raise HostError(
-            f"ComfyUI said it was done, but its results are not where they belong ({error}). {server.condition()}"
+            f"ComfyUI reported success, but its results are not where they belong ({error}). {server.condition()}"
         ) from error
     return Outcome(host=_host_name(server), identity=identity, pictures=pictures, train_seconds=train_seconds)
 

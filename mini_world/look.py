@@ -1,4 +1,4 @@
-"""What a prompt can change about a picture, and the sentences that say it."""
+"""The attributes of a picture that a prompt can change, and captions for them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _STYLE_WORDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """All that is not the person. A shirt is always worn but not always mentioned."""
+    """Everything except the person. A shirt is always worn but not always mentioned."""
 
     style: str = "photo"
     hat: str = "none"
@@ -68,7 +68,7 @@ assert tuple(CHOICES) == tuple(field.name for field in fields(Look))
 
 
 def draw_look(rng: np.random.Generator) -> tuple[Look, frozenset[str]]:
-    """A random look and which parts of it the caption mentions."""
+    """A random look and the attributes that its caption mentions."""
     chances = {"style": 0.2, "hat": 0.4, "glasses": 0.35, "shirt": 0.4, "scene": 0.65, "expression": 0.45, "gaze": 0.2}
     chosen = {part: rng.random() < chance for part, chance in chances.items()}
     values = {part: str(rng.choice(CHOICES[part][1:])) for part in chances if chosen[part]}
@@ -81,7 +81,7 @@ def caption(look: Look, who: str, mentions: frozenset[str] | None = None) -> str
 
     Args:
         who: "{}" makes a template.
-        mentions: parts of the look to tell; by default all that differ from Look().
+        mentions: attributes to mention; by default all that differ from Look().
     """
     if mentions is None:
         mentions = frozenset(part for part in CHOICES if getattr(look, part) != getattr(Look(), part))

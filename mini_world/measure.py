@@ -1,6 +1,6 @@
-"""Figures of sets of pictures: who is in them, and whether they show what their prompts say.
+"""Metrics of sets of pictures: who is in them, and whether they show what their prompts say.
 
-All of it is closed-world: the evaluators know drawn faces only, and nothing here says anything about photos.
+All metrics are closed-world: the evaluators only know drawn faces and say nothing about photos.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from .painter import paint
 from .person import Person, generator, unseen_person
 
 VIEWS = 6
-DISTRACTORS, FIRST_DISTRACTOR = 200, 10**9  # far from any number that somebody types
+DISTRACTORS, FIRST_DISTRACTOR = 200, 10**9  # far from the numbers that users type
 CHUNK = 64
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Reading:
-    """What is read from pictures, held against the looks they were to show."""
+    """Looks read from pictures, compared with the looks they should show."""
 
-    right: Tensor  # [B, 7] bool: this part of the look was read as it should be
-    named: Tensor  # [B, 7] bool: the prompt names this part; the columns are those of CHOICES
+    right: Tensor  # [B, 7] bool: this attribute of the look was read correctly
+    named: Tensor  # [B, 7] bool: the prompt names this attribute; the columns are those of CHOICES
 
     @property
     def accuracy(self) -> float:
-        """Share of the named parts that are read rightly; nan where no prompt names any."""
+        """Share of the named attributes that are read correctly; nan if no prompt names any."""
         return _share(self.right, self.named)
 
     @property
     def by_part(self) -> dict[str, float]:
-        """The same for each part that any prompt names."""
+        """The same for each attribute that any prompt names."""
         columns = zip(CHOICES, self.right.T, self.named.T, strict=True)
         return {part: _share(right, named) for part, right, named in columns if named.any()}
 
@@ -54,14 +54,14 @@ def picture_tensor(person: Person, look: Look | None = None) -> Tensor:
 
 
 def clean_looks(count: int = VIEWS) -> list[Look]:
-    """Drawn looks in which everybody can be told: photos without sunglasses, the same for all people."""
+    """Random looks in which people are recognisable: photos without sunglasses, the same for all people."""
     looks = [draw_look(generator("mini world reference", number))[0] for number in range(count)]
     glasses = ["none" if look.glasses == "sunglasses" else look.glasses for look in looks]
     return [replace(look, style="photo", glasses=kind) for look, kind in zip(looks, glasses, strict=True)]
 
 
 def embed(evaluators: Evaluators, pictures: Tensor) -> Tensor:
-    """Pictures [B, 3, 128, 128] in 0..1 -> unit vectors [B, 64] that tell who is in them."""
+    """Pictures [B, 3, 128, 128] in 0..1 -> unit identity embeddings [B, 64]."""
     check_shape(pictures, "b 3 s s", "pictures")
     with torch.no_grad():
         return torch.cat([evaluators.recogniser(part) for part in pictures.float().split(CHUNK)])
@@ -75,7 +75,7 @@ def references(evaluators: Evaluators, person: Person, n: int = VIEWS) -> Tensor
 
 @lru_cache(maxsize=4)  # painting a thousand pictures takes seconds
 def distractors(evaluators: Evaluators, count: int = DISTRACTORS, n: int = VIEWS) -> Tensor:
-    """References [count, 64] of people that nobody asks for."""
+    """References [count, 64] of other people."""
     return torch.stack([references(evaluators, unseen_person(FIRST_DISTRACTOR + number), n) for number in range(count)])
 
 
@@ -95,7 +95,7 @@ def first_ranked(embeddings: Tensor, reference: Tensor, others: Tensor) -> Tenso
 
 
 def read_looks(evaluators: Evaluators, pictures: Tensor, looks: Sequence[Look]) -> Reading:
-    """Read pictures [B, 3, 128, 128] that were to show these B looks, each named by `caption`'s default."""
+    """Read pictures [B, 3, 128, 128] that should show these B looks, with the default `caption` as prompt."""
     check_shape(pictures, "b 3 s s", "pictures", b=len(looks))
     with torch.no_grad():
         logits = [evaluators.reader(part) for part in pictures.float().split(CHUNK)]
@@ -109,15 +109,15 @@ def _indices(look: Look) -> list[int]:
 
 
 def trusted_face_diversity(evaluators: Evaluators, pictures: Tensor, prompts: Tensor, similarities: Tensor) -> float:
-    """How much pictures of one person differ between prompts, as far as they show that person.
+    """Diversity of the pictures of one person across prompts, weighted by their face similarity.
 
-    Mean over all pairs of pictures of different prompts of one minus the cosine of the look reader's
-    features, times the mean face similarity. The paper's figure of this name measures the
-    difference by LPIPS; this is not LPIPS, and its values do not compare with the paper's.
+    The mean cosine distance of the look reader's features, over all pairs of pictures with different
+    prompts, times the mean face similarity. The paper's metric of this name uses LPIPS; its values
+    are not comparable with these.
 
     Args:
         pictures: [B, 3, 128, 128] of one person.
-        prompts: [B] numbers of their prompts.
+        prompts: [B] indices of their prompts.
         similarities: [B] from face_similarity.
     """
     with torch.no_grad():
@@ -126,7 +126,7 @@ def trusted_face_diversity(evaluators: Evaluators, pictures: Tensor, prompts: Te
 
 
 def spread(features: Tensor, groups: Tensor) -> float:
-    """Mean cosine distance of features [B, D] over all pairs of different groups [B]; 0 where there is none."""
+    """Mean cosine distance of features [B, D] over all pairs from different groups [B]; 0 if there are none."""
     unit = F.normalize(features, dim=-1)
     pairs = groups[:, None] != groups[None]
     return (1 - unit @ unit.T)[pairs].mean().item() if pairs.any() else 0.0
@@ -139,13 +139,13 @@ def measure_people(
     looks: Sequence[Look],
     others: Tensor | None = None,
 ) -> dict[str, Any]:
-    """All figures of pictures [P, N, 3, 128, 128]: each of P people in the same N looks.
+    """All metrics of pictures [P, N, 3, 128, 128]: each of P people in the same N looks.
 
     Args:
         others: references [M, 64] of other people, by default of the 200 distractors.
 
     Returns:
-        Means over the people; `prompt_accuracy_by_part`; and `per_person`, each figure as a list of P.
+        Means over the people; `prompt_accuracy_by_part`; and `per_person`, each metric as a list of P values.
     """
     check_shape(pictures, "p n 3 s s", "pictures", p=len(people), n=len(looks))
     others = distractors(evaluators) if others is None else others

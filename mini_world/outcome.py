@@ -1,4 +1,4 @@
-"""What the demo makes of a person, by whichever way it is computed."""
+"""Task and result of the demo, with ComfyUI or without."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from .preset import SAMPLING_STEPS, TRAIN, celebrity_for, trigger_of
 
 ROWS = ("person", "celebrity", "untrained")
 TEMPLATES = tuple(caption(look, "{}") for look in PROMPTS)
-Progress = Callable[[str, int], None]  # what is being done, and how many units of work are done since the last call
+Progress = Callable[[str, int], None]  # current activity, and units of work done since the last call
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What the demo is asked for; a number of steps that cannot be raises."""
+    """What the demo should do; an invalid number of steps raises an error."""
 
     person: int
     steps: int = TRAIN.steps
@@ -43,13 +43,13 @@ class Task:
 
     @property
     def work(self) -> int:
-        """Units of work: steps of training, and steps of sampling for each picture."""
+        """Units of work: training steps, and sampling steps for each picture."""
         return self.steps + len(ROWS) * len(PROMPTS) * SAMPLING_STEPS
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Outcome:
-    """What came of it."""
+    """The demo's result."""
 
     host: str
     identity: Identity
@@ -58,7 +58,7 @@ class Outcome:
 
 
 def photo_of(person: int) -> Face:
-    """The one photo of a person, with the painter's exact masks."""
+    """The single photo of a person, with the painter's exact masks."""
     drawn = paint(unseen_person(person))
     image = torch.from_numpy(drawn.image.copy()).movedim(-1, 0) / 255
     return portrait(image, torch.from_numpy(drawn.face_mask), torch.from_numpy(drawn.hair_mask))

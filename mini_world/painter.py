@@ -1,4 +1,4 @@
-"""A portrait of a person with a look, and where face and hair are in it."""
+"""Draws a portrait of a person with a look, and its face and hair masks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Portrait:
     """A drawn picture with exact masks."""
 
     image: np.ndarray  # [S, S, 3] uint8
-    face_mask: np.ndarray  # [S, S] float32, share of the pixel that is face
+    face_mask: np.ndarray  # [S, S] float32, fraction of the pixel that is face
     hair_mask: np.ndarray  # [S, S] float32
 
 

@@ -1,4 +1,4 @@
-"""Who is drawn: the factors of a person that stay the same in every picture."""
+"""The person who is drawn: factors that stay the same in every picture."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MEN_HAIR = ("bald", "buzz", "buzz", "short", "short", "quiff", "quiff", "spiky"
 
 @dataclass(frozen=True, kw_only=True)
 class Geometry:
-    """Shape of a face; every value lies in -1..1, 0 is the average."""
+    """Shape of a face; all values are in -1..1, and 0 is the average."""
 
     face_width: float
     face_length: float
@@ -47,7 +47,7 @@ class Geometry:
 
 @dataclass(frozen=True, kw_only=True)
 class Colouring:
-    """What a first name tells: sex, hair, beard, eyes and skin."""
+    """What a first name determines: sex, hair, beard, eyes and skin."""
 
     woman: bool
     hair: str
@@ -80,7 +80,7 @@ class Person:
 
 
 def generator(*parts: object) -> np.random.Generator:
-    """A random generator that depends on nothing but the parts."""
+    """A random generator that only depends on the parts."""
     digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:16], "little"))
 
@@ -100,9 +100,9 @@ def _person(rng: np.random.Generator) -> Person:
 
 
 def named_person(name: str) -> Person:
-    """The person behind a two-word name: the first word gives the colouring, the last the shape.
+    """The person behind a two-word name: the first word determines the colouring, the last the geometry.
 
-    Every pair of words is a defined person, and families resemble each other.
+    Every pair of words defines a person; people with the same last name look alike.
     """
     first, last = name.lower().split()
     return Person(colouring=colouring_of(first), geometry=geometry_of(last))
@@ -110,17 +110,17 @@ def named_person(name: str) -> Person:
 
 @cache
 def colouring_of(first: str) -> Colouring:
-    """What a first name tells."""
+    """The colouring that a first name determines."""
     return Colouring.draw(generator("mini world first name", first), woman=first in women_names())
 
 
 @cache
 def geometry_of(last: str) -> Geometry:
-    """What a last name tells."""
+    """The geometry that a last name determines."""
     return Geometry.draw(generator("mini world last name", last))
 
 
 @lru_cache
 def women_names() -> frozenset[str]:
-    """First names that are given to women here."""
+    """First names of women."""
     return frozenset(Path(__file__).with_name("women_names.txt").read_text("utf-8").split())

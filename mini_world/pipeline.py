@@ -1,4 +1,4 @@
-"""The mini world in diffusers' and transformers' classes, for use without ComfyUI."""
+"""The mini world as diffusers and transformers models, for use without ComfyUI."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ Module = TypeVar("Module", bound=nn.Module)
 
 
 def mini_world_pipeline(weights: Weights) -> StableDiffusionPipeline:
-    """A StableDiffusionPipeline; its pictures are 128x128."""
+    """A StableDiffusionPipeline for 128x128 pictures."""
     from diffusers import AutoencoderTiny, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel
 
     text = CLIPTextModel(CLIPTextConfig(**TEXT))
-    prefixed = any(key.startswith("text_model.") for key in text.state_dict())  # not since transformers 5
+    prefixed = any(key.startswith("text_model.") for key in text.state_dict())  # no longer since transformers 5
     with tempfile.TemporaryDirectory() as folder:
         tokenizer = packaged_tokenizer(Path(folder))
-    parts: dict[str, Any] = dict(  # the pipeline's types know neither TAESD nor parts left out
+    parts: dict[str, Any] = dict(  # the pipeline's type hints allow neither TAESD nor missing components
         unet=_filled(UNet2DConditionModel(**UNET), weights.unet),
         vae=_filled(AutoencoderTiny(), taesd_for_diffusers(weights.vae)),
         text_encoder=_filled(
@@ -45,7 +45,7 @@ def mini_world_pipeline(weights: Weights) -> StableDiffusionPipeline:
 
 
 def mini_world_backend(weights: Weights) -> DiffusersBackend:
-    """What training needs of the mini world."""
+    """The mini world as a backend for training."""
     return DiffusersBackend(mini_world_pipeline(weights))
 
 
@@ -60,7 +60,7 @@ def mini_world_encoder(weights: Weights) -> FaceViT:
 
 
 def taesd_for_diffusers(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """TAESD's weights under diffusers' names: its decoder clamps outside the list of layers."""
+    """TAESD's weights under diffusers' names, where the clamp is not a layer of the decoder."""
     renamed = {}
     for key, value in weights.items():
         part, index, rest = key.split(".", 2)

@@ -1,4 +1,4 @@
-"""The mini world's projector: a drawn person becomes two words without any training."""
+"""The mini world's projector: turns a drawn person into two words without any training."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ FILE = Path(__file__).with_name("mini_world_projector.safetensors")
 
 
 def mini_world_projector() -> TrainedProjector:
-    """Learned over drawn people by `mini_world/training/projector.py`; MODELS.md has its figures.
+    """Trained on drawn people by `mini_world/training/projector.py`; see MODELS.md.
 
     Raises:
-        MissingFileError, DamagedFileError: the file is not as the pack has it.
+        MissingFileError, DamagedFileError: the file is missing or damaged.
     """
     return load_projector(FILE)

@@ -1,4 +1,4 @@
-"""The whole demo: a person is drawn, learned and painted; sheet, identity and report are written."""
+"""The whole demo: draw and learn a person, generate pictures, write contact sheet, identity and report."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ from .sheet import contact_sheet
 from .weights import Weights, load_weights
 
 EVIDENCE = "drawn faces and compositional names: says nothing about real photos"
-OTHERS = 40  # people that the person is told apart from; the benchmark takes 200
+OTHERS = 40  # people that the person is compared with; the benchmarks use 200
 
 
 @dataclass(frozen=True, kw_only=True)
 class Files:
-    """What the demo leaves behind."""
+    """The files that the demo writes."""
 
     sheet: Path
     identity: Path
     report: Path
-    log: Path  # ComfyUI's, also when it failed
+    log: Path  # ComfyUI's log, also on failure
 
     @classmethod
     def of(cls, out: Path, trigger: str) -> Files:
@@ -61,14 +61,14 @@ class Files:
 def run_demo(
     task: Task, out: Path, comfyui: Path | None = None, port: int | None = None
 ) -> tuple[Files, dict[str, Any]]:
-    """Run the demo through ComfyUI, or through the core where there is none.
+    """Run the demo in ComfyUI, or with the core alone if `comfyui` is None.
 
     Returns:
-        The files that were written, and what stands in the report.
+        The files that were written, and the content of the report.
 
     Raises:
-        StableIdentityError: nothing can be written to `out`, the weights are damaged, or ComfyUI failed;
-            nothing but ComfyUI's log is written then.
+        StableIdentityError: `out` is not writable, the weights are damaged, or ComfyUI failed; only
+            ComfyUI's log is written in this case.
     """
     started = time.monotonic()
     files = Files.of(out, task.trigger)
@@ -89,7 +89,7 @@ def run_demo(
     report = make_report(task, outcome, weights)
     sheet = _sheet(task, outcome, report)
     report["total_seconds"] = round(time.monotonic() - started, 2)
-    # The report first: by it the next run knows that the rest may be replaced.
+    # The report first: it tells the next run that the other files may be replaced.
     write_atomically(files.report, (json.dumps(report, indent=2, allow_nan=False) + "\n").encode())
     write_atomically(files.sheet, sheet)
     save_identity(outcome.identity, files.identity)
@@ -97,26 +97,26 @@ def run_demo(
 
 
 def check_out(out: Path, files: Files) -> None:
-    """Raise unless the results can be written into this folder and nothing but an earlier demo's is lost by it."""
+    """Raise unless the results can be written to this folder without overwriting anything but an earlier demo's."""
     check_folder(out, "--out")
     ours = _is_report(files.report)
-    mine = {files.sheet: ours, files.report: ours, files.identity: _is_drawn(files.identity)}
-    others = [path.name for path, may_go in mine.items() if os.path.lexists(path) and not may_go]
+    replaceable = {files.sheet: ours, files.report: ours, files.identity: _is_drawn(files.identity)}
+    others = [path.name for path, is_ours in replaceable.items() if os.path.lexists(path) and not is_ours]
     if others:
         raise FileTakenError(
-            f"--out is {out}, which holds {others[0]} already, and no demo has written it. Choose another folder."
+            f"--out is {out}, which contains {others[0]} already, not written by a demo. Choose another folder."
         )
 
 
 def _is_report(path: Path) -> bool:
     try:
         return json.loads(path.read_text("utf-8")).get("evidence") == EVIDENCE
-    except (OSError, ValueError, RecursionError, AttributeError):  # AttributeError: JSON that is no object
+    except (OSError, ValueError, RecursionError, AttributeError):  # AttributeError: JSON that is not an object
         return False
 
 
 def _is_drawn(path: Path) -> bool:
-    """Whether a file holds a person of the mini world."""
+    """Whether a file contains a person learned in the mini world."""
     try:
         return load_identity(path).header.get("face_encoder", "").startswith(ENCODER)
     except StableIdentityError:
@@ -124,7 +124,7 @@ def _is_drawn(path: Path) -> bool:
 
 
 def make_report(task: Task, outcome: Outcome, weights: Weights) -> dict[str, Any]:
-    """The figures of one person; see measure.py for what they mean."""
+    """The metrics of one person, as defined in measure.py."""
     evaluators = Evaluators.of(weights.judge)
     others = distractors(evaluators, OTHERS)
     people = {
@@ -164,15 +164,15 @@ def make_report(task: Task, outcome: Outcome, weights: Weights) -> dict[str, Any
 
 def _sheet(task: Task, outcome: Outcome, report: dict[str, Any]) -> bytes:
     rows = [
-        (f"<{task.trigger}> in twelve prompts: learned from the photo on the left alone", outcome.pictures["person"]),
+        (f"<{task.trigger}> in twelve prompts: learned only from the photo on the left", outcome.pictures["person"]),
         (
-            f"{task.celebrity} in the same prompts: a name that the model knows; the face to it is made up",
+            f"{task.celebrity} in the same prompts: a name that the model knows, with a made-up face",
             outcome.pictures["celebrity"],
         ),
         ("The same words before training", outcome.pictures["untrained"]),
     ]
     notes = [
-        "The one photo. No other picture of this person was seen.",
+        "The only photo. No other picture of this person was used.",
         f"Learned in {report['train_seconds']:.0f} s: {task.steps} steps, "
         + ("without ComfyUI." if outcome.host == HEADLESS else f"in {outcome.host}."),
         f"Face similarity {report['face_similarity']:.2f} (known name {report['named_people_similarity']:.2f}, "

@@ -1,4 +1,4 @@
-"""The contact sheet: the photo, and what the words make of it beside what a celebrity's name does."""
+"""The contact sheet: the photo, and pictures from the learned words, a celebrity's name and untrained words."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from .look import Look, caption
 
 TILE, GAP, MARGIN = 160, 8, 40
-STRIP = 54  # height of the line above a row
+STRIP = 54  # height of the label above a row
 HEAD = 132  # height of the prompts above the columns
 NOTE = 250  # height of the text below the photo
 PAPER, INK, GREY, ACCENT = (250, 249, 246), (28, 30, 34), (104, 108, 116), (196, 62, 52)
@@ -32,9 +32,9 @@ def contact_sheet(
 
     Args:
         photo: [3, S, S] in 0..1, shown large at the left.
-        rows: what stands above a row, and its pictures [N, 3, S, S] in 0..1.
-        looks: N of the columns; their captions stand above them.
-        title, notes: above and below the photo.
+        rows: label and pictures [N, 3, S, S] in 0..1 of each row.
+        looks: N looks, whose captions head the columns.
+        title, notes: text above and below the photo.
     """
     height_rows = HEAD + len(rows) * (STRIP + TILE)
     side = height_rows - STRIP - NOTE
@@ -63,7 +63,7 @@ def contact_sheet(
 
 
 def prompt_label(look: Look) -> str:
-    """A prompt without the words that most of them share."""
+    """A prompt without the words that most prompts share."""
     return caption(look, "{}").replace(" of {}", "").removeprefix("a photo ")
 
 
@@ -73,7 +73,7 @@ def _image(picture: Tensor, side: int) -> Image.Image:
 
 
 class _Pen:
-    """Writes in DejaVu Sans, which matplotlib brings along."""
+    """Writes text in DejaVu Sans, which comes with matplotlib."""
 
     def __init__(self, draw: ImageDraw.ImageDraw):
         self.draw = draw
@@ -94,7 +94,7 @@ class _Pen:
         self.draw.text(place, text, colour, self.font(size, bold), spacing=6)
 
     def above(self, left: int, bottom: int, text: str) -> None:
-        """A column's prompt, centred, in as many lines as it takes."""
+        """A column's prompt, centred and wrapped."""
         lines = "\n".join(textwrap.wrap(text, 14))
         place, font = (left + TILE / 2, bottom), self.font(20, False)
         self.draw.text(place, lines, INK, font, anchor="md", align="center", spacing=5)

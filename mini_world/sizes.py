@@ -1,4 +1,4 @@
-"""Sizes of the mini world's networks, in the terms that diffusers and transformers use."""
+"""Sizes of the mini world's networks, as configurations of diffusers and transformers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TEXT: dict[str, Any] = {
     "bos_token_id": 49406,
     "eos_token_id": 49407,
 }
-# SD2's kind of UNet; attention at 8x8 and in the middle only.
+# An SD2-style UNet, with attention only at 8x8 and in the middle block.
 UNET: dict[str, Any] = {
     "sample_size": 16,
     "in_channels": 4,
@@ -26,7 +26,7 @@ UNET: dict[str, Any] = {
     "layers_per_block": 1,
     "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
     "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-    "attention_head_dim": (2, 4, 6),  # diffusers' name for the number of heads, here of 32 channels each
+    "attention_head_dim": (2, 4, 6),  # diffusers' name for the number of heads; each has 32 channels
     "use_linear_projection": True,
     "cross_attention_dim": TEXT_WIDTH,
 }

@@ -1,13 +1,13 @@
-"""The one file with all networks of the mini world.
+"""The single file with all networks of the mini world.
 
-A safetensors file of float16 tensors; the first part of a key names the network:
+A safetensors file of float16 tensors; the first part of each key names the network:
 
-    unet.*     UNet2DConditionModel, as diffusers names its parts
-    text.*     CLIPTextModel, as SD checkpoints name its parts (text_model.…), but only the rows of known words:
-               `text.ids` [N] int32 are their CLIP ids, and one more row stands for every other id
-    vae.*      TAESD: taesd_encoder.* and taesd_decoder.*, as ComfyUI names its parts
-    encoder.*  ViTModel, as transformers names its parts: the face encoder
-    judge.*    Recogniser and Reader of evaluators.py, for measuring only
+    unet.*     UNet2DConditionModel, with diffusers' keys
+    text.*     CLIPTextModel, with the keys of SD checkpoints (text_model.…), but only the embeddings of known words:
+               `text.ids` [N] int32 are their CLIP ids, and one more row is used for all other ids
+    vae.*      TAESD: taesd_encoder.* and taesd_decoder.*, with ComfyUI's keys
+    encoder.*  ViTModel, with transformers' keys: the face encoder
+    judge.*    Recogniser and LookReader of evaluators.py, for evaluation only
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ class Weights:
 
 @lru_cache(maxsize=1)
 def load_weights(path: Path = FILE) -> Weights:
-    """Read the mini world.
+    """Load the mini world's weights.
 
     Raises:
-        MissingFileError: the file is not in the pack.
-        DamagedFileError: it is not the file that this version of the pack was made with.
+        MissingFileError: the file is missing.
+        DamagedFileError: the file is not that of this version of the pack.
     """
     check_file(path)
     content = read_tensors(path)[0]
@@ -62,8 +62,8 @@ def load_weights(path: Path = FILE) -> Weights:
 
 
 def check_file(path: Path) -> None:
-    """Raise unless the file is there, whole and unchanged."""
-    advice = "Take the file from the pack's repository again (it is part of it, about 25 MB)."
+    """Raise unless the file exists and is unchanged."""
+    advice = "Get the file from the pack's repository again (about 25 MB)."
     if not path.is_file():
         raise MissingFileError(f"The mini world's weights are not at {path}. {advice}")
     found = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,1 +1,1 @@
-"""The mini world: drawn people and a Stable Diffusion that learned them."""
+"""Drawing code of the painter: faces, hair, clothes and backdrops."""

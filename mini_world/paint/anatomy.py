@@ -1,4 +1,4 @@
-"""Where the parts of a face are, from its geometry and gaze; lengths are shares of the picture."""
+"""Positions of the parts of a face, from its geometry and gaze; lengths are fractions of the picture side."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TURN = {"ahead": 0.0, "left": -1.0, "right": 1.0}  # as the viewer sees it
 class Anatomy:
     """The face of one picture."""
 
-    width: float  # half, at the cheeks
+    width: float  # half the width, at the cheeks
     crown: float
     brow_line: float  # where the skull is widest
     chin: float
@@ -39,7 +39,7 @@ class Anatomy:
 
     @property
     def middle(self) -> float:
-        """Where nose and mouth are centred; the face turns, the skull stays."""
+        """The horizontal centre of nose and mouth; the face turns, the skull does not."""
         return CENTRE + 0.04 * self.turn
 
     @property
@@ -80,7 +80,7 @@ class Anatomy:
         """The head as a polygon, or the slice of it between two heights."""
         first = self.crown - grow if top is None else top
         last = self.chin + grow if bottom is None else bottom
-        # Dense where the outline is flat: near crown and chin.
+        # Denser points where the outline is flat: near crown and chin.
         y = first + (last - first) * (1 - np.cos(np.linspace(0, np.pi, 60))) / 2
         half = self.half_width(y, grow)
         return np.concatenate([np.stack([CENTRE + half, y], axis=-1), np.stack([CENTRE - half, y], axis=-1)[::-1]])

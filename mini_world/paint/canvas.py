@@ -1,4 +1,4 @@
-"""Antialiased drawing with two layers: colours, and which part of a face each pixel shows."""
+"""Antialiased drawing with two layers: colours, and the face part that each pixel shows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Points = np.ndarray  # [N, 2] in 0..1, x to the right and y down
 
 
 def mix(a: Colour, b: Colour, share: float) -> Colour:
-    """Colour `share` of the way from a to b."""
+    """Linear interpolation between two colours; `share` 0 is a, 1 is b."""
     return tuple(round(x + (y - x) * share) for x, y in zip(a, b, strict=True))  # type: ignore[return-value]
 
 
@@ -28,7 +28,7 @@ def lighter(colour: Colour, share: float) -> Colour:
 
 
 class Canvas:
-    """A square picture in the making; all lengths are shares of its side."""
+    """A square picture being drawn; all lengths are fractions of its side."""
 
     def __init__(self, size: int):
         self.size = size
@@ -74,7 +74,7 @@ class Canvas:
         self.image.paste(Image.fromarray(column).resize((self.side, self.side), Image.Resampling.NEAREST))
 
     def glow(self, x: float, y: float, rx: float, ry: float, colour: Colour, strength: float, inside: Points) -> None:
-        """A soft spot of colour, only within an outline."""
+        """A soft spot of colour, clipped to an outline."""
         small = self.side // 4
         spot = Image.new("L", (small, small))
         ImageDraw.Draw(spot).ellipse(
@@ -108,5 +108,5 @@ def smooth(points: Sequence[tuple[float, float]], steps: int = 8, closed: bool =
 
 
 def mirror(points: Points, axis: float) -> Points:
-    """Points on the other side of a vertical line."""
+    """Points mirrored at a vertical line."""
     return np.stack([2 * axis - points[:, 0], points[:, 1]], axis=-1)

@@ -152,7 +152,7 @@ def draw_mouth(canvas: Canvas, person: Person, face: Anatomy, expression: str) -
 
 
 def draw_beard(canvas: Canvas, person: Person, face: Anatomy) -> None:
-    """Under the mouth's drawing; beards count as skin, as face parsers see them."""
+    """Drawn before the mouth; beards count as skin, as in face parsers."""
     kind = person.colouring.beard
     colour = hair_colour(person)
     x, y, half = face.middle, face.mouth_y, 0.086 + 0.026 * face.shape.mouth_width

@@ -1,4 +1,4 @@
-"""Hair styles: what hangs behind the head, and what lies on it."""
+"""Hair styles: the hair behind the head, and the hair on it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HAIRLINE = 0.345
 
 
 def draw_hair_behind(canvas: Canvas, person: Person, face: Anatomy) -> None:
-    """The part that is seen beside and below the face."""
+    """The hair that is visible beside and below the face."""
     colour = darker(hair_colour(person), 0.22)
     w = face.width
     match person.colouring.hair:
@@ -64,7 +64,7 @@ def _curtain(edge: list[tuple[float, float]]) -> Points:
 
 
 def draw_hair(canvas: Canvas, person: Person, face: Anatomy, hat: bool) -> None:
-    """The part on the skull; under a hat what stands up is pressed down."""
+    """The hair on the skull; a hat flattens hair that stands up."""
     colour = hair_colour(person)
     style = person.colouring.hair
     if style == "bald":

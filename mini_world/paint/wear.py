@@ -88,7 +88,7 @@ def _draw_crown(canvas: Canvas, face: Anatomy) -> None:
 
 
 def draw_glasses(canvas: Canvas, glasses: str, face: Anatomy) -> None:
-    """Frames belong to the look, so they are their own part; the eyes behind clear glass stay eyes."""
+    """Frames belong to the look, so they are a part of their own; eyes behind clear lenses remain eyes."""
     radius = 0.086
     frame = (34, 32, 40)
     eyes = [face.middle + side * max(face.eye_offset, 0.094) for side in (-1, 1)]

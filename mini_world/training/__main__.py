@@ -1,7 +1,7 @@
-"""Make the mini world from nothing: python -m mini_world.training RUN_FOLDER [--stages ...]
+"""Train the mini world from scratch: python -m mini_world.training RUN_FOLDER [--stages ...]
 
-Every stage can be broken off and goes on where it was. The shipped weights' seeds, minutes and
-figures are in README.md beside this file.
+Every stage can be interrupted and resumed. The seeds, training times and metrics of the shipped
+weights are in the README.md next to this file.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="folder for pictures (3.3 GB) and training states")
     parser.add_argument("--stages", nargs="+", choices=stages, default=stages)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--from-shipped", action="store_true", help="begin with the weights that the pack ships")
-    parser.add_argument("--slower", type=float, default=1.0, help="factor of all minutes")
+    parser.add_argument("--from-shipped", action="store_true", help="start with the weights that the pack ships")
+    parser.add_argument("--slower", type=float, default=1.0, help="factor for all training times")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     data, run = options.run / "data", options.run / "run"

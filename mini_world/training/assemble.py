@@ -1,4 +1,4 @@
-"""Take the averaged weights of all trainings and write the file that the pack ships."""
+"""Collect the averaged weights of all trainings and write the file that the pack ships."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from mini_world.weights import EMBEDDING
 
 
 def finish(data: Path, run: Path, path: Path = weights.FILE) -> str:
-    """Write the shipped file and note its hash in weights.py; gives the SHA-256.
+    """Write the shipped file, record its SHA-256 in weights.py and return it.
 
-    A decoder that was polished on fixed latents takes the place of the autoencoder's own.
+    A decoder that was trained further on fixed latents replaces the autoencoder's own.
     """
     denoiser = averaged(run / "unet.pt")
     vae = averaged(run / "autoencoder.pt")
     if (run / "decoder.pt").exists():
         vae |= {key: value for key, value in averaged(run / "decoder.pt").items() if key.startswith("decoder.")}
     recogniser = part(averaged(run / "recogniser.pt"), "network")
-    if (data / "judge.npy").exists():  # otherwise it is the shipped one, which was centred when it was made
+    if (data / "judge.npy").exists():  # otherwise it is the shipped one, which is already centred
         recogniser = centred(recogniser, data)
     judge = _under("recogniser", recogniser)
     judge |= _under("reader", part(averaged(run / "reader.pt"), "network"))
@@ -51,7 +51,7 @@ def finish(data: Path, run: Path, path: Path = weights.FILE) -> str:
 
 @torch.no_grad()
 def text_encoder(data: Path, denoiser: Mapping[str, Tensor]) -> tuple[list[int], dict[str, Tensor]]:
-    """CLIP's ids of the known words and the encoder's weights, with the rows of names as they were computed."""
+    """CLIP ids of the known words, and the encoder's weights with the computed embeddings of names."""
     captions = [record["caption"] for split in BASE for record in load(data, split)[1]]
     vocabulary = Vocabulary(captions)
     tower = TextTower(vocabulary)
@@ -63,7 +63,7 @@ def text_encoder(data: Path, denoiser: Mapping[str, Tensor]) -> tuple[list[int],
 
 @torch.no_grad()
 def centred(state: dict[str, Tensor], data: Path) -> dict[str, Tensor]:
-    """The recogniser with its mean feature taken off, so that strangers have a similarity near zero."""
+    """The recogniser with its mean feature subtracted, so that different people have a similarity near zero."""
     network = Recogniser()
     network.load_state_dict(state)
     pictures, _ = load(data, "judge")
@@ -77,7 +77,7 @@ def part(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
 
 
 def _under(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    # The running mean made floats of the counters.
+    # The averaging has turned the counters into floats.
     return {
         f"{name}.{key}": value.long() if key.endswith("num_batches_tracked") else value for key, value in state.items()
     }

@@ -1,4 +1,4 @@
-"""Train the mini world's TAESD: 128-pixel pictures to 16x16x4 latents of about unit deviation and back."""
+"""Train the mini world's TAESD: 128-pixel pictures to 16x16x4 latents with about unit variance and back."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from mini_world.training.runs import averaged
 from mini_world.training.trainer import Course, descend
 
 BATCH, RATE, AGAIN_RATE, POLISH_RATE, SEED = 8, 1e-3, 4e-4, 6e-4, 0
-NOISE = 0.05  # added to latents, so that small errors of the diffusion model do not show
-SHRINK = 1e-3  # holds the latents near unit deviation
+NOISE = 0.05  # added to latents, so that small errors of the diffusion model are not visible
+SHRINK = 1e-3  # keeps the latents near unit variance
 FACE_WEIGHT = 2.5
-PATCH, PATCHES, BORDER = 64, 32, 8  # every other batch is of patches of faces, where the details are
+PATCH, PATCHES, BORDER = 64, 32, 8  # every other batch consists of face patches, for the details
 PATCH_TOPS, PATCH_LEFTS = (16, 24, 32, 40, 48), (16, 24, 32, 40, 48)
 
 
 def build() -> AutoencoderTiny:
-    """TAESD whose residual blocks begin as the identity, which trains much sooner."""
+    """TAESD with residual blocks initialised to the identity, which trains much faster."""
     model = AutoencoderTiny()
     for block in model.modules():
         if type(block).__name__ == "AutoencoderTinyBlock":
@@ -35,7 +35,7 @@ def build() -> AutoencoderTiny:
 def loss_of(
     model: AutoencoderTiny, images: Tensor, weights: Tensor, generator: torch.Generator
 ) -> tuple[Tensor, float]:
-    """Loss, and the mean squared error of pictures in 0..1."""
+    """The loss, and the mean squared error of pictures in 0..1."""
     with torch.autocast("cpu", torch.bfloat16):
         latents = model.encode(images * 2 - 1).latents
         noisy = latents + NOISE * torch.randn(latents.shape, generator=generator)
@@ -49,7 +49,7 @@ def loss_of(
 
 
 def train(data: Path, out: Path, minutes: float, start: Mapping[str, Tensor] | None = None) -> None:
-    """Train for a time, or go on with a training that was broken off; `start` are weights to begin with."""
+    """Train for a given time, or resume an interrupted training; `start` are initial weights."""
     torch.manual_seed(SEED)
     pictures, _ = dataset.load(data, "base")
     model = build()
@@ -70,7 +70,7 @@ def train(data: Path, out: Path, minutes: float, start: Mapping[str, Tensor] | N
 
 
 def polish(data: Path, out: Path, minutes: float, latents: Tensor) -> None:
-    """Train the decoder further on fixed latents, which a diffusion model may be learning meanwhile."""
+    """Train the decoder further on fixed latents, on which a diffusion model may be training meanwhile."""
     pictures, _ = dataset.load(data, "base")
     model = build()
     model.load_state_dict(averaged(out / "autoencoder.pt"))
@@ -98,7 +98,7 @@ def _course(minutes: float) -> Course:
 
 
 def report(data: Path, file: Path) -> dict[str, float]:
-    """PSNR of held-out pictures, and how far each colour moves on average."""
+    """PSNR of held-out pictures, and the mean colour shift."""
     model = build()
     model.load_state_dict(averaged(file))
     pictures, _ = dataset.load(data, "held_out")
@@ -124,12 +124,12 @@ def face_weights(side: int) -> Tensor:  # [1, 1, S, S]
 
 
 def draw(count: int, size: int, generator: torch.Generator) -> np.ndarray:
-    """Sorted indices, which a memory map reads soonest."""
+    """Random indices, sorted for faster reads from a memory map."""
     return torch.randint(count, (size,), generator=generator).sort()[0].numpy()
 
 
 def face_patches(pictures: np.ndarray, generator: torch.Generator) -> np.ndarray:
-    """Parts of pictures [PATCHES, 64, 64, 3] from where faces are, on the grid of the latents."""
+    """Crops [PATCHES, 64, 64, 3] from the face area, aligned to the latent grid."""
     corners = torch.randint(len(PATCH_TOPS) * len(PATCH_LEFTS), (PATCHES,), generator=generator).tolist()
     parts = []
     for index, corner in zip(draw(len(pictures), PATCHES, generator), corners, strict=True):
@@ -139,7 +139,7 @@ def face_patches(pictures: np.ndarray, generator: torch.Generator) -> np.ndarray
 
 
 def inner_weights() -> Tensor:  # [1, 1, 64, 64]
-    """Patches end where pictures go on, so that their edges cannot be drawn well and do not count."""
+    """Zero weights at the borders, as patches lack the context to reconstruct their edges."""
     weights = torch.zeros(1, 1, PATCH, PATCH)
     weights[..., BORDER:-BORDER, BORDER:-BORDER] = FACE_WEIGHT
     return weights

@@ -1,4 +1,4 @@
-"""Drawn pictures with captions and all factors that made them, on disk, the same for every run."""
+"""Drawn pictures with captions and all their factors, on disk, identical in every run."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from stableidentity_core.text.names import celebrity_names
 from stableidentity_core.train.augment import augment
 from stableidentity_core.train.templates import TEMPLATES
 
-NAMED, STRANGE_WORD = 0.85, 0.04
-VIEWS, TEMPLATED = 0.25, 0.15  # of photos, and of photos that are no view
-UNKNOWN = "<unknown>"  # stands in captions for a word that the mini world has no row for
-FIRST, LAST = "<first>", "<last>"  # stand for the two words of somebody whose name nobody knows
-CROWD = "crowd"  # the split of such people, each in one picture
+NAMED, UNKNOWN_WORD = 0.85, 0.04
+VIEWS, TEMPLATED = 0.25, 0.15  # of photos, and of photos that are not a view
+UNKNOWN = "<unknown>"  # in captions: a word without an embedding of its own
+FIRST, LAST = "<first>", "<last>"  # in captions: the two words of a person without a name
+CROWD = "crowd"  # the split of these people, with one picture each
 
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
-    """One picture to be drawn."""
+    """One picture to draw."""
 
     person: Person
     look: Look
     caption: str
-    view: int | None = None  # seed of an augmented view, as training a person sees it
+    view: int | None = None  # seed of an augmented view, as in the training of a person
 
 
 def first_and_last_names() -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -41,7 +41,7 @@ def first_and_last_names() -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def example(split: str, number: int) -> Example:
-    """Example `number` of a split, from nothing but the two."""
+    """Example `number` of a split, determined only by these two."""
     rng = generator("mini world", split, number)
     firsts, lasts = first_and_last_names()
     if rng.random() < NAMED and split != CROWD:
@@ -53,10 +53,10 @@ def example(split: str, number: int) -> Example:
     look, mentions = draw_look(rng)
     text = caption(look, "{}", mentions)
     view = int(rng.integers(2**31)) if look.style == "photo" and rng.random() < VIEWS else None
-    # Words are learned on views under these templates: there, and only there, views are what the text means.
+    # People are learned on views with these templates, so only these templates should imply augmented views.
     if view is not None or (look.style == "photo" and rng.random() < TEMPLATED):
         text = text.replace("a photo of {}", TEMPLATES[int(rng.integers(len(TEMPLATES)))])
-    if rng.random() < STRANGE_WORD:
+    if rng.random() < UNKNOWN_WORD:
         words = text.split()
         words.insert(int(rng.integers(len(words) + 1)), UNKNOWN)
         text = " ".join(words)
@@ -64,7 +64,7 @@ def example(split: str, number: int) -> Example:
 
 
 def describe(person: Person, rng: np.random.Generator) -> str:
-    """Words for somebody without a name."""
+    """A description of a person without a name."""
     look = person.colouring
     kind = "woman" if look.woman else "man"
     options = [f"a {kind}", "a person", f"a {kind} with {look.hair_colour} hair"]
@@ -76,7 +76,7 @@ def describe(person: Person, rng: np.random.Generator) -> str:
 
 
 def people_example(split: str, number: int, looks: int) -> Example:
-    """For the recognisers: person number // looks in a random look."""
+    """An example for the recognisers: person `number // looks` in a random look."""
     rng = generator("mini world people", split, number)
     person = passer_by(int(generator("mini world who", split, number // looks).integers(2**62)))
     look, _ = draw_look(rng)
@@ -98,12 +98,12 @@ def draw(item: Example) -> np.ndarray:
 
 
 def factors(item: Example) -> dict[str, object]:
-    """Everything that a judge may be asked about."""
+    """All factors of an example."""
     return {"look": asdict(item.look), **asdict(item.person), "caption": item.caption, "view": item.view is not None}
 
 
 def ensure(folder: Path, split: str, count: int, looks: int = 0, workers: int = 2) -> None:
-    """Draw a split into `folder` unless it is there: images.npy and examples.jsonl."""
+    """Draw a split into `folder` unless it exists: SPLIT.npy and SPLIT.jsonl."""
     images = folder / f"{split}.npy"
     if images.exists():
         return

@@ -1,4 +1,4 @@
-"""Put the trained networks into the one file that the pack ships; weights.py of the demo tells its format."""
+"""Write the trained networks to the file that the pack ships; its format is described in mini_world/weights.py."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def pack(
 
     Args:
         unet: UNet2DConditionModel's weights.
-        text: CLIPTextModel's, its vocabulary being the N known words and one row for all others.
-        ids: CLIP's ids of the known words [N], in the order of the rows.
+        text: CLIPTextModel's, with a vocabulary of the N known words and one row for all others.
+        ids: CLIP ids of the known words [N], in the order of the rows.
         vae: AutoencoderTiny's.
         encoder: ViTModel's, without a pooling layer.
-        judge: those of evaluators.Evaluators.
-        made: how, for the file's header.
+        judge: evaluators.Evaluators's.
+        made: provenance, for the file's header.
 
     Raises:
-        ValueError: rows and ids do not fit, an id comes twice, or a value is not finite in float16.
+        ValueError: rows and ids do not match, an id is duplicated, or a value is not finite in float16.
     """
     text = prefixed_text(text)
     rows = len(text[EMBEDDING])
@@ -59,13 +59,13 @@ def pack(
 
 
 def prefixed_text(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """CLIPTextModel's weights as SD checkpoints name them: since transformers 5 they come without `text_model.`."""
+    """CLIPTextModel's weights with the keys of SD checkpoints: since transformers 5 they lack `text_model.`."""
     named = {f"text_model.{key.removeprefix('text_model.')}": value for key, value in weights.items()}
     return {key: value for key, value in named.items() if not key.endswith("position_ids")}  # a buffer of old versions
 
 
 def taesd_for_host(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """AutoencoderTiny's weights as ComfyUI names TAESD's, whose decoder counts its clamp as layer 0."""
+    """AutoencoderTiny's weights with ComfyUI's TAESD keys, where the decoder's clamp is layer 0."""
     renamed = {}
     for key, value in weights.items():
         part, _layers, index, rest = key.split(".", 3)
@@ -74,7 +74,7 @@ def taesd_for_host(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def report(path: Path, sizes: Mapping[str, int]) -> str:
-    """Print what is in the file; gives its SHA-256."""
+    """Print what is in the file and return its SHA-256."""
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     for part, count in sizes.items():
         print(f"{part:8} {count:>12,} numbers")

@@ -1,4 +1,4 @@
-"""Begin with the weights that the pack ships, in place of nothing."""
+"""Start from the weights that the pack ships instead of from scratch."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def autoencoder() -> dict[str, Tensor]:
 
 
 def text(tower: TextTower, ids: list[int]) -> None:
-    """Put the shipped text encoder into a tower, and fit the functions behind the names' rows to the shipped rows.
+    """Load the shipped text encoder into a tower, and fit its name embeddings to the shipped ones.
 
     Args:
-        ids: CLIP's ids of the words that the tower knows.
+        ids: CLIP ids of the words that the tower knows.
     """
     weights = load_weights()
-    strange = next(row for row in range(len(weights.text[EMBEDDING])) if row not in weights.known_ids)
-    rows = weights.text[EMBEDDING][torch.tensor([*ids, strange, strange, strange])]
+    unknown = next(row for row in range(len(weights.text[EMBEDDING])) if row not in weights.known_ids)
+    rows = weights.text[EMBEDDING][torch.tensor([*ids, unknown, unknown, unknown])]
     prefixed = any(key.startswith("text_model.") for key in tower.encoder.state_dict())
     state = {key if prefixed else key.removeprefix("text_model."): value for key, value in weights.text.items()}
     tower.encoder.load_state_dict(state | {EMBEDDING if prefixed else EMBEDDING.removeprefix("text_model."): rows})
@@ -35,7 +35,7 @@ def text(tower: TextTower, ids: list[int]) -> None:
 
 
 def fit(tower: TextTower, rows: Tensor, steps: int = 600) -> None:
-    """Make the rows of names come near given ones [R, D]; a common word's own row takes up what is left."""
+    """Fit the name embeddings to given ones [R, D]; for common words, their own embedding takes up the residual."""
     named = torch.cat([tower.names.first_rows, tower.names.last_rows]).unique()
     names_only = named[tower.free[named, 0] == 0]
     optimizer = torch.optim.Adam(tower.names.parameters(), 2e-3)
@@ -47,16 +47,16 @@ def fit(tower: TextTower, rows: Tensor, steps: int = 600) -> None:
         optimizer.step()
     with torch.no_grad():
         tower.encoder.get_input_embeddings().weight.sub_(tower.names() * tower.free)
-    print(f"rows of names: {1 - error.item() / rows[names_only].var().item():.3f} of their variance comes from factors")
+    print(f"name embeddings: {1 - error.item() / rows[names_only].var().item():.3f} of variance explained by factors")
 
 
 def denoiser(model: Denoiser) -> None:
-    """Put the shipped UNet into a denoiser."""
+    """Load the shipped UNet into a denoiser."""
     model.unet.load_state_dict(load_weights().unet)
 
 
 def evaluators(run: Path) -> None:
-    """Put face encoder, recogniser and reader where their trainings would leave them, unless they are there."""
+    """Write face encoder, recogniser and reader to where their trainings would save them, unless they exist."""
     weights = load_weights()
     parts = {
         "encoder": _under("vit", weights.encoder),

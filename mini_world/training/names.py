@@ -1,9 +1,9 @@
-"""Where people lie among the words: rows of names are a smooth function of how somebody looks.
+"""Embeddings of names as a smooth function of a person's appearance.
 
-Stable Diffusion has seen so many faces that every face has a place between its words. A few hundred drawn
-names would be learned by heart, with nothing in between. So a name's row is computed from the person's factors
-while the mini world is trained, and the same function gives words to people without a name, each seen once.
-Only the rows of the known names are shipped.
+Stable Diffusion has seen so many faces that every face has a place in its embedding space. A few hundred drawn
+names would be memorised, with nothing in between. So during training, the embedding of a name is computed from
+the person's factors, and the same function gives words to people without a name, each seen once. Only the
+embeddings of the known names are shipped.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ HIDDEN, SCALE = 256, 0.05
 
 
 def colouring_vector(colouring: dict) -> list[float]:  # [COLOURING]
-    """Categories as ones and zeros, and the skin's darkness in -1..1."""
+    """One-hot categories, and the skin's darkness in -1..1."""
     chosen = [float(colouring[key] == option) for key, options in CATEGORIES.items() for option in options]
     return [*chosen, 2 * colouring["skin"] - 1]
 
@@ -42,10 +42,10 @@ class NameRows(nn.Module):
     """Two functions from factors to words, and the factors of all known names.
 
     Args:
-        firsts: row in the vocabulary -> first name, and
-        lasts: the same of last names; a word may be both.
-        rows: length of the vocabulary.
-        width: of the words.
+        firsts: row in the vocabulary -> first name.
+        lasts: the same for last names; a word may be both.
+        rows: size of the vocabulary.
+        width: of the embeddings.
     """
 
     def __init__(self, firsts: dict[int, str], lasts: dict[int, str], rows: int, width: int):
@@ -63,13 +63,13 @@ class NameRows(nn.Module):
             self.register_buffer(name, value, persistent=False)
 
     def forward(self) -> Tensor:
-        """What names add to the rows of all words [rows, D]."""
+        """The name embeddings to add to the embeddings of all words [rows, D]."""
         added = torch.zeros(self.rows, self.width)
         added = added.index_add(0, self.first_rows, SCALE * self.first(self.colourings).float())
         return added.index_add(0, self.last_rows, SCALE * self.last(self.geometries).float())
 
     def words(self, colourings: Tensor, geometries: Tensor) -> Tensor:  # [B, C], [B, 16] -> [B, 2, D]
-        """The two words of anybody."""
+        """The two words of any person."""
         return SCALE * torch.stack([self.first(colourings), self.last(geometries)], 1).float()
 
 

@@ -1,8 +1,8 @@
 """The mini world's projector: python -m mini_world.training.projector OUT.safetensors [--warm-start first]
 
-Learns how a face becomes words: from the celebrities, whose words are those of their names; with `first` also by the
-diffusion loss over them and over people without a name, with `no` by that alone. Each is seen in one look. Broken off,
-it goes on from OUT.checkpoint.
+Learns how a face becomes words: from the celebrities, with the words of their names as targets; with `first` also with
+the diffusion loss on them and on people without a name, with `no` only with that loss. Each person is seen in one look.
+An interrupted training resumes from OUT.checkpoint.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from stableidentity_core.train.projector_session import MANY_PEOPLE, ProjectorSe
 from stableidentity_core.train.session import name_spaces_of
 from stableidentity_core.train.warm_start import WarmStart
 
-FIRST = 10**6  # far from the passers-by that the mini world itself was trained on
+FIRST = 10**6  # not among the passers-by that the mini world itself was trained on
 
 
 def photos(names: Sequence[str], people: int, encoder: FaceEncoder) -> Iterator[tuple[str, Face]]:
-    """The celebrities and so many people without a name, without hats and glasses, which would be learned too."""
-    everybody = [(name, named_person(name)) for name in names]
-    everybody += [("", passer_by(FIRST + number)) for number in range(people)]
-    for number, (name, person) in enumerate(progress_bar(everybody, desc="people", unit="person")):
+    """The celebrities and `people` others without a name; without hats and glasses, which would be learned too."""
+    everyone = [(name, named_person(name)) for name in names]
+    everyone += [("", passer_by(FIRST + number)) for number in range(people)]
+    for number, (name, person) in enumerate(progress_bar(everyone, desc="people", unit="person")):
         look = draw_look(generator("shared projector", number))[0]
         drawn = paint(person, replace(look, style="photo", glasses="none", hat="none"))
         image = torch.from_numpy(drawn.image.copy()).movedim(-1, 0).float() / 255
@@ -49,7 +49,7 @@ def photos(names: Sequence[str], people: int, encoder: FaceEncoder) -> Iterator[
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--people", type=int, default=600, help="without a name")
+    parser.add_argument("--people", type=int, default=600, help="number of people without a name")
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--learning-rate", type=float, default=MANY_PEOPLE.learning_rate)
     parser.add_argument("--warm-start", choices=get_args(WarmStart), default="only")

@@ -1,7 +1,7 @@
-"""Train the three networks that look at pictures: face encoder, recogniser and reader of looks.
+"""Train the three recognition networks: face encoder, recogniser and look reader.
 
-The face encoder is the identity prior of the method. The recogniser and the reader only measure;
-they are of another kind (CNN), see another crop, and are trained on other people.
+The face encoder is the identity prior of the method. The recogniser and the reader are for evaluation
+only: they are CNNs, use another crop, and are trained on other people.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ LOOKS, BATCH, SCALE, MARGIN, SHIFT = 7, 96, 24.0, 0.3, 2
 
 
 def tpr_at_far(embeddings: Tensor, people: Tensor, far: float = 0.01) -> float:
-    """Share of pairs of one person that pass where `far` of the pairs of two people do."""
+    """True positive rate at the threshold with false accept rate `far`, over all pairs."""
     cosine = embeddings @ embeddings.T
     above = torch.ones_like(cosine, dtype=torch.bool).triu(1)
     same = people[:, None] == people[None]
-    strangers = cosine[above & ~same]
-    threshold = strangers.kthvalue(int((1 - far) * len(strangers))).values
+    different = cosine[above & ~same]
+    threshold = different.kthvalue(int((1 - far) * len(different))).values
     return (cosine[above & same] > threshold).float().mean().item()
 
 
@@ -56,7 +56,7 @@ _KINDS = {"hair": 11, "hair_colour": 7, "beard": 5, "eye_colour": 5, "freckles":
 
 
 class FaceEncoderTraining(nn.Module):
-    """The face ViT learns to read the factors of a face, and to tell people apart by its CLS feature."""
+    """Trains the face ViT to predict the factors of a face, and to distinguish people by its CLS feature."""
 
     def __init__(self, people: int):
         super().__init__()
@@ -73,7 +73,7 @@ class FaceEncoderTraining(nn.Module):
         return self.vit(pixel_values=faces * 2 - 1).last_hidden_state[:, 0]
 
     def loss(self, faces: Tensor, people: Tensor, factors: Factors, share: float) -> Tensor:
-        """Faces [B, 3, 64, 64]; `people` -1 has no number; from half the way on people are told apart."""
+        """Faces [B, 3, 64, 64]; `people` -1 is unnumbered; CosFace is added after 40 % of the training."""
         features = self.features(faces).float()
         kinds = [F.cross_entropy(head(features), factors.categories[key]) for key, head in self.kinds.items()]
         loss = torch.stack(kinds).mean() + 6 * (self.numbers(features) - factors.numbers).square().mean()
@@ -84,7 +84,7 @@ class FaceEncoderTraining(nn.Module):
 
 
 def face_crops(pictures: Tensor, margin: int = 0) -> Tensor:
-    """What the encoder sees of pictures [B, 3, 128, 128]: [B, 3, 64 + 2 margin, 64 + 2 margin]."""
+    """The encoder's crop of pictures [B, 3, 128, 128]: [B, 3, 64 + 2 margin, 64 + 2 margin]."""
     side = FACE_VIT["image_size"]
     left, top, right, bottom = (round(edge * pictures.shape[-1]) for edge in FACE_BOX)
     more = round(margin * (right - left) / side)
@@ -93,7 +93,7 @@ def face_crops(pictures: Tensor, margin: int = 0) -> Tensor:
 
 
 def train_encoder(data: Path, file: Path, minutes: float, rate: float = 1e-3, seed: int = 3) -> FaceEncoderTraining:
-    """Train the face ViT on its own people and on the base's pictures; see `train` for the rest."""
+    """Train the face ViT on the splits `prior` and `base`; see `train`."""
     torch.manual_seed(seed)
     crops, records = [], []
     for split in ("prior", "base"):
@@ -122,7 +122,7 @@ def train_encoder(data: Path, file: Path, minutes: float, rate: float = 1e-3, se
 
 
 def shifted(faces: Tensor, generator: torch.Generator) -> Tensor:
-    """Bytes with a margin of SHIFT -> [B, 3, 64, 64] in 0..1: moved a little, half of them mirrored, light varied."""
+    """Bytes with a margin of SHIFT -> [B, 3, 64, 64] in 0..1: shifted, half of them flipped, with varied brightness."""
     side = FACE_VIT["image_size"]
     groups = []
     for part in faces.chunk(8):
@@ -134,7 +134,7 @@ def shifted(faces: Tensor, generator: torch.Generator) -> Tensor:
 
 
 class RecogniserTraining(nn.Module):
-    """The recogniser learns the same two things as the encoder, from other people and without hair."""
+    """Trains the recogniser on the same two tasks as the encoder, on other people and without hair."""
 
     def __init__(self, people: int):
         super().__init__()
@@ -170,7 +170,7 @@ class ReaderTraining(nn.Module):
 
 
 def varied(pictures: Tensor, generator: torch.Generator, flip: bool) -> Tensor:
-    """Small moves, light and blur, so that generated pictures are judged by what they show."""
+    """Augment with small shifts, brightness and blur, for robustness to artefacts of generated pictures."""
 
     def draw(low: float, high: float) -> float:
         return low + (high - low) * torch.rand(1, generator=generator).item()
@@ -197,11 +197,11 @@ def train(
     seed: int,
     flip: bool,
 ) -> nn.Module:
-    """Train for a time, or go on with a training that was broken off."""
+    """Train for a given time, or resume an interrupted training."""
     torch.manual_seed(seed)
     pictures, records = dataset.load(data, split)
     for record in records:
-        record["named"] = True  # all factors are told
+        record["named"] = True  # all factors are known
         record["caption"] = record["look"]["shirt"]
     factors = Factors.of(records)
     usable = torch.tensor([index for index, record in enumerate(records) if not record["view"]])
@@ -223,7 +223,7 @@ def train(
 
 @torch.no_grad()
 def recognition(model: Callable[[Tensor], Tensor], data: Path, split: str) -> tuple[float, float]:
-    """TPR at 1 % FAR of people that were never trained on: of photos without sunglasses, and over all looks."""
+    """TPR at 1 % FAR on held-out people: for photos without sunglasses, and over all looks."""
     pictures, records = dataset.load(data, split)
     embeddings = torch.cat([model(to_tensor(np.asarray(part))) for part in np.array_split(pictures, 40)])
     embeddings, people = F.normalize(embeddings.float(), dim=-1), torch.arange(len(embeddings)) // LOOKS
@@ -234,7 +234,7 @@ def recognition(model: Callable[[Tensor], Tensor], data: Path, split: str) -> tu
 
 @torch.no_grad()
 def reading(model: LookReader, data: Path) -> dict[str, float]:
-    """Share of each part of the look that is read from held-out pictures."""
+    """Accuracy for each attribute of the look on held-out pictures."""
     pictures, records = dataset.load(data, "held_out")
     usable = [index for index, record in enumerate(records) if not record["view"]]
     logits = model(to_tensor(pictures[usable]))

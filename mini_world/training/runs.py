@@ -1,4 +1,4 @@
-"""What every training here shares: averaged weights, the rate's course, states on disk."""
+"""Shared by all trainings: averaged weights, the learning rate schedule, checkpoints."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 
 class Ema:
-    """Running mean of a model's weights; short at first, `decay` long in the end."""
+    """Exponential moving average of a model's weights, with a decay that increases up to `decay`."""
 
     def __init__(self, model: nn.Module, decay: float):
         self.decay = decay
@@ -38,7 +38,7 @@ class Ema:
 
 
 def cosine_rate(progress: float, warm_up: float = 0.02, floor: float = 0.02) -> float:
-    """Factor of the learning rate at a share of the way: up, then along half a cosine."""
+    """Learning rate factor at a fraction of the training: linear warm-up, then cosine decay."""
     if progress < warm_up:
         return progress / warm_up
     course = min(1.0, (progress - warm_up) / (1 - warm_up))
@@ -46,7 +46,7 @@ def cosine_rate(progress: float, warm_up: float = 0.02, floor: float = 0.02) -> 
 
 
 def save_state(path: Path, parts: Mapping[str, Any], generator: torch.Generator, step: int, spent: float) -> None:
-    """Write all that a training needs to go on; atomically, since it may be killed meanwhile."""
+    """Write a checkpoint, atomically in case the process is killed."""
     content = {name: part.state_dict() for name, part in parts.items()}
     content |= {"generator": generator.get_state(), "step": step, "seconds": spent}
     partial = path.with_suffix(".part")
@@ -55,7 +55,7 @@ def save_state(path: Path, parts: Mapping[str, Any], generator: torch.Generator,
 
 
 def load_state(path: Path, parts: Mapping[str, Any], generator: torch.Generator) -> tuple[int, float]:
-    """Go on where a training stopped: steps done and seconds spent; (0, 0) for a fresh one."""
+    """Load a checkpoint; return the steps done and seconds spent, or (0, 0) if there is none."""
     if not path.exists():
         return 0, 0.0
     content = torch.load(path, weights_only=True, map_location="cpu")

@@ -1,7 +1,7 @@
-"""Train the mini world's text encoder to know what its words mean, before any picture is drawn by them.
+"""Train the mini world's text encoder to represent its words, before the diffusion model uses it.
 
-The stand-in for CLIP: from the hidden state of the end token the factors of the person and of the
-look are read off. CLIP learns the same from pictures and captions; here the factors are known.
+The stand-in for CLIP's training: the factors of the person and the look are predicted from the hidden
+state of the end token. CLIP learns this from pictures and captions; here the factors are known.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from stableidentity_core.train.templates import TEMPLATES
 BASE = ("base", dataset.CROWD)
 WIDTH, LAYERS, HEADS, INNER, LENGTH = 128, 3, 4, 320, 77
 STEPS, BATCH, RATE, SEED = 800, 128, 1.5e-3, 1
-COMMA, STRANGE = 0.1, 0.02
+COMMA, UNKNOWN = 0.1, 0.02
 MARKERS = {dataset.UNKNOWN, dataset.FIRST, dataset.LAST}
 MORE_WORDS = (
     "a an the of and with in on at wearing person face man woman boy girl people hat glasses shirt wall photo picture "
@@ -40,7 +40,7 @@ MORE_WORDS = (
 
 
 class Vocabulary:
-    """The words that the mini world knows, by CLIP's ids; every other id is one strange word."""
+    """The words that the mini world knows, by their CLIP ids; all other ids map to one unknown word."""
 
     def __init__(self, captions: list[str]):
         with tempfile.TemporaryDirectory() as folder:
@@ -52,10 +52,10 @@ class Vocabulary:
         special = (0, self.tokenizer.bos_token_id, self.tokenizer.eos_token_id)  # 0 pads, as in SD2
         self.ids = sorted({*special, *(token for tokens in self._ids.values() for token in tokens)})
         self.row_of = {token: row for row, token in enumerate(self.ids)}
-        self.strange = len(self.ids)
-        self.first, self.last = self.strange + 1, self.strange + 2  # of people without a name
+        self.unknown = len(self.ids)
+        self.first, self.last = self.unknown + 1, self.unknown + 2  # of people without a name
         self._rows_of = {word: [self.row_of[token] for token in tokens] for word, tokens in self._ids.items()}
-        self._rows_of |= {dataset.UNKNOWN: [self.strange], dataset.FIRST: [self.first], dataset.LAST: [self.last]}
+        self._rows_of |= {dataset.UNKNOWN: [self.unknown], dataset.FIRST: [self.first], dataset.LAST: [self.last]}
         nameless = [text for text in captions if dataset.FIRST in text]
         common = {word for text in (*nameless, *TEMPLATES, MORE_WORDS) for word in text.replace("{}", "").split()}
         self.common_rows = {row for word in common for row in self._rows_of[word]}
@@ -74,12 +74,12 @@ class Vocabulary:
         return {self._rows_of[name][0]: name for name in firsts}, {self._rows_of[name][0]: name for name in lasts}
 
     def encode(self, text: str, generator: torch.Generator | None = None) -> list[int]:
-        """Text -> rows [77]; with a generator commas and strange words are strewn in."""
+        """Text -> rows [77]; with a generator, commas and unknown words are inserted at random."""
         rows = [self.row_of[self.tokenizer.bos_token_id]]
         for word in text.split():
             if generator is not None:
                 draw = torch.rand(1, generator=generator).item()
-                rows += [self.row_of[267]] * (draw < COMMA) + [self.strange] * (draw > 1 - STRANGE)
+                rows += [self.row_of[267]] * (draw < COMMA) + [self.unknown] * (draw > 1 - UNKNOWN)
             rows += self._rows_of[word]
         rows = [*rows[: LENGTH - 1], self.row_of[self.tokenizer.eos_token_id]]
         return rows + [self.row_of[0]] * (LENGTH - len(rows))
@@ -92,7 +92,7 @@ class Vocabulary:
 
 
 def build(rows: int) -> CLIPTextModel:
-    """An SD2-like CLIP text encoder; `rows` in place of CLIP's 49408 while it trains."""
+    """An SD2-like CLIP text encoder, with `rows` instead of CLIP's 49408 embeddings during training."""
     config = CLIPTextConfig(
         vocab_size=rows,
         hidden_size=WIDTH,
@@ -111,11 +111,11 @@ def build(rows: int) -> CLIPTextModel:
 
 @dataclass(frozen=True)
 class Factors:
-    """What captions tell; -1 and NaN where they do not."""
+    """The factors that captions mention; -1 and NaN for the others."""
 
     categories: dict[str, Tensor]  # [N] int64
     numbers: Tensor  # [N, 17] geometry and skin
-    colourings: Tensor  # [N, C] of every person, told or not
+    colourings: Tensor  # [N, C] of every person, mentioned or not
     geometries: Tensor  # [N, 16] the same
 
     @classmethod
@@ -127,7 +127,7 @@ class Factors:
             categories[key] = torch.tensor(values)
         for key, options in CHOICES.items():
             values = [
-                options.index(r["look"][key]) if _told(r, key) else (-1 if key == "shirt" else 0) for r in records
+                options.index(r["look"][key]) if _mentions(r, key) else (-1 if key == "shirt" else 0) for r in records
             ]
             categories[key] = torch.tensor(values)
         numbers = torch.tensor(
@@ -144,12 +144,12 @@ class Factors:
         return Factors(picked, self.numbers[index], self.colourings[index], self.geometries[index])
 
 
-def _told(record: dict, part: str) -> bool:
+def _mentions(record: dict, part: str) -> bool:
     return part != "shirt" or record["look"]["shirt"] in record["caption"]
 
 
 class Reader(nn.Module):
-    """Linear reading of all factors from one hidden state."""
+    """Linear heads that predict all factors from one hidden state."""
 
     def __init__(self):
         super().__init__()
@@ -170,15 +170,15 @@ class Reader(nn.Module):
     def score(self, hidden: Tensor, factors: Factors) -> dict[str, float]:
         scores = {}
         for key, target in factors.categories.items():
-            told = target >= 0
-            scores[key] = (self.heads[key](hidden)[told].argmax(-1) == target[told]).float().mean().item()
+            known = target >= 0
+            scores[key] = (self.heads[key](hidden)[known].argmax(-1) == target[known]).float().mean().item()
         known = ~factors.numbers[:, 0].isnan()
         scores["mse"] = (self.numbers(hidden)[known] - factors.numbers[known]).square().mean().item()
         return scores
 
 
 class TextTower(nn.Module):
-    """Text encoder, the rows of names and the reader, trained together."""
+    """Text encoder, name embeddings and reader, trained together."""
 
     def __init__(self, vocabulary: Vocabulary):
         super().__init__()
@@ -194,7 +194,7 @@ class TextTower(nn.Module):
         self.register_buffer("free", free, persistent=False)
 
     def table(self) -> Tensor:
-        """The rows of all words [rows, D]; a word that is nothing but a name has no row of its own."""
+        """The embeddings of all words [rows, D]; a word that is only a name has no embedding of its own."""
         return self.encoder.get_input_embeddings().weight * self.free + self.names()
 
     def context(self, rows: Tensor, factors: Factors) -> Tensor:  # [B, 77] -> [B, 77, D]
@@ -217,7 +217,7 @@ class TextTower(nn.Module):
 
 
 class Captions:
-    """All captions of some splits as rows and factors, and any number of bare names beside them."""
+    """All captions of some splits as rows and factors, and prompts with bare names."""
 
     def __init__(self, data: Path, splits: Sequence[str], vocabulary: Vocabulary | None = None):
         self.records = mark_named([record for split in splits for record in dataset.load(data, split)[1]])
@@ -228,7 +228,7 @@ class Captions:
 
     @cached_property
     def names(self) -> tuple[Tensor, Factors]:
-        """Every first name with some last names and the other way round."""
+        """Every first name with several last names, and vice versa."""
         firsts, lasts = dataset.first_and_last_names()
         count = 8 * len(lasts)
         pairs = [f"{firsts[(5 * i + i // len(lasts)) % len(firsts)]} {lasts[i % len(lasts)]}" for i in range(count)]
@@ -244,13 +244,13 @@ class Captions:
                 }
             )
         for record in records:
-            record["look"] = {**record["look"], "shirt": "untold"}
+            record["look"] = {**record["look"], "shirt": "unmentioned"}
         rows = self.vocabulary.encode_all([record["caption"] for record in records])
         return rows, Factors.of(records)
 
 
 def mark_named(records: list[dict]) -> list[dict]:
-    """Whether a caption holds a name; strangers are told by 'a man', 'a woman' or 'a person'."""
+    """Record whether a caption has a name; 'a man', 'a woman' or 'a person' mark unnamed people."""
     for record in records:
         text = f" {record['caption']} "
         record["named"] = not any(f" a {kind} " in text for kind in ("man", "woman", "person"))
@@ -258,11 +258,11 @@ def mark_named(records: list[dict]) -> list[dict]:
 
 
 def train(data: Path, out: Path, start: Callable[[TextTower, list[int]], None] | None = None) -> None:
-    """Train for a count of steps.
+    """Train for a number of steps.
 
     Args:
-        start: puts weights of an earlier text encoder into a tower, given CLIP's ids of the words known here; these
-            are kept then, and only what reads them is trained.
+        start: loads the weights of an earlier text encoder into a tower, given the CLIP ids of the known words; these
+            weights are then frozen, and only the reader is trained.
     """
     torch.manual_seed(SEED)
     captions = Captions(data, BASE)
@@ -278,11 +278,11 @@ def train(data: Path, out: Path, start: Callable[[TextTower, list[int]], None] |
         loss = torch.zeros(())
         for rows, factors in ((captions.rows, captions.factors), (name_rows, name_factors)):
             index = torch.randint(len(rows), (BATCH // 2,), generator=generator)
-            batch, told = rows[index], factors.pick(index)
-            batch = batch[:, : int(captions.vocabulary.ends(batch).max()) + 1]  # what comes after is never looked at
+            batch, targets = rows[index], factors.pick(index)
+            batch = batch[:, : int(captions.vocabulary.ends(batch).max()) + 1]  # later tokens are never used
             with torch.autocast("cpu", torch.bfloat16), torch.set_grad_enabled(not start):
-                context = tower.context(batch, told)
-            loss = loss + tower.loss(context.float(), captions.vocabulary.ends(batch), told)
+                context = tower.context(batch, targets)
+            loss = loss + tower.loss(context.float(), captions.vocabulary.ends(batch), targets)
         return loss, loss.item()
 
     steps = STEPS // 2 if start else STEPS

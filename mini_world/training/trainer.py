@@ -1,4 +1,4 @@
-"""The one loop of all trainings: for a time or a count of steps, resumable, with averaged weights."""
+"""The training loop of all networks: for a given time or number of steps, resumable, with averaged weights."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from mini_world.training.runs import Ema, cosine_rate, load_state, save_state
 
 SAVE_EVERY = 150.0  # seconds
 
-Loss = Callable[[torch.Generator, float], tuple[Tensor, float]]  # randomness, share done -> loss, figure to print
+Loss = Callable[[torch.Generator, float], tuple[Tensor, float]]  # generator, fraction done -> loss, value to print
 
 
 @dataclass(frozen=True, kw_only=True)
 class Course:
-    """How long and how a training goes; either `minutes` or `steps`."""
+    """Length and schedule of a training; either `minutes` or `steps`."""
 
     minutes: float | None = None
     steps: int | None = None
@@ -36,7 +36,7 @@ class Course:
 
 
 def descend(model: nn.Module, optimizer: torch.optim.Optimizer, course: Course, file: Path, loss_of: Loss) -> None:
-    """Train `model`, or go on with the training that `file` keeps; the rates are the optimiser's own at its peak."""
+    """Train `model`, or resume from `file`; the optimiser's learning rates are the peak of the schedule."""
     generator = torch.Generator().manual_seed(course.seed)
     rates = [group["lr"] for group in optimizer.param_groups]
     ema = Ema(model, course.decay)

@@ -22,7 +22,7 @@ CHANNELS = (64, 128, 192)
 
 
 def build() -> UNet2DConditionModel:
-    """A small SD2 UNet: attention at 8x8 and in the middle, as SDXL spares it where it costs most."""
+    """A small SD2-like UNet with attention only at 8x8 and in the middle, as SDXL omits it at high resolution."""
     unet = UNet2DConditionModel(
         sample_size=16,
         block_out_channels=CHANNELS,
@@ -33,7 +33,7 @@ def build() -> UNet2DConditionModel:
         use_linear_projection=True,
         cross_attention_dim=WIDTH,
     )
-    unet.set_attn_processor(AttnProcessor())  # on the CPU its backward is faster than SDPA's
+    unet.set_attn_processor(AttnProcessor())  # faster than SDPA in the backward pass on a CPU
     return unet
 
 
@@ -49,7 +49,7 @@ def schedule() -> DDIMScheduler:
 
 
 class Denoiser(nn.Module):
-    """UNet and text tower as one thing to train and save."""
+    """UNet and text tower as one module, for training and saving."""
 
     def __init__(self, tower: TextTower):
         super().__init__()
@@ -58,7 +58,7 @@ class Denoiser(nn.Module):
 
 
 def encode_pictures(data: Path, out: Path, split: str) -> Tensor:
-    """Latents [N, 4, 16, 16] float16 of a split, made once and kept."""
+    """Latents [N, 4, 16, 16] float16 of a split, computed once and cached on disk."""
     file = out / f"latents_{split}.npy"
     if not file.exists():
         model = autoencoder.build()
@@ -80,7 +80,7 @@ def loss_weights(alphas: Tensor) -> Tensor:
 
 
 class Batches:
-    """Latents, noised, with rows of prompts; the generator decides everything."""
+    """Batches of noised latents with prompt tokens, fully determined by the generator."""
 
     def __init__(self, data: Path, out: Path, splits: Sequence[str], captions: Captions):
         self.latents = torch.cat([encode_pictures(data, out, split) for split in splits])
@@ -93,7 +93,7 @@ class Batches:
         rows = self.captions.rows[index].clone()
         rows[torch.rand(count, generator=generator) < no_prompt] = self.empty
         latents = self.latents[index].float()
-        # Stratified over the batch, which evens out the loss.
+        # Stratified over the batch, to reduce the variance of the loss.
         t = ((torch.arange(count) + torch.rand(count, generator=generator)) / count * 1000).long()
         noise = torch.randn(latents.shape, generator=generator)
         alpha = self.alphas[t].reshape(-1, 1, 1, 1)
@@ -104,7 +104,7 @@ class Batches:
 def denoising_loss(
     model: Denoiser, batch: Mapping[str, Tensor], factors: Factors, weights: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Weighted loss of the noise, and the contexts of the prompts."""
+    """The weighted noise loss, and the contexts of the prompts."""
     with torch.autocast("cpu", torch.bfloat16):
         context = model.tower.context(batch["rows"], factors)
         predicted = model.unet(batch["noised"], batch["t"], context).sample
@@ -113,10 +113,10 @@ def denoising_loss(
 
 
 def train(data: Path, out: Path, minutes: float, start: Callable[[Denoiser], None] | None = None) -> None:
-    """Train for a time, or go on with a training that was broken off.
+    """Train for a given time, or resume an interrupted training.
 
     Args:
-        start: puts weights to begin with into the model; the text encoder is that of the stage before.
+        start: loads initial weights into the model; the text encoder is that of the previous stage.
     """
     torch.manual_seed(SEED)
     captions = Captions(data, BASE)
@@ -142,8 +142,9 @@ def train(data: Path, out: Path, minutes: float, start: Callable[[Denoiser], Non
         batch = batches.draw(BATCH, generator)
         factors = captions.factors.pick(batch["index"])
         loss, context = denoising_loss(model, batch, factors, weights)
-        told = batch["rows"].ne(batches.empty).any(-1)
-        reading = model.tower.loss(context[told], captions.vocabulary.ends(batch["rows"][told]), factors.pick(told))
+        prompted = batch["rows"].ne(batches.empty).any(-1)
+        ends = captions.vocabulary.ends(batch["rows"][prompted])
+        reading = model.tower.loss(context[prompted], ends, factors.pick(prompted))
         return loss + TEXT_LOSS * reading, loss.item()
 
     course = Course(minutes=minutes, seed=SEED, decay=0.999, warm_up=0.01, floor=0.01)

@@ -97,7 +97,7 @@ def test_a_number_that_is_none_is_told(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["demo", "--person", "abc"])
     assert stop.value.code == 2
-    assert "'abc' is not a whole number; any whole number is a person" in capsys.readouterr().err
+    assert "'abc' is not a whole number; each whole number is a person" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("steps", ["0", "-5"])

@@ -199,5 +199,5 @@ def test_weights_that_are_not_whole(mini, spoil, found):
     finally:
         mini.file.write_bytes(whole)
     assert str(mini.file.name) in message and found in message
-    assert "Take the file from the pack's repository again" in message
+    assert "Get the file from the pack's repository again" in message
     assert mini.server.run(small).status == "success"
