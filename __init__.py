@@ -1,4 +1,4 @@
-"""ComfyUI-StableIdentity: one face photo becomes two words. The host's door to the pack."""
+"""ComfyUI-StableIdentity: one face photo becomes two words. Entry point for ComfyUI."""
 
 if __package__:  # imported by ComfyUI; test tools import this file without a package
     from nodes import comfy_entrypoint

@@ -1,5 +1,5 @@
-// StableIdentity Train: choosing a method puts its default settings into their widgets.
-// A widget that was set to something else by hand stays. Loading a workflow changes nothing.
+// StableIdentity Train: choosing a method sets the widgets to its defaults.
+// Widgets that the user has changed keep their values. Loading a workflow changes nothing.
 
 import { app } from "../../scripts/app.js";
 
