@@ -74,10 +74,10 @@ class TrainingSession:
         name_spaces: one for each text space of the model; by default of the pack's own names.
         start: a projector to start from, instead of afresh.
         check: what is done about the gradient before the first step.
+        triggers_in_errors: begin messages with the trigger of the person concerned; by default for several people.
 
     Raises:
-        StableIdentityError: name spaces of another model, or photos or a projector that do not fit; where there are
-            several people, the message begins with the trigger of the one concerned.
+        StableIdentityError: name spaces of another model, or photos or a projector that do not fit.
         TrainingError: the gradient check failed.
     """
 
@@ -90,14 +90,16 @@ class TrainingSession:
         name_spaces: Sequence[NameSpace] | None = None,
         start: TrainedProjector | None = None,
         check: GradientCheck = compare_in_fp32,
+        triggers_in_errors: bool | None = None,
     ):
         self.people = people
+        named = len(people) > 1 if triggers_in_errors is None else triggers_in_errors
         self.name_spaces = name_spaces_of(backend) if name_spaces is None else list(name_spaces)
         check_spaces(backend, self.name_spaces)
         check(backend)
         self.runs: list[TrainingRun] = []
         for person in people:
-            name = person.trigger if len(people) > 1 else ""
+            name = person.trigger if named else ""
             with error_context(name):
                 projector = make_projector(backend, person.faces, self.name_spaces, config, start)
                 self.runs.append(TrainingRun(backend, list(person.faces), projector, config, name))
