@@ -24,6 +24,8 @@ if TYPE_CHECKING or "." not in __package__:
         MissingFileError,
         StableIdentityError,
     )
+    from stableidentity_core.evaluate.metrics import Sample, score
+    from stableidentity_core.evaluate.metrics.recognition import FaceSimilarity, OtherSimilarity, Rank1, Recogniser
     from stableidentity_core.evaluate.sample import sample_pictures
     from stableidentity_core.face.parsing import NOT_FACE, FacePart
     from stableidentity_core.face.portrait import Face, portrait
@@ -57,6 +59,8 @@ else:
         MissingFileError,
         StableIdentityError,
     )
+    from ..stableidentity_core.evaluate.metrics import Sample, score
+    from ..stableidentity_core.evaluate.metrics.recognition import FaceSimilarity, OtherSimilarity, Rank1, Recogniser
     from ..stableidentity_core.evaluate.sample import sample_pictures
     from ..stableidentity_core.face.parsing import NOT_FACE, FacePart
     from ..stableidentity_core.face.portrait import Face, portrait
@@ -82,16 +86,21 @@ __all__ = [
     "Event",
     "Face",
     "FacePart",
+    "FaceSimilarity",
     "FaceViT",
     "FileTakenError",
     "HostError",
     "Identity",
     "Json",
     "MissingFileError",
+    "OtherSimilarity",
     "Parser",
     "Person",
+    "Rank1",
+    "Recogniser",
     "Run",
     "RunResult",
+    "Sample",
     "StableIdentityError",
     "TrainConfig",
     "TrainedProjector",
@@ -112,6 +121,7 @@ __all__ = [
     "sample_pictures",
     "save_identity",
     "say",
+    "score",
     "with_preset",
     "write_atomically",
 ]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -78,8 +77,3 @@ class Evaluators(nn.Module):
         evaluators = cls()
         evaluators.load_state_dict(dict(weights))
         return evaluators.eval().requires_grad_(False)
-
-
-def similarity(a: Tensor, b: Tensor) -> Tensor:
-    """Cosine of unit vectors [..., 64] and [..., 64]."""
-    return torch.einsum("...d,...d->...", a, b)

@@ -5,18 +5,18 @@ All metrics are closed-world: the evaluators only know drawn faces and say nothi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .core import check_shape
-from .evaluators import Evaluators, similarity
-from .look import CHOICES, Look, draw_look
+from .core import FaceSimilarity, OtherSimilarity, Rank1, Recogniser, Sample, check_shape, score
+from .evaluators import Evaluators
+from .look import CHOICES, Look, caption, draw_look
 from .painter import paint
 from .person import Person, generator, unseen_person
 
@@ -79,21 +79,6 @@ def distractors(evaluators: Evaluators, count: int = DISTRACTORS, n: int = VIEWS
     return torch.stack([references(evaluators, unseen_person(FIRST_DISTRACTOR + number), n) for number in range(count)])
 
 
-def face_similarity(embeddings: Tensor, reference: Tensor) -> Tensor:
-    """Cosine [B] of embeddings [B, 64] to a reference [64]."""
-    return similarity(embeddings, reference)
-
-
-def other_similarity(embeddings: Tensor, others: Tensor) -> Tensor:
-    """Mean cosine [B] of embeddings [B, 64] to the references [M, 64] of other people."""
-    return (embeddings @ others.T).mean(-1)
-
-
-def first_ranked(embeddings: Tensor, reference: Tensor, others: Tensor) -> Tensor:
-    """[B] bool: the person is more similar than every one of the others [M, 64]."""
-    return face_similarity(embeddings, reference) > (embeddings @ others.T).amax(-1)
-
-
 def read_looks(evaluators: Evaluators, pictures: Tensor, looks: Sequence[Look]) -> Reading:
     """Read pictures [B, 3, 128, 128] that should show these B looks, with the default `caption` as prompt."""
     check_shape(pictures, "b 3 s s", "pictures", b=len(looks))
@@ -108,28 +93,52 @@ def _indices(look: Look) -> list[int]:
     return [options.index(getattr(look, part)) for part, options in CHOICES.items()]
 
 
-def trusted_face_diversity(evaluators: Evaluators, pictures: Tensor, prompts: Tensor, similarities: Tensor) -> float:
-    """Diversity of the pictures of one person across prompts, weighted by their face similarity.
-
-    The mean cosine distance of the look reader's features, over all pairs of pictures with different
-    prompts, times the mean face similarity. The paper's metric of this name uses LPIPS; its values
-    are not comparable with these.
-
-    Args:
-        pictures: [B, 3, 128, 128] of one person.
-        prompts: [B] indices of their prompts.
-        similarities: [B] from face_similarity.
-    """
-    with torch.no_grad():
-        features = torch.cat([evaluators.reader.features(part) for part in pictures.float().split(CHUNK)])
-    return spread(features, prompts) * similarities.mean().item()
-
-
 def spread(features: Tensor, groups: Tensor) -> float:
     """Mean cosine distance of features [B, D] over all pairs from different groups [B]; 0 if there are none."""
     unit = F.normalize(features, dim=-1)
     pairs = groups[:, None] != groups[None]
     return (1 - unit @ unit.T)[pairs].mean().item() if pairs.any() else 0.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PromptAccuracy:
+    """Share of the parts of the looks named in the prompts that are read in the pictures as they should be, 0 to 1."""
+
+    name, title = "prompt_accuracy", "prompt accuracy"
+    evaluators: Evaluators
+    looks: Mapping[str, Look]  # by prompt
+
+    def __call__(self, samples: Sequence[Sample]) -> Tensor:
+        readings = [
+            read_looks(self.evaluators, sample.pictures, [self.looks[prompt] for prompt in sample.prompts])
+            for sample in samples
+        ]
+        return torch.tensor([reading.accuracy for reading in readings])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrustedFaceDiversity:
+    """How much the pictures of one person differ between prompts, as far as they show that person.
+
+    Mean over all pairs of pictures of different prompts of one minus the cosine of the look reader's features, times
+    the mean face similarity. The paper's figure of this name measures the difference by LPIPS; this is not LPIPS, and
+    its values do not compare with the paper's.
+    """
+
+    name, title = "trusted_face_diversity", "trusted face diversity"
+    evaluators: Evaluators
+    recogniser: Recogniser
+
+    def __call__(self, samples: Sequence[Sample]) -> Tensor:
+        return torch.stack([self._of(sample) for sample in samples])
+
+    def _of(self, sample: Sample) -> Tensor:
+        with torch.no_grad():
+            parts = sample.pictures.float().split(CHUNK)
+            features = torch.cat([self.evaluators.reader.features(part) for part in parts])
+        numbers = {prompt: number for number, prompt in enumerate(dict.fromkeys(sample.prompts))}
+        prompts = torch.tensor([numbers[prompt] for prompt in sample.prompts])
+        return spread(features, prompts) * self.recogniser.similarities(sample).mean()
 
 
 def measure_people(
@@ -148,26 +157,25 @@ def measure_people(
         Means over the people; `prompt_accuracy_by_part`; and `per_person`, each metric as a list of P values.
     """
     check_shape(pictures, "p n 3 s s", "pictures", p=len(people), n=len(looks))
-    others = distractors(evaluators) if others is None else others
-    rows = [
-        _measure_one(evaluators, shown, person, looks, others) for shown, person in zip(pictures, people, strict=True)
+    by_prompt = {caption(look, "{}"): look for look in looks}
+    samples = [
+        Sample(person=str(number), pictures=shown, prompts=[caption(look, "{}") for look in looks])
+        for number, shown in enumerate(pictures)
     ]
-    per_person = {key: [row[key] for row in rows] for key in rows[0]}
+    recogniser = Recogniser(
+        embed=partial(embed, evaluators),
+        references={str(number): references(evaluators, person) for number, person in enumerate(people)},
+        others=distractors(evaluators) if others is None else others,
+    )
+    metrics = [
+        FaceSimilarity(recogniser),
+        OtherSimilarity(recogniser),
+        Rank1(recogniser),
+        PromptAccuracy(evaluators=evaluators, looks=by_prompt),
+        TrustedFaceDiversity(evaluators=evaluators, recogniser=recogniser),
+    ]
+    scores = score(samples, metrics)
+    per_person = {name: values.tolist() for name, values in scores.values.items()}
     reading = read_looks(evaluators, pictures.flatten(0, 1), list(looks) * len(people))
     means = {key: sum(values) / len(values) for key, values in per_person.items()}
     return {**means, "prompt_accuracy_by_part": reading.by_part, "per_person": per_person}
-
-
-def _measure_one(
-    evaluators: Evaluators, pictures: Tensor, person: Person, looks: Sequence[Look], others: Tensor
-) -> dict[str, float]:
-    embeddings = embed(evaluators, pictures)
-    reference = references(evaluators, person)
-    similarities = face_similarity(embeddings, reference)
-    return {
-        "face_similarity": similarities.mean().item(),
-        "other_people_similarity": other_similarity(embeddings, others).mean().item(),
-        "rank_1": first_ranked(embeddings, reference, others).float().mean().item(),
-        "prompt_accuracy": read_looks(evaluators, pictures, looks).accuracy,
-        "trusted_face_diversity": trusted_face_diversity(evaluators, pictures, torch.arange(len(looks)), similarities),
-    }

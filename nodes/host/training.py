@@ -70,6 +70,7 @@ def train_in_host(
         at_once=at_once,
         preview_every=preview_every,
         start=start,
+        several=len(people) > 1,
     )
     train = partial(_train, models, work)
     done = {} if force else _stored(store, by_key, train)
@@ -134,6 +135,7 @@ class Work:
     at_once: int
     preview_every: int
     start: TrainedProjector | None
+    several: bool  # people in all, also where only one of them is left to be trained
 
 
 def _train(models: HostModels, work: Work, people: Mapping[str, Person], keep: Keep) -> None:
@@ -152,6 +154,7 @@ def _train(models: HostModels, work: Work, people: Mapping[str, Person], keep: K
                 name_spaces=outside_inference_mode(work.name_spaces),
                 start=work.start,
                 check=unchecked,  # HostModels.run has checked the gradient, once for all groups
+                triggers_in_errors=work.several,
             )
             keep(dict(zip(group, session.learn(on_step), strict=True)))
 

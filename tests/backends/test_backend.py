@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from diffusers import DiffusionPipeline
+from diffusers import DDIMScheduler, DiffusionPipeline
 
 from rounding import assert_computed_in, assert_same_but_for_rounding
 from stableidentity_core.backends import Compute, Conditioning
+from stableidentity_core.backends.guidance import guided_prediction
 from stableidentity_core.backends.latents import LatentFormat
+from stableidentity_core.evaluate.sample import sample_pictures
 from stableidentity_core.text import tokenize_templates
 from stableidentity_core.train.gradient_check import check_gradient, gradient_direction
 
@@ -96,7 +98,7 @@ def test_prediction_type_and_schedule(backend, pipeline):
 
 
 def test_text_spaces_are_the_bases(backend, pipeline):
-    found = {space.name: (space.width, space.pad) for space in backend.text_spaces}
+    found = {space.name: (space.width, space.layout.pad) for space in backend.text_spaces}
     if hasattr(pipeline, "text_encoder_2"):
         assert found == {"clip_l": (32, 49407), "clip_g": (64, 0)} and list(found) == ["clip_l", "clip_g"]
     elif pipeline.text_encoder.config.hidden_act == "quick_gelu":
@@ -164,6 +166,90 @@ def test_posterior_is_sampled_with_the_given_generator(backend, pipeline, twin):
 
     assert_same_but_for_rounding(ours, by_diffusers(pipeline.vae), by_diffusers(twin.vae))
     assert not ours.is_inference()
+
+
+def test_encoding_with_gradient_gives_the_posteriors_mean(backend):
+    image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(3), requires_grad=True)
+    ours = backend.encode_with_gradient(image)
+    expected = backend.encode_posterior(image.detach()).mean
+    assert ours.dtype == torch.float32 and torch.allclose(ours, expected, atol=1e-5 * expected.abs().max())
+
+
+def test_the_gradient_of_encoding_is_that_of_a_finite_difference(backend):
+    generator = torch.Generator().manual_seed(3)
+    image = torch.rand(1, 3, 64, 64, generator=generator)
+    direction = torch.randn(1, 3, 64, 64, generator=generator)
+    reading = torch.randn(1, 4, 8, 8, generator=generator)
+
+    def read(step: float) -> torch.Tensor:
+        return (backend.encode_with_gradient(image + step * direction) * reading).sum()
+
+    moved = image.clone().requires_grad_(True)
+    (backend.encode_with_gradient(moved) * reading).sum().backward()
+    with torch.no_grad():
+        slope = (read(1e-2) - read(-1e-2)) / 2e-2  # float32 keeps four digits of such a difference
+    assert (moved.grad * direction).sum().item() == pytest.approx(slope.item(), rel=0.02)
+
+
+def test_encoding_with_gradient_leaves_the_vae_as_it_was(backend):
+    image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(3))
+    before = backend.encode_posterior(image)
+    backend.encode_with_gradient(image.clone().requires_grad_(True)).sum().backward()
+    after = backend.encode_posterior(image)
+    assert torch.equal(before.mean, after.mean) and torch.equal(before.std, after.std)
+
+
+def test_decoding_equals_diffusers(backend, pipeline, twin):
+    latents = 0.18215 * noised(seed=5, batch=2)
+
+    def by_diffusers(vae) -> torch.Tensor:
+        with torch.no_grad():
+            images = vae.decode(latents.to(vae.dtype) / vae.config.scaling_factor).sample
+        return (images / 2 + 0.5).clamp(0, 1)
+
+    ours = backend.decode(latents)
+    assert ours.shape == (2, 3, 64, 64) and not ours.is_inference() and not ours.requires_grad
+    assert ours.min() >= 0 and ours.max() <= 1
+    assert_same_but_for_rounding(ours, by_diffusers(pipeline.vae), by_diffusers(twin.vae))
+
+
+def test_guidance_goes_past_the_positive_prompt_and_is_it_at_one(backend):
+    z_t, times = noised(batch=2), torch.tensor([700, 700])
+    positive, negative = conditioning(backend, 2), conditioning(backend, 2)
+    negative = Conditioning(context=-negative.context, pooled=None if negative.pooled is None else -negative.pooled)
+    with torch.no_grad():
+        wanted, unwanted = (backend.predict(z_t, times, one) for one in (positive, negative))
+        found = {cfg: guided_prediction(backend, z_t, times, positive, negative, cfg) for cfg in (0.0, 1.0, 4.0)}
+    for cfg, ours in found.items():
+        expected = unwanted + cfg * (wanted - unwanted)
+        # A batch of four instead of two: the same sums in another order.
+        assert (ours - expected).abs().max() < 1e-4 * (wanted - unwanted).abs().max()
+
+
+def test_sampling_equals_diffusers_ddim(backend, pipeline, tiny_folder):
+    """The sampler over any backend, step for step what the pipeline does with the same noise and a negative prompt."""
+    spaces = backend.text_spaces
+    names = {space.name: space.embed(torch.tensor([space.tokenize("tom cruise")]))[0] for space in spaces}
+    ours = sample_pictures(backend, ["a photo of {}"], names, size=64, cfg=3.0, steps=5, seed=7, negative="blurry")
+    theirs = DiffusionPipeline.from_pretrained(tiny_folder)
+    theirs.scheduler = DDIMScheduler.from_config(
+        theirs.scheduler.config, set_alpha_to_one=True, clip_sample=False, steps_offset=1, timestep_spacing="leading"
+    )
+    signal, sigma = backend.objective.signal[801], backend.objective.sigma[801]
+    noise = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(7)) * sigma
+    assert 0 < signal < 1
+    expected = theirs(
+        "a photo of tom cruise",
+        negative_prompt="blurry",
+        latents=noise,
+        height=64,
+        width=64,
+        num_inference_steps=5,
+        guidance_scale=3.0,
+        output_type="pt",
+    ).images
+    # Float32 through five steps, in another order; the tiny models amplify little.
+    assert (ours - expected).abs().max() < 2e-3 and (expected.max() - expected.min()) > 0.1
 
 
 def test_fingerprint_is_stable_and_tells_weights_apart(backend):

@@ -11,12 +11,14 @@ import pytest
 import torch
 from torch import nn
 
-from core.make import rand, randn
+from core.make import rand
 from mini_world import measure
 from mini_world.evaluators import Evaluators
 from mini_world.look import CHOICES, PROMPTS, Look
 from mini_world.person import unseen_person
 from stableidentity_core.errors import ShapeError
+from stableidentity_core.evaluate.metrics import Sample
+from stableidentity_core.evaluate.metrics.recognition import Recogniser
 from tiny import fill
 
 FAR = [unseen_person(measure.FIRST_DISTRACTOR + number) for number in range(3)]
@@ -78,31 +80,6 @@ def test_distractors_are_the_references_of_far_away_numbers(evaluators):
         assert torch.equal(other, measure.references(evaluators, person, n=2))
 
 
-def test_similarities_by_hand():
-    reference, others = torch.tensor([1.0, 0.0]), torch.tensor([[0.0, 1.0], [-1.0, 0.0]])
-    embeddings = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]])
-    assert measure.face_similarity(embeddings, reference).tolist() == pytest.approx([1, 0, 0.6])
-    assert measure.other_similarity(embeddings, others).tolist() == pytest.approx([-0.5, 0.5, 0.1])
-    assert measure.first_ranked(embeddings, reference, others).tolist() == [True, False, False]
-
-
-def test_whoever_is_as_similar_as_another_is_not_first():
-    same = torch.tensor([1.0, 0.0])
-    assert not measure.first_ranked(same[None], same, same[None]).item()
-
-
-def test_similarities_as_the_twin_has_them():
-    embeddings, others = (nn.functional.normalize(randn(n, 64, seed=n), dim=-1) for n in (7, 11))
-    reference = nn.functional.normalize(randn(64, seed=3), dim=0)
-    for i, vector in enumerate(embeddings.double().numpy()):
-        own = float(np.dot(vector, reference.numpy()))
-        rest = [float(np.dot(vector, other)) for other in others.numpy()]
-        # Float32 cosines.
-        assert measure.face_similarity(embeddings, reference)[i].item() == pytest.approx(own, abs=1e-5)
-        assert measure.other_similarity(embeddings, others)[i].item() == pytest.approx(sum(rest) / 11, abs=1e-5)
-        assert measure.first_ranked(embeddings, reference, others)[i].item() == (own > max(rest))
-
-
 def test_only_what_a_prompt_names_counts(reading_judges):
     asked = [Look(), Look(hat="red hat", scene="snow"), Look(style="sketch")]
     shown = [
@@ -143,8 +120,12 @@ def test_trusted_face_diversity_as_the_twin_has_it(evaluators):
         for (a, i), (b, j) in itertools.combinations(zip(features, prompts, strict=True), 2)
         if i != j
     ]
-    found = measure.trusted_face_diversity(evaluators, pictures, torch.tensor(prompts), similarities)
-    assert found == pytest.approx(np.mean(distances) * similarities.mean().item(), rel=1e-3)
+    recogniser = Recogniser(
+        embed=lambda pictures: similarities[:, None], references={"anna": torch.ones(1)}, others=torch.zeros(1, 1)
+    )
+    metric = measure.TrustedFaceDiversity(evaluators=evaluators, recogniser=recogniser)
+    found = metric([Sample(person="anna", pictures=pictures, prompts=[str(prompt) for prompt in prompts])])
+    assert found.tolist() == [pytest.approx(np.mean(distances) * similarities.mean().item(), rel=1e-3)]
 
 
 def test_all_figures_of_two_people(evaluators):
@@ -155,7 +136,7 @@ def test_all_figures_of_two_people(evaluators):
     own = figures["per_person"]
     for number, person in enumerate(people):
         embeddings = measure.embed(evaluators, pictures[number])
-        similarity = measure.face_similarity(embeddings, measure.references(evaluators, person))
+        similarity = embeddings @ measure.references(evaluators, person)
         assert own["face_similarity"][number] == pytest.approx(similarity.mean().item(), abs=1e-6)  # float32
     for key, values in own.items():
         assert len(values) == 2 and figures[key] == pytest.approx(sum(values) / 2)
