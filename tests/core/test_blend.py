@@ -194,7 +194,7 @@ WIDE = some_names(count=3, width=1024)
 @pytest.mark.parametrize(
     "people, weights, names, told",
     [
-        ([], [], WIDE, "nobody to mix, needed at least one identity"),
+        ([], [], WIDE, "0 identities to mix, needed at least 1"),
         ([some_identity()], [1, 1], WIDE, "2 weights for 1 people"),
         ([some_identity(), some_identity()], [0, 0], WIDE, r"All weights are 0 \(0, 0\)"),
         ([some_identity(), some_identity()], [1, -0.5], WIDE, "weights are 1, -0.5; needed numbers of 0 or more"),
@@ -205,7 +205,8 @@ WIDE = some_names(count=3, width=1024)
             [some_identity(trigger="ben"), sd15()],
             [1, 1],
             WIDE,
-            r"<ben> was learned for clip_h \(width 1024\), <anna> for clip_l \(width 768\): words of different bases",
+            r"<ben> was learned for clip_h \(width 1024\), <anna> for clip_l \(width 768\): "
+            "words of different base models",
         ),
         (
             [Identity(trigger="long", words={"clip_h": randn(5, 1024)})],

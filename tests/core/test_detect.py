@@ -137,7 +137,7 @@ def test_nothing_at_all_is_said_so():
     ],
 )
 def test_faces_without_usable_landmarks_are_left_out_and_counted(points, said):
-    with pytest.raises(StableIdentityError, match=f"five points that cannot be a face's: .*{said}"):
+    with pytest.raises(StableIdentityError, match=f"impossible landmarks: .*{said}"):
         detect_faces(photo_with(480, 640, (100, 100, 140)), SeesRed(points=points))
 
 

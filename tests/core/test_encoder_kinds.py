@@ -107,7 +107,7 @@ def test_unknown_content_is_told_by_its_first_names_and_the_kinds_there_are(tmp_
 
 def test_a_clip_of_open_clip_is_named_as_such(tmp_path):
     save_file({"visual.conv1.weight": torch.zeros(1), "logit_scale": torch.zeros(1)}, tmp_path / "clip.safetensors")
-    with pytest.raises(StableIdentityError, match="open_clip saves it; take its Hugging Face form"):
+    with pytest.raises(StableIdentityError, match="in open_clip's format; use its Hugging Face version"):
         load_face_encoder(tmp_path / "clip.safetensors")
 
 
