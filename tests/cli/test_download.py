@@ -99,7 +99,7 @@ def test_files_are_taken_from_the_users_own_folder(server, models, tmp_path, cap
     command = ["download", "bisenet", "parsenet", "--models", str(models), "--from", str(tmp_path / "stick")]
     assert main(command) == 1, "the folder has only one of the two"
     assert files(models) == {"stableidentity/face_parsing/parsing_bisenet.pth"} and server.requests == []
-    assert "has no parsing_parsenet.pth" in capsys.readouterr().err
+    assert "does not contain parsing_parsenet.pth" in capsys.readouterr().err
 
 
 def test_the_list_shows_each_file_with_size_and_licence_and_what_is_in_place(models, capsys):
@@ -118,7 +118,7 @@ def test_the_list_shows_each_file_with_size_and_licence_and_what_is_in_place(mod
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["bisenet"], 2, "--models DIR is needed"),
+        (["bisenet"], 2, "--models DIR is required"),
         (["--models", "."], 2, "give a NAME"),
         (["bissenet", "--models", "."], 1, "did you mean 'bisenet'?"),
         (["bisenet", "--models", "nowhere"], 1, "--models is nowhere"),
@@ -215,4 +215,8 @@ def test_as_a_user_starts_it(models):
     command = [sys.executable, "-m", "stableidentity_core", "download", "bisenet", "--models", str(models)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([*command, "--from", str(models)], capture_output=True, text=True, env=environment)
-    assert done.returncode == 1 and "has no parsing_bisenet.pth" in done.stderr and "Traceback" not in done.stderr
+    assert (
+        done.returncode == 1
+        and "does not contain parsing_bisenet.pth" in done.stderr
+        and "Traceback" not in done.stderr
+    )

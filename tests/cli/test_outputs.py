@@ -69,7 +69,7 @@ def test_convert_onto_itself(anna, capsys):
         ("folder.pt", "is a folder"),
         ("anna.png", "ends in '.png', needed .safetensors, .pt, .bin"),
         ("anna", "ends in ''"),
-        ("anna.safetensors/within.pt", "nothing can be written"),
+        ("anna.safetensors/within.pt", "cannot be written"),
         ("n" * 300 + ".pt", "long"),
         ("a\0b.pt", "null"),
         ("\ud800.pt", "surrogates"),

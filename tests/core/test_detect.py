@@ -119,7 +119,7 @@ def test_no_face_is_a_sentence_with_all_that_was_tried():
     text = str(caught.value)
     for words in ("4032x3024", "640, 1280, 320 (within 640) and 2150", "scored 0.41 (needed 0.70)", "crop it closer"):
         assert words in text
-    size = text.partition(" and is ")[2].partition(" pixels")[0]  # about 400x400
+    size = text.partition(" and measures ")[2].partition(" pixels")[0]  # about 400x400
     assert all(abs(int(side) - 400) <= 12 for side in size.split("x")), text
 
 

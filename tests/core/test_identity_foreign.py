@@ -87,7 +87,7 @@ def test_a_file_name_that_is_no_trigger_still_gives_one(tmp_path, name):
         ({"a": randn(100, 768)}, "contains 100 words of width 768, needed 1 to 75"),
         ({"a": torch.zeros(0, 768)}, "contains 0 words of width 768, needed 1 to 75"),
         ({"a": randn(2, 2, 768)}, r"contains a tensor \[2, 2, 768\], needed \[N, D\]"),
-        ({"a": randn(2, 768).double() * 1e300}, "not finite in 32 bits"),
+        ({"a": randn(2, 768).double() * 1e300}, "not finite in float32"),
         ({"a": torch.zeros(2, 0)}, "."),
         ({"a": torch.tensor(3.0)}, "does not contain an embedding"),
         ({"a": torch.full((2, 768), float("nan"))}, "not finite"),

@@ -165,7 +165,7 @@ def test_without_a_parser_hair_on_the_face_is_said_and_an_empty_mask_is_nothing_
 def test_swapped_masks_are_called_so(parser):
     one = prepared(parser, face_mask=HAIR, hair_mask=FACE)
     assert one.report.contradictions == (
-        "The face mask marks the hair and the hair mask the face. Swap face_mask and hair_mask.",
+        "The face mask marks the hair and the hair mask marks the face. Swap face_mask and hair_mask.",
     )
     assert not prepared(parser, face_mask=FACE, hair_mask=HAIR).report.contradictions
 
@@ -251,10 +251,10 @@ def test_only_true_sentences(parser, detector, given_hair, given_face):
     masks |= {"hair_mask": shown[1]} if given_hair else {}
     text = prepare_face(photo, detector=detector, parser=parser, **masks).report.text()
     assert ("the face mask is the oval" in text) == (parser is None and not given_face)
-    assert ("the hair is not known" in text) == (parser is None and not given_hair)
+    assert ("the hair mask is empty" in text) == (parser is None and not given_hair)
     assert ("No parsing" in text) == (parser is None and not (given_face and given_hair))
     assert text.startswith("No face detector was used") == (detector is None)
-    assert ("there are no landmarks" in text) == ("taken as an aligned portrait" in text) == (detector is None)
+    assert ("there are no landmarks" in text) == ("assumed to be an aligned portrait" in text) == (detector is None)
     assert ("no map of face parts" in text) == (parser is None)
     assert ("no hair is marked" in text) == (parser is None and not given_hair)
     assert ("[ok]" in text) == (parser is not None or detector is not None)

@@ -65,5 +65,5 @@ def test_a_pipe_is_no_file(tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc takes no files there")
 def test_a_folder_that_takes_no_files(tmp_path):
-    with pytest.raises(StableIdentityError, match="nothing can be written"):
+    with pytest.raises(StableIdentityError, match="cannot be written"):
         check_file(Path("/proc/a"), "--out", replace=False)

@@ -176,7 +176,7 @@ def spoilt_encoder(world):
         ),
         (
             lambda folder: save_file({"a": torch.zeros(1)}, folder / "model.safetensors"),
-            ("is no face encoder", "1 tensors"),
+            ("is not a face encoder", "1 tensors"),
         ),
     ],
     ids=["weights cut", "config cut", "config of another", "other weights"],
