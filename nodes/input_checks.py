@@ -11,7 +11,7 @@ from comfy_api.latest import io
 
 from ..stableidentity_core.errors import StableIdentityError
 from ..stableidentity_core.face import Face
-from ..stableidentity_core.files.torch_file import judge_tensor
+from ..stableidentity_core.files.torch_file import tensor_problem
 from ..stableidentity_core.identity import Identity
 from ..stableidentity_core.methods import TrainedProjector
 from ..stableidentity_core.text import NameSpace
@@ -21,7 +21,7 @@ Check = Callable[[Any], bool]
 
 
 def _is_plain(value: Any) -> bool:
-    return isinstance(value, torch.Tensor) and value.ndim > 0 and judge_tensor(value) is None
+    return isinstance(value, torch.Tensor) and value.ndim > 0 and tensor_problem(value) is None
 
 
 def _is_text(value: Any) -> bool:
@@ -107,7 +107,7 @@ def _default(widget: io.Input) -> Any:
 
 def _describe(value: Any) -> str:
     if isinstance(value, torch.Tensor):
-        problem = judge_tensor(value)
+        problem = tensor_problem(value)
         return f"a tensor {list(value.shape)}{f', which is {problem}' if problem else ''}"
     if value is None:
         return "nothing"

@@ -1,4 +1,4 @@
-"""Calls that may block, made in a thread of their own, so that the caller sees a cancel meanwhile."""
+"""Runs calls that may block in their own thread, so that the caller can react to a cancellation."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-POLL = 0.2  # seconds between two looks for a cancel
+POLL = 0.2  # seconds between checks for a cancellation
 
 
 class BackgroundThread:
-    """One thread that makes calls, one after the other.
+    """One thread that runs calls, one after the other.
 
-    A call that still blocks when the context is left ends by itself, and its result is dropped; the thread then ends
-    too. It does not keep the process alive.
+    A call that still blocks when the context exits runs to its end, and its result is discarded; then the thread ends.
+    It does not keep the process alive.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class BackgroundThread:
         self._calls.put(None)
 
     def __call__(self, act: Callable[[], T], on_wait: Callable[[], None]) -> T:
-        """What `act` returns or raises; `on_wait` is called five times a second until then, and may raise to cancel."""
+        """Return or raise what `act` does; until then call `on_wait` five times a second, which may raise to cancel."""
         self._calls.put(act)
         while True:
             try:
@@ -47,12 +47,12 @@ class BackgroundThread:
         while (act := self._calls.get()) is not None:
             try:
                 self._results.put((act(), None))
-            except BaseException as error:  # the caller's to handle, whatever it is
+            except BaseException as error:  # re-raised in the caller
                 self._results.put((None, error))
-            del act  # what it holds, such as an open file, must not live on until the next call
+            del act  # releases what it references, such as an open file, before the next call
 
 
 def call_in_background(act: Callable[[], T], on_wait: Callable[[], None]) -> T:
-    """One such call."""
+    """Run a single call this way."""
     with BackgroundThread() as call:
         return call(act, on_wait)

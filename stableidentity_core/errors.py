@@ -8,17 +8,17 @@ from contextlib import contextmanager
 
 from .console.streams import writable
 
-_UNREADABLE = re.compile(r"\S{500,}")  # names that nobody reads to the end
+_UNREADABLE = re.compile(r"\S{500,}")  # names too long for a message
 
 
 class StableIdentityError(ValueError):
-    """Input or environment the method cannot work with; the message says what to do.
+    """Input or an environment that cannot be used; the message says what to do.
 
-    Messages quote names and headers of files of others: what is no text, what would steer a terminal and what a log's
-    encoding lacks is escaped.
+    Messages quote untrusted names and headers of files, so control characters, invalid text and characters missing in
+    a log's encoding are escaped.
     """
 
-    __module__ = "stableidentity_core.errors"  # hosts write it into their logs, and put the pack's path before it
+    __module__ = "stableidentity_core.errors"  # hosts log this name, otherwise with the pack's path in front
 
     def __init_subclass__(cls) -> None:
         cls.__module__ = StableIdentityError.__module__
@@ -32,19 +32,19 @@ class ShapeError(StableIdentityError):
 
 
 class NoFaceError(StableIdentityError):
-    """A picture in which the wanted face is not found."""
+    """A picture in which the requested face is not found."""
 
 
 class MissingFileError(StableIdentityError, FileNotFoundError):
-    """A file the user has to provide; the message names path, source and size."""
+    """A file that the user has to provide; the message names its path, source and size."""
 
 
 class FileTakenError(StableIdentityError):
-    """A file that must not be replaced has the name already."""
+    """The name is already taken by a file that must not be replaced."""
 
 
 class DamagedFileError(StableIdentityError):
-    """A file that cannot be read whole."""
+    """A file that is incomplete or cannot be read."""
 
 
 class IdentityFileError(DamagedFileError):
@@ -52,28 +52,28 @@ class IdentityFileError(DamagedFileError):
 
 
 class WrongModelError(StableIdentityError):
-    """A diffusion model, text encoder or VAE that does not fit the method or each other."""
+    """A diffusion model, text encoder or VAE that does not fit the method or the other models."""
 
 
 class TrainingError(StableIdentityError):
-    """A training that cannot teach anything: a loss or gradient is zero or not finite."""
+    """A training run that cannot learn anything: a loss or gradient is zero or not finite."""
 
 
 class HostError(StableIdentityError):
-    """A ComfyUI server that does not start, breaks off, or refuses what it is asked."""
+    """A ComfyUI server that does not start, disconnects, or rejects a request."""
 
 
 class MissingPackageError(StableIdentityError, ImportError):
-    """A Python package that a feature needs is not installed or broken; the message gives the line to type."""
+    """A Python package that a feature needs is not installed or broken; the message gives the command to run."""
 
 
 class DownloadError(StableIdentityError):
-    """A file of weights that could not be fetched or put in place."""
+    """A weight file that could not be downloaded or put in place."""
 
 
 @contextmanager
 def error_context(who: str) -> Iterator[None]:
-    """Errors inside say whom they are about; without a name they stay as they are."""
+    """Prefix errors with the person they are about; an empty name leaves them unchanged."""
     try:
         yield
     except StableIdentityError as error:

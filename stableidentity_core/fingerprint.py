@@ -1,4 +1,4 @@
-"""Short content hashes of tensors, to tell models, photos and settings apart."""
+"""Short content hashes of tensors, to distinguish models, photos and settings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 SAMPLES = 4096  # of each tensor of a model
-WHOLE = 1 << 62  # every value, for anything smaller
+WHOLE = 1 << 62  # every value, for anything smaller than a model
 
 
 def fingerprint_tensors(
@@ -17,9 +17,9 @@ def fingerprint_tensors(
 ) -> str:
     """Hash names, shapes, dtypes and up to `samples` evenly spaced values of each tensor.
 
-    Sampling makes a 5 GB model a matter of a second; it tells checkpoints apart, it is no proof
-    against tampering. Tensors of at most `samples` values are hashed whole. `on_tensor` is called before
-    each and may raise to cancel: a model that is still in its file is read here.
+    With sampling, a 5 GB model takes about a second; that distinguishes checkpoints but does not detect
+    tampering. Tensors of at most `samples` values are hashed completely. `on_tensor` is called before
+    each tensor and may raise to cancel: a memory-mapped model is read from disk here.
     """
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors, key=lambda pair: pair[0]):
@@ -36,5 +36,5 @@ def fingerprint_tensors(
 def _flat(tensor: Tensor) -> Tensor:
     try:
         return tensor.detach().reshape(-1)
-    except RuntimeError:  # made in inference mode and moved outside of it: a tensor that allows no view
+    except RuntimeError:  # an inference tensor outside inference mode, which allows no view
         return tensor.detach().clone().reshape(-1)

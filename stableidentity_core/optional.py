@@ -1,4 +1,4 @@
-"""Packages that a feature needs and the pack does without."""
+"""Optional packages that single features need."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def optional_import(module: str, *, feature: str, install: str) -> ModuleType:
 
     Args:
         module: its full name.
-        feature: what needs it, as a user knows it, such as "face detection".
-        install: the line to type.
+        feature: what needs it, in the user's terms, such as "face detection".
+        install: the command to run.
 
     Raises:
-        MissingPackageError: it is not installed, lacks the module, or breaks when it is imported.
+        MissingPackageError: it is not installed, lacks the module, or fails to import.
     """
     package = module.partition(".")[0]
     needs = f"{feature[0].upper()}{feature[1:]} needs the package {package}, which"
@@ -31,14 +31,14 @@ def optional_import(module: str, *, feature: str, install: str) -> ModuleType:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         found = _what_is_missing(package, error.name or module)
-        raise MissingPackageError(f"{needs} {found}. In ComfyUI's Python type: {install}") from error
-    except Exception as error:  # binary packages break in many ways when their versions do not fit each other
+        raise MissingPackageError(f"{needs} {found}. In ComfyUI's Python run: {install}") from error
+    except Exception as error:  # incompatible versions of binary packages raise many types
         broken = _broken_package(package, error)
         line = f"{install} --upgrade" if broken == package else f"pip install --upgrade {_distribution(broken)}"
         raise MissingPackageError(
-            f"{needs} is installed but breaks when {'it' if broken == package else f'its part {broken}'} is imported "
-            f"({type(error).__name__}: {error}). Often a compiled package does not fit the version of numpy. "
-            f"In ComfyUI's Python type: {line}"
+            f"{needs} is installed but fails to import{'' if broken == package else f', because of {broken}'} "
+            f"({type(error).__name__}: {error}). Often a compiled package is incompatible with the numpy version. "
+            f"In ComfyUI's Python run: {line}"
         ) from error
 
 
@@ -47,23 +47,23 @@ def _what_is_missing(package: str, missing: str) -> str:
         return "is not installed"
     if missing.partition(".")[0] == package:
         return f"is installed in a version without {missing}"
-    return f"is installed, but lacks {missing.partition('.')[0]} that it needs in turn"
+    return f"is installed, but its own dependency {missing.partition('.')[0]} is missing"
 
 
 def _broken_package(package: str, error: Exception) -> str:
-    """The innermost package at work when the import broke; numpy is what others do not fit."""
+    """The innermost package in the traceback of a failed import; numpy is not to blame, others are incompatible."""
     trace = error.__traceback__
     names = [str(frame.f_globals.get("__name__")).partition(".")[0] for frame, _line in walk_tb(trace)]
     begin = names.index(package) if package in names else len(names)
     inner = [at for at in range(begin, len(names)) if names[at] not in _BYSTANDERS]
     if not inner:
         return package
-    # A compiled module leaves no frame of its own, only the line that imports it.
+    # A compiled module has no frame of its own, only the line that imports it.
     line = re.match(r"(?:import|from) +(\w+)", extract_tb(trace)[inner[-1]].line or "")
     foreign = line and line[1] not in sys.stdlib_module_names and "cannot import name" not in str(error)
     return line[1] if line and foreign else names[inner[-1]]
 
 
 def _distribution(package: str) -> str:
-    """What pip calls it: cv2 is opencv-python."""
+    """The name for pip: cv2 is opencv-python."""
     return " ".join(sorted(set(packages_distributions().get(package, [package]))))

@@ -1,4 +1,4 @@
-"""Pictures of numbers, drawn by matplotlib without touching its global state."""
+"""Plots, drawn with matplotlib without changing its global state."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WIDTH, HEIGHT, DPI = 768, 384, 96
 
 
 def require_matplotlib() -> None:
-    """Raise a StableIdentityError when matplotlib cannot be imported; asked before work that ends in a plot."""
+    """Raise a StableIdentityError if matplotlib cannot be imported; call before work that ends in a plot."""
     try:
         import matplotlib.backends.backend_agg  # noqa: F401
     except ImportError as error:
@@ -25,10 +25,10 @@ def require_matplotlib() -> None:
 
 
 def loss_curve(losses: Tensor, title: str = "", warning: str = "") -> Tensor:
-    """Losses [N] of N steps, also of none -> picture [H, W, 3] in 0..1, with each step and the running median.
+    """Losses [N] of N steps, N may be 0 -> image [H, W, 3] in 0..1, with every step and the running median.
 
-    Single losses jump over three orders of magnitude with the drawn timestep, hence the logarithmic
-    axis and the median. A warning stands below the title, in red.
+    Single losses vary by three orders of magnitude with the sampled timestep, hence the logarithmic
+    axis and the median. A warning is shown above the title, in red.
     """
     require_matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg

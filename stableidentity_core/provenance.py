@@ -1,4 +1,4 @@
-"""What the headers of all identity files share."""
+"""Header fields of all identity files."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from . import __version__
 
 
 def provenance() -> dict[str, str]:
-    """By which version and on which day (UTC)."""
+    """The pack's version and the date (UTC)."""
     return {"version": __version__, "date": datetime.now(timezone.utc).strftime("%Y-%m-%d")}

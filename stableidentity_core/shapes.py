@@ -1,4 +1,4 @@
-"""One shape check with one form of message."""
+"""A shape check with a uniform error message."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from .errors import ShapeError
 def check_shape(tensor: Tensor, pattern: str, name: str, **sizes: int) -> dict[str, int]:
     """Match a tensor against a pattern such as `"b 2 d"` and return the bound sizes.
 
-    A letter or word is bound on first use and must repeat; a number must match exactly; sizes
-    given as keywords are bound beforehand.
+    A letter or word is bound to a size on first use and must then match it; a number must match
+    exactly; keyword arguments bind sizes in advance.
 
     Raises:
-        ShapeError: naming the tensor, the shape found and the shape needed.
+        ShapeError: names the tensor, the shape found and the shape needed.
     """
     axes = pattern.split()
     bound = dict(sizes)
     fits = tensor.ndim == len(axes)
-    for axis, size in zip(axes, tensor.shape, strict=False):  # a wrong count is told of below
+    for axis, size in zip(axes, tensor.shape, strict=False):  # a wrong number of axes fails below
         expected = int(axis) if axis.isdigit() else bound.setdefault(axis, size)
         fits = fits and expected == size
     if not fits:

@@ -12,7 +12,7 @@ from ...stableidentity_core.encode.vit import missing_encoder_message
 from ...stableidentity_core.encode.weight_file import REPOSITORY, SUFFIXES, WEIGHT_FILES
 from ...stableidentity_core.errors import MissingFileError, StableIdentityError
 from ...stableidentity_core.files.atomic import remove_abandoned
-from ...stableidentity_core.files.readable import stands_at
+from ...stableidentity_core.files.readable import path_kind
 from ...stableidentity_core.methods.projector_file import SUFFIX
 from ...stableidentity_core.store.folder import sweep
 
@@ -82,7 +82,7 @@ def face_encoder_path(name: str) -> Path:
     if Path(name).name != name:
         raise StableIdentityError(f"{name!r} is not the name of a face encoder; choose one from the list.")
     for root in roots:
-        if stands_at(root / name) != "nothing":
+        if path_kind(root / name) != "nothing":
             return root / name
     raise MissingFileError(missing_encoder_message(roots[-1] / name))
 
@@ -106,7 +106,7 @@ def projector_path(name: str) -> Path:
     """
     roots = _roots(PROJECTORS)
     for root in roots:
-        if Path(name).name == name and stands_at(root / name) == "file":
+        if Path(name).name == name and path_kind(root / name) == "file":
             return root / name
     raise MissingFileError(
         f"No projector {name!r} in {', '.join(map(str, roots))}. Save one with Save Projector, or press R to refresh "
@@ -155,7 +155,7 @@ def input_folder(name: str) -> Path:
             f"The folder {name!r} is not below {str(root)!r}. Type the name of a folder in there, such as people. To "
             "use photos from elsewhere, copy them there or put a link to their folder there."
         )
-    stands_at(folder)  # raises for invalid folder names
+    path_kind(folder)  # raises for invalid folder names
     return folder
 
 

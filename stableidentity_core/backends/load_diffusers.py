@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ..errors import MissingFileError, StableIdentityError, WrongModelError
-from ..files.readable import library_reads, read_json_object, stands_at
+from ..files.readable import library_reads, path_kind, read_json_object
 from .diffusers_sd import DiffusersBackend
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def load_diffusers(
     """
     if find_spec("diffusers") is None:
         raise StableIdentityError("The command line needs diffusers. Run: pip install diffusers accelerate")
-    standing = stands_at(path)
+    standing = path_kind(path)
     if standing == "folder":
         with library_reads(path, "a diffusers folder", "Download the folder again, whole."):
             pipeline = _load_folder(path, dtype)
@@ -47,7 +47,7 @@ def _load_folder(path: Path, dtype: torch.dtype) -> Pipeline:
     from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 
     index = path / "model_index.json"
-    if stands_at(index) == "nothing":
+    if path_kind(index) == "nothing":
         raise MissingFileError(f"{path} has no model_index.json, so it is not a diffusers folder.")
     kind = str(read_json_object(index, "the index of a diffusers folder").get("_class_name", "nothing"))
     if kind.startswith("StableDiffusionXL"):

@@ -1,4 +1,4 @@
-"""The command line: `python -m stableidentity_core COMMAND`, with one module for each group of commands."""
+"""The command line: `python -m stableidentity_core COMMAND`, with one module per group of commands."""
 
 from __future__ import annotations
 

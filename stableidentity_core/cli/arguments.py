@@ -1,4 +1,4 @@
-"""What a user types after the command: judged while it is read, so that wrong usage ends with exit code 2."""
+"""Argument types, validated while parsing, so that wrong usage ends with exit code 2."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ import torch
 
 from ..console.printable import printable
 from ..errors import StableIdentityError
-from ..files.readable import stands_at
+from ..files.readable import path_kind
 
 
 class Parser(argparse.ArgumentParser):
-    """Every argument of the type Path is one that a file or folder can have; messages, which quote arguments, are
-    printable."""
+    """Validates every argument of the type Path, and escapes unprintable characters in messages."""
 
     def __init__(self, *arguments: Any, **settings: Any):
         super().__init__(*arguments, **settings)
@@ -28,56 +27,62 @@ class Parser(argparse.ArgumentParser):
 
 
 def possible_path(text: str) -> Path:
-    """A path at which something may stand or come to stand.
+    """A path of an existing or possible file or folder.
 
     Raises:
-        ArgumentTypeError: empty, with null characters, too long, a loop of links, a pipe, a device.
+        ArgumentTypeError: empty, with null characters, too long, a link cycle, a pipe or a device.
     """
     if not text:
         raise argparse.ArgumentTypeError("it is empty, needed a path")
     try:
-        stands_at(text)
+        path_kind(text)
     except StableIdentityError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return Path(text)
 
 
 def count(text: str) -> int:
-    """A whole number from 1 on, such as steps between checkpoints."""
+    """An integer of at least 1, such as the steps between checkpoints."""
     try:
         number = int(text)
     except ValueError:
         number = 0
     if number < 1:
-        raise argparse.ArgumentTypeError(f"{text[:60]!r} is no whole number from 1 on")
+        raise argparse.ArgumentTypeError(f"{text[:60]!r} is not an integer of at least 1")
     return number
 
 
 def usable_device(text: str) -> str:
-    """A device that tensors can be computed on here; trying it is the only way to know.
+    """A device that torch can use on this machine; the only reliable check is to try it.
 
     Raises:
-        ArgumentTypeError: torch knows no such device, or this machine has none.
+        ArgumentTypeError: unknown to torch, or not available on this machine.
     """
     try:
         device = torch.device(text)
         usable = device.type != "meta"
-        reason = "it computes nothing"
+        reason = "it does not compute"
         if usable:
             torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, ImportError, ValueError, TypeError) as error:  # each kind has its own
+    except (
+        RuntimeError,
+        AssertionError,
+        ImportError,
+        ValueError,
+        TypeError,
+    ) as error:  # each device type raises its own
         usable, reason = False, str(error).partition("\n")[0][:200]
     if not usable:
-        raise argparse.ArgumentTypeError(f"{text[:60]!r} cannot be used here ({reason}); cpu always can")
+        raise argparse.ArgumentTypeError(f"{text[:60]!r} cannot be used here ({reason}); cpu always works")
     return text
 
 
 @contextmanager
 def out_of_memory_advice() -> Iterator[None]:
-    """Work that asks for more memory than there is ends in a sentence.
+    """Turn out-of-memory errors into a message with advice.
 
     Raises:
-        StableIdentityError: with what could not be had.
+        StableIdentityError: with the failed allocation.
     """
     try:
         yield
@@ -85,8 +90,8 @@ def out_of_memory_advice() -> Iterator[None]:
         out = isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
         if not out:
             raise
-        said = str(error).strip().partition("\n")[0][:300]
+        reason = str(error).strip().partition("\n")[0][:300]
         raise StableIdentityError(
-            f"There is not enough memory for this work{f': {said}' if said else ''}. Use a smaller resolution, batch "
-            "size or view pool, --low-memory, or another device."
+            f"There is not enough memory{f': {reason}' if reason else ''}. Use a smaller resolution, batch size or "
+            "view pool, --low-memory, or another device."
         ) from error

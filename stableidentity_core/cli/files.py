@@ -1,4 +1,4 @@
-"""`inspect` and `convert`: looking into identity files and changing their form."""
+"""`inspect` and `convert`: showing and converting identity files."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ FORMATS = (".safetensors", ".pt", ".bin")
 
 
 def add_commands(commands: Any) -> None:
-    inspect = commands.add_parser("inspect", help="tell what an identity file holds")
+    inspect = commands.add_parser("inspect", help="show the contents of an identity file")
     inspect.add_argument("file", type=Path)
-    inspect.add_argument("--json", action="store_true", help="for programs")
+    inspect.add_argument("--json", action="store_true", help="machine-readable output")
     inspect.set_defaults(run=run_inspect, interrupted="nothing was changed")
-    convert = commands.add_parser("convert", help="change an embedding's format by file ending")
+    convert = commands.add_parser("convert", help="convert an embedding to the format of the target's extension")
     convert.add_argument("source", type=Path, help=".safetensors, .pt or .bin")
     convert.add_argument("target", type=Path, help=".safetensors (this pack), .pt (A1111) or .bin (diffusers)")
     convert.add_argument("--trigger", help="default: the file's own, or its name")
@@ -39,16 +39,16 @@ def add_commands(commands: Any) -> None:
 def run_inspect(options: argparse.Namespace) -> None:
     identity = load_identity(options.file)
     if options.json:
-        # ASCII but for DEL, which JSON leaves as it is.
+        # ASCII except for DEL, which JSON does not escape.
         print(json.dumps({**describe(identity), "header": _header(identity)}, indent=2).replace("\x7f", "\\u007f"))
         return
     _show(describe(identity))
-    say("What the file says of itself:")
+    say("Header:")
     _show(_header(identity), indent="  ")
 
 
 def describe(identity: Identity) -> dict[str, Any]:
-    """What a file holds, as plain values; what it says of itself is not among them."""
+    """The contents of a file as plain values, without its header."""
     words = {
         space: {
             "shape": list(value.shape),
@@ -82,25 +82,26 @@ def run_convert(options: argparse.Namespace) -> None:
 
 
 def check_target(target: Path, replace: bool) -> None:
-    """Raise before anything is read unless the target has a known ending and can be written."""
+    """Raise before any work unless the target has a supported extension and can be written."""
     if target.suffix not in FORMATS:
         raise StableIdentityError(f"{target} ends in {target.suffix!r}, needed {', '.join(FORMATS)}.")
     check_file(target, "OUT", replace=replace)
 
 
 def write_as(identity: Identity, target: Path, *, replace: bool = False) -> None:
-    """Write in the format that the file's ending stands for.
+    """Write in the format of the file's extension.
 
     Raises:
-        FileTakenError: the target is there and is not to be replaced.
-        StableIdentityError: several text spaces where the format holds one.
+        FileTakenError: the target exists and must not be replaced.
+        StableIdentityError: several text spaces, but the format supports only one.
     """
     if target.suffix == ".safetensors":
         save_identity(identity, target, replace=replace)
         return
     if len(identity.words) != 1:
         raise StableIdentityError(
-            f"{identity.trigger} has words in {', '.join(identity.words)}; only .safetensors holds several text spaces."
+            f"{identity.trigger} has words in {', '.join(identity.words)}; only .safetensors supports several text "
+            "spaces."
         )
     (words,) = identity.words.values()
     layouts = {

@@ -1,4 +1,4 @@
-"""Options that name the frozen models, shared by the commands that need them."""
+"""Options for the frozen models, shared by the commands that need them."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def add_model_options(command: Any) -> None:
     add("--names", type=Path, help="text file of celebrity names (default: the pack's own)")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     add("--device", type=usable_device, default=device, help="cpu, cuda, mps (default: %(default)s)")
-    add("--dtype", choices=DTYPES, default="fp32", help="of the model (default: %(default)s)")
-    add("--v-prediction", action="store_true", help="a single file that predicts v, such as 2.1-768")
+    add("--dtype", choices=DTYPES, default="fp32", help="dtype of the model (default: %(default)s)")
+    add("--v-prediction", action="store_true", help="the single file is a v-prediction model, such as 2.1-768")
 
 
 def add_computing_options(group: Any) -> None:
-    """How to compute, apart from what; None where it is not given."""
+    """Options for precision and memory; None where not given."""
     group.add_argument("--precision", choices=PRECISIONS, help=f"(default: {AS_LOADED.precision})")
     group.add_argument(
         "--low-memory",
         action="store_true",
         default=None,
-        help="compute parts of the networks twice instead of keeping them; the VAE is on the device while it encodes",
+        help="use gradient checkpointing, and keep the VAE on the device only while it encodes",
     )
 
 
@@ -48,7 +48,7 @@ def load_model(options: argparse.Namespace) -> DiffusersBackend:
 
 
 def read_names(path: Path | None) -> tuple[str, ...] | None:
-    """The names of a text file; None, which means the pack's own, where none is given."""
+    """The names in a text file; None, which means the pack's own, if no file is given."""
     if path is None:
         return None
     return parse_names(read_text(path, "a list of names, one a line"))

@@ -1,4 +1,4 @@
-"""`prepare`, and the photos of `train`: picture files in, faces out."""
+"""`prepare`, and preparing the photos for other commands: picture files in, faces out."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ RULES = ("largest", "most-central", "leftmost")
 
 @dataclass(frozen=True, kw_only=True)
 class Tools:
-    """What photos are prepared with."""
+    """The networks and options that photos are prepared with."""
 
     detector: FaceDetector | None = None
     parser: FaceParser | None = None
@@ -39,7 +39,7 @@ class Tools:
 
 
 def add_command(commands: Any) -> None:
-    command = commands.add_parser("prepare", help="find, align and mask the face of a photo, and say what is wrong")
+    command = commands.add_parser("prepare", help="detect, align and mask the face of a photo, and report its quality")
     command.set_defaults(run=run)
     command.add_argument("photo", type=Path, help="picture file")
     add_options(command)
@@ -50,19 +50,19 @@ def add_command(commands: Any) -> None:
 
 
 def add_options(command: Any) -> None:
-    """Options that say how photos are prepared."""
+    """Options for preparing photos."""
     command.add_argument(
         "--models",
         type=Path,
         metavar="DIR",
-        help="ComfyUI's models folder: faces are found and parsed by the networks in it "
-        "(default: photos are aligned portraits)",
+        help="ComfyUI's models folder, with the networks for face detection and parsing "
+        "(default: photos are assumed to be aligned portraits)",
     )
     command.add_argument(
         "--face",
         default="largest",
         metavar="RULE",
-        help=f"which face: {', '.join(RULES)}, or a number from the left (default: %(default)s)",
+        help=f"which face: {', '.join(RULES)}, or its number from left to right (default: %(default)s)",
     )
 
 
@@ -80,13 +80,13 @@ def run(options: argparse.Namespace) -> None:
 
 
 def tools_of(options: argparse.Namespace, parse: bool = True) -> Tools:
-    """The networks in the models folder, and which face is meant.
+    """The networks in the models folder, and the rule for choosing a face.
 
     Args:
-        parse: False leaves the parser out, for what needs no masks.
+        parse: False omits the parser, for commands that need no masks.
 
     Raises:
-        StableIdentityError: no such rule, or no network in the folder, with the command that fetches it.
+        StableIdentityError: an unknown rule, or a missing network; the message gives the download command.
     """
     choice = _choice(options.face)
     if options.models is None:
@@ -101,15 +101,15 @@ def tools_of(options: argparse.Namespace, parse: bool = True) -> Tools:
 def read_faces(
     photos: Sequence[Path], face_masks: Sequence[Path] = (), hair_masks: Sequence[Path] = (), tools: Tools | None = None
 ) -> list[Face]:
-    """A Face of each photo, with the masks of the same place in their lists; a list of masks may be empty.
+    """A Face for each photo, with the masks at the same position in their lists; a list of masks may be empty.
 
     Raises:
-        StableIdentityError: another number of masks than of photos, or a photo that cannot be prepared.
+        StableIdentityError: the numbers of masks and photos differ, or a photo cannot be prepared.
     """
     for option, masks in (("--face-mask", face_masks), ("--hair-mask", hair_masks)):
         if len(masks) not in (0, len(photos)):
             raise StableIdentityError(
-                f"{option} names {len(masks)} files and --photo {len(photos)}. Give one mask a photo, in the same "
+                f"{option} has {len(masks)} files, but --photo has {len(photos)}. Give one mask per photo, in the same "
                 "order, or none."
             )
     none = [None] * len(photos)
@@ -135,7 +135,7 @@ def _choice(text: str) -> Choice:
     if text.isascii() and text.isdecimal() and len(text) < 10:
         return Choice(rule="number", number=int(text))
     if text not in RULES:
-        raise StableIdentityError(f"--face is {text!r}, needed {', '.join(RULES)} or a number from 1 on.")
+        raise StableIdentityError(f"--face is {text!r}, needed {', '.join(RULES)} or a number of at least 1.")
     return Choice(rule=text.replace("-", " "))  # type: ignore[arg-type]
 
 
@@ -144,7 +144,7 @@ def _first(names: Sequence[str], models: Path) -> Path:
 
 
 def save_picture(picture: Tensor, path: Path, replace: bool) -> None:
-    """Write a picture [3, H, W] or [H, W] in 0..1 as PNG; raises FileTakenError unless it may `replace` a file."""
+    """Write a picture [3, H, W] or [H, W] in 0..1 as PNG; raises FileTakenError if it exists, unless `replace`."""
     pixels = (picture.clamp(0, 1) * 255).round().byte().numpy()
     buffer = io.BytesIO()
     Image.fromarray(pixels if picture.ndim == 2 else np.ascontiguousarray(pixels.transpose(1, 2, 0))).save(

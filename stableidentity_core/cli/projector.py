@@ -34,12 +34,14 @@ SETTINGS = ("steps", "batch_size", "learning_rate", "seed", "resolution", "hair_
 
 
 def add_commands(commands: Any) -> None:
-    command = commands.add_parser("projector", help="learn over many people how a face becomes words")
+    command = commands.add_parser("projector", help="train a projector from faces to words over many people")
     command.set_defaults(run=run)
     add_model_options(command)
     add = command.add_argument
     add("--encoder", type=Path, required=True, help="face encoder: folder or weights")
-    add("--faces", type=Path, required=True, metavar="DIR", help="folder with a photo of each person, also below it")
+    add(
+        "--faces", type=Path, required=True, metavar="DIR", help="folder with one photo per person, subfolders included"
+    )
     add_options(command)
     add("--out", type=Path, required=True, help="projector file to write, .safetensors")
     add_replace(command)
@@ -47,16 +49,16 @@ def add_commands(commands: Any) -> None:
         "--warm-start",
         choices=get_args(WarmStart),
         default="no",
-        help="first: begin with the photos named after celebrities (Tom Cruise.jpg), whose words are known; only: end "
-        "there, in seconds (default: %(default)s)",
+        help="first: start by fitting the photos named after celebrities (Tom Cruise.jpg), whose words are known; "
+        "only: stop after that, in seconds (default: %(default)s)",
     )
-    add("--checkpoint", type=Path, help="go on from this file if it is there; write it while training")
+    add("--checkpoint", type=Path, help="resume from this file if it exists; save to it while training")
     add(
         "--checkpoint-every",
         type=count,
         default=100,
         metavar="N",
-        help="steps between them (default: %(default)s)",
+        help="steps between checkpoints (default: %(default)s)",
     )
     group = command.add_argument_group("settings")
     kinds = {field.name: type(getattr(MANY_PEOPLE, field.name)) for field in fields(TrainConfig)}
@@ -66,21 +68,28 @@ def add_commands(commands: Any) -> None:
             f"--{name.replace('_', '-')}", type=kinds[name], default=default, help="(default: %(default)s)"
         )
     add_computing_options(group)
-    command = commands.add_parser("project", help="a person's words by a projector, without any training")
+    command = commands.add_parser("project", help="get a person's words from a projector, without training")
     command.set_defaults(run=run_project)
     add_model_options(command)
     add = command.add_argument
-    add("--projector", type=Path, required=True, help="file that `projector` has written")
-    add("--encoder", type=Path, required=True, help="the face encoder that it was trained with")
-    add("--photo", type=Path, nargs="+", required=True, metavar="FILE", help="of the person; several give their mean")
+    add("--projector", type=Path, required=True, help="projector file written by `projector`")
+    add("--encoder", type=Path, required=True, help="the face encoder that the projector was trained with")
+    add(
+        "--photo",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="FILE",
+        help="photo of the person; several photos are averaged",
+    )
     add_options(command)
-    add("--trigger", default="person-1", help="the word typed in prompts, as <person-1>")
+    add("--trigger", default="person-1", help="the word for prompts, typed as <person-1> (default: %(default)s)")
     add("--out", type=Path, required=True, help="identity file to write, .safetensors")
     add_replace(command)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Learn over the folder and write the projector."""
+    """Train a projector on the folder and write it."""
     given = {name: getattr(options, name) for name in (*SETTINGS, "precision", "low_memory")}
     config = replace(MANY_PEOPLE, **{name: value for name, value in given.items() if value is not None})
     check_out(options.out, options.replace)
@@ -99,7 +108,7 @@ def run(options: argparse.Namespace) -> None:
         name_spaces=name_spaces_of(backend, names),
         warm_start=options.warm_start,
     )
-    say(f"{session.people.people} of {len(photos)} photos can be learned from.")
+    say(f"{session.people.people} of {len(photos)} photos can be used for training.")
     training = session.run
     if options.checkpoint and options.checkpoint.is_file():
         training.load(options.checkpoint)
@@ -116,7 +125,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def run_project(options: argparse.Namespace) -> None:
-    """Write the identity of the photos' person."""
+    """Write the identity of the person in the photos."""
     check_out(options.out, options.replace)
     trigger = normalize_trigger(options.trigger)
     projector, encoder = load_projector(options.projector), load_face_encoder(options.encoder)
@@ -124,14 +133,14 @@ def run_project(options: argparse.Namespace) -> None:
     backend = load_model(options)
     identity = project(faces, projector, name_spaces_of(backend, read_names(options.names)), trigger)
     path = save_new(options.out, options.replace, lambda free, replace: save_identity(identity, free, replace=replace))
-    say(f"{path}: {trigger} without any training")
+    say(f"{path}: {trigger}, without training")
 
 
 def _faces(photos: list[Path], tools: Tools, encoder: FaceEncoder) -> Iterator[tuple[str, Face]]:
-    """File names and photos as they come; one that cannot be used is told and left out."""
+    """File names and faces, one at a time; photos that cannot be used are reported and left out."""
 
-    def refused(path: Path, error: StableIdentityError) -> None:
+    def on_refusal(path: Path, error: StableIdentityError) -> None:
         write_beside_bar(f"Left out: {path}: {error}")
 
-    for path, face in faces_of(progress_bar(photos, desc="photos", unit="photo"), refused, **vars(tools)):
+    for path, face in faces_of(progress_bar(photos, desc="photos", unit="photo"), on_refusal, **vars(tools)):
         yield path.stem, encode_face(encoder, face)

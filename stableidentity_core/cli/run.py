@@ -1,4 +1,4 @@
-"""Running a command: what it prints, and its exit code."""
+"""Running a command: output and exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands print: nothing of another's file name or header reaches the terminal as it is."""
+"""Output of the commands, with untrusted file names and headers escaped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`score`: how well a clip keeps a face."""
+"""`score`: how well a clip preserves a face."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def add_command(commands: Any) -> None:
         "--encoder",
         type=Path,
         required=True,
-        help=f"face encoder ({', '.join(KINDS)}), best another one than the person was learned with: folder or weights",
+        help=f"face encoder ({', '.join(KINDS)}), preferably not the one used for training: folder or weights",
     )
     add(
         "--photo",
@@ -38,7 +38,7 @@ def add_command(commands: Any) -> None:
         nargs="+",
         action="extend",
         metavar="FILE",
-        help="of the person; without it frames are compared with each other only",
+        help="photo of the person; without it, frames are only compared with each other",
     )
     add_options(command)
     add("--out", type=Path, required=True, metavar="DIR", help="folder for score.json and score.png")
@@ -46,7 +46,7 @@ def add_command(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Write score.json and score.png, and say the same in words."""
+    """Write score.json and score.png, and print a summary."""
     check_plot()
     check_out_folder(options.out, ("score.json", "score.png"), options.replace)
     tools = tools_of(options, parse=False)

@@ -40,23 +40,23 @@ def add_command(commands: Any) -> None:
     add(
         "--encoder",
         type=Path,
-        help=f"face encoder ({', '.join(KINDS)}): folder or weights; only textual_inversion does without",
+        help=f"face encoder ({', '.join(KINDS)}): folder or weights; only textual_inversion needs none",
     )
     pictures: dict[str, Any] = {"type": Path, "nargs": "+", "action": "extend", "metavar": "FILE"}
     add(
         "--photo",
         **pictures,
         required=True,
-        help="any photo with --models, otherwise a square portrait aligned as FFHQ; or several of one person",
+        help="any photo with --models, otherwise a square FFHQ-aligned portrait; or several photos of one person",
     )
     add_options(command)
-    add("--face-mask", **pictures, help="white on the face, one a photo (default: the oval of FFHQ alignment)")
-    add("--hair-mask", **pictures, help="white on the hair, one a photo (default: none)")
-    add("--trigger", default="person-1", help="the word typed in prompts, as <person-1>")
+    add("--face-mask", **pictures, help="mask, white on the face, one per photo (default: the oval of FFHQ alignment)")
+    add("--hair-mask", **pictures, help="mask, white on the hair, one per photo (default: none)")
+    add("--trigger", default="person-1", help="the word for prompts, typed as <person-1> (default: %(default)s)")
     add("--out", type=Path, required=True, help="identity file to write, .safetensors")
     add_replace(command)
-    add("--projector", type=Path, help="start from this file of `projector`, instead of afresh")
-    add("--checkpoint", type=Path, help="go on from this file if it is there; write it while training")
+    add("--projector", type=Path, help="start from this projector file written by `projector`, not from scratch")
+    add("--checkpoint", type=Path, help="resume from this file if it exists; save to it while training")
     add(
         "--checkpoint-every",
         type=count,
@@ -64,11 +64,11 @@ def add_command(commands: Any) -> None:
         metavar="N",
         help="steps between checkpoints (default: %(default)s)",
     )
-    add("--method", choices=METHODS, default=DEFAULT, help="how the words are learned (default: %(default)s)")
+    add("--method", choices=METHODS, default=DEFAULT, help="training method (default: %(default)s)")
     add(
         "--preset",
         choices=PRESETS,
-        help="settings to begin with, which those below change; fast: " + describe_preset("fast"),
+        help="base settings, overridden by the options below; fast: " + describe_preset("fast"),
     )
     _add_settings(command.add_argument_group("settings (defaults: those of the method's paper)"))
 
@@ -100,7 +100,7 @@ def _add_settings(group: Any) -> None:
 
 
 def _defaults(name: str) -> str:
-    """A setting's default, and those of the methods that have another one."""
+    """A setting's default, with the defaults of methods that differ."""
     usual = getattr(OWN[DEFAULT], name)
     others = [method for method in METHODS if method != DEFAULT]
     differing = [f"; {method} {value}" for method in others if (value := getattr(OWN[method], name)) != usual]
@@ -108,7 +108,7 @@ def _defaults(name: str) -> str:
 
 
 def _config(options: argparse.Namespace) -> TrainConfig:
-    """The method's own settings, and what the user gave."""
+    """The method's own settings, overridden by the user's options."""
     own = OWN[options.method]
     if options.preset:
         own = with_preset(own, options.preset)
@@ -153,7 +153,7 @@ def _encoder(path: Path | None, method: str) -> FaceEncoder | None:
         return None
     if path is None:
         raise StableIdentityError(
-            f"{method} learns from what a face encoder sees, and none was named. Give --encoder, or choose --method "
-            "textual_inversion, which does without."
+            f"{method} needs a face encoder, but none was given. Use --encoder, or choose --method textual_inversion, "
+            "which needs none."
         )
     return load_face_encoder(path)

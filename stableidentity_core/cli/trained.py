@@ -1,4 +1,4 @@
-"""`trained`: the trainings that the nodes keep, shown and removed when asked."""
+"""`trained`: listing and removing the trainings stored by the nodes."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ from ..store.summary import Stored, stored_trainings
 from .say import say
 
 PACK = Path(__file__).absolute().parents[2]
-SHOWN_KEY = 12  # characters, which tell the trainings of any user apart
+SHOWN_KEY = 12  # characters, enough to be unique for any user
 
 
 def add_command(commands: Any) -> None:
-    command = commands.add_parser("trained", help="show or remove the trainings that the nodes keep")
-    command.set_defaults(run=run, interrupted="what was removed before stays removed")
+    command = commands.add_parser("trained", help="list or remove the trainings stored by the nodes")
+    command.set_defaults(run=run, interrupted="files that were already removed stay removed")
     add = command.add_argument
     add(
         "--folder",
         type=Path,
         metavar="DIR",
-        help="user/stableidentity/trained of a ComfyUI (default: of the one that this pack is in)",
+        help="user/stableidentity/trained of a ComfyUI (default: the ComfyUI that this pack is installed in)",
     )
     what = command.add_mutually_exclusive_group()
     add = what.add_argument
-    add("--list", action="store_true", help="show them, last used last, with person, settings and size (default)")
+    add("--list", action="store_true", help="list them, most recent last, with person, settings and size (default)")
     add(
         "--delete",
         nargs="+",
         metavar="WHO",
-        help="remove all of a person, by trigger such as anna, or one training by its number in the list",
+        help="remove all trainings of a person, by trigger such as anna, or one training by its key in the list",
     )
-    add("--empty", action="store_true", help="remove all, also broken-off work")
-    add("--limit", type=float, metavar="GB", help="set how much they may take; those not used for longest leave first")
+    add("--empty", action="store_true", help="remove all, including interrupted trainings")
+    add("--limit", type=float, metavar="GB", help="set the size limit; the least recently used are removed first")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Show, remove, or set the limit."""
+    """List, remove, or set the limit."""
     folder = _folder(options.folder)
     if options.limit is not None:
         write_limit(folder, options.limit)
@@ -65,20 +65,22 @@ def run(options: argparse.Namespace) -> None:
 def _folder(given: Path | None) -> Path:
     if given is not None:
         if not os.path.isdir(given):
-            raise StableIdentityError(f"--folder is {given}, which is no folder; needed user/stableidentity/trained.")
+            raise StableIdentityError(
+                f"--folder is {given}, which is not a folder; needed user/stableidentity/trained."
+            )
         return given
-    # Where the pack is linked into custom_nodes, the working folder is the link.
+    # If the pack is symlinked into custom_nodes, the link is the working directory.
     for pack in (PACK, Path(os.environ.get("PWD") or Path.cwd())):
         if pack.parent.name == "custom_nodes":
             return pack.parents[1] / "user" / "stableidentity" / "trained"
     raise StableIdentityError(
-        f"{PACK} is not in a ComfyUI's custom_nodes, so its trainings are not known. Give --folder DIR: "
-        "user/stableidentity/trained in the ComfyUI's folder."
+        f"{PACK} is not in ComfyUI's custom_nodes, so the folder of its trainings is unknown. Use --folder DIR: "
+        "user/stableidentity/trained in ComfyUI's folder."
     )
 
 
 def _chosen(trainings: Sequence[Stored], names: Sequence[str], folder: Path) -> list[Stored]:
-    """Raises StableIdentityError where nothing is stored under a name."""
+    """Raises StableIdentityError if nothing is stored under a name."""
     chosen = []
     for name in names:
         trigger = f"<{name.strip('<>')}>"
@@ -87,21 +89,21 @@ def _chosen(trainings: Sequence[Stored], names: Sequence[str], folder: Path) -> 
             found = found or [training for training in trainings if training.key.startswith(name)]
         if not found:
             raise StableIdentityError(
-                f"{folder} holds no training of {name!r}; nothing was removed. `trained --list` shows what there is."
+                f"{folder} has no training of {name!r}; nothing was removed. `trained --list` shows all trainings."
             )
         chosen += found
     return list({training.key: training for training in chosen}.values())
 
 
 def _remove(trainings: Sequence[Stored], folder: Path) -> None:
-    """Raises StableIdentityError where something stays."""
+    """Raises StableIdentityError if a file could not be removed."""
     files = [entry for training in trainings for entry in training.files]
     left = [entry.path for entry in files if not remove(entry)]
     say(f"{folder}: removed {_count(len(trainings), 'training')}, {_count(len(files) - len(left), 'file')}.")
     if left:
         raise StableIdentityError(
-            f"In use, or not allowed to be removed: {', '.join(map(str, left[:3]))} ({_count(len(left), 'file')}). "
-            "Stop the training or ComfyUI, and repeat."
+            f"In use, or no permission to remove: {', '.join(map(str, left[:3]))} ({_count(len(left), 'file')}). "
+            "Stop the training or ComfyUI, and try again."
         )
 
 

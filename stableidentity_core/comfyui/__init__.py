@@ -1,6 +1,6 @@
-"""A ComfyUI server as a process of its own: started, asked over HTTP and websocket, stopped.
+"""A ComfyUI server in its own process: start it, use it over HTTP and websocket, stop it.
 
-Imports nothing of ComfyUI. Listening to a prompt needs the package websocket-client.
+Imports nothing from ComfyUI. Following a prompt needs the package websocket-client.
 """
 
 from .client import Client, Event, Json, Run, RunResult

@@ -1,4 +1,4 @@
-"""A small synchronous client of ComfyUI's HTTP and websocket interface."""
+"""A small synchronous client for ComfyUI's HTTP and websocket API."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Preview:
 
 @dataclass(kw_only=True)
 class RunResult:
-    """What became of one prompt; status is success, error, interrupted or rejected (by validation)."""
+    """The outcome of one prompt; status is success, error, interrupted or rejected (by validation)."""
 
     prompt_id: str = ""
     status: str = ""
@@ -63,7 +63,7 @@ class Client:
         self.address = address
 
     def request(self, path: str, body: bytes | None = None, kind: str = "application/json") -> tuple[int, bytes]:
-        """GET, or POST when there is a body; gives the status also when it tells of an error."""
+        """GET, or POST if there is a body; returns the status and content, also of an HTTP error."""
         message = urllib.request.Request(f"http://{self.address}{path}", data=body, headers={"Content-Type": kind})
         try:
             with urllib.request.urlopen(message, timeout=60) as answer:
@@ -85,7 +85,7 @@ class Client:
             return status, {"error": text.decode(errors="replace")}
 
     def upload_image(self, path: Path) -> str:
-        """Put a picture into the server's input folder; gives its name there."""
+        """Upload a picture to the server's input folder; returns its name there."""
         boundary = uuid.uuid4().hex
         kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
         head = (
@@ -96,7 +96,7 @@ class Client:
         body = head.encode() + path.read_bytes() + f"\r\n--{boundary}--\r\n".encode()
         status, text = self.request("/upload/image", body, f"multipart/form-data; boundary={boundary}")
         if status != 200:
-            raise HostError(f"ComfyUI did not take {path.name}: HTTP {status}, needed 200: {text[:300]!r}")
+            raise HostError(f"ComfyUI did not accept {path.name}: HTTP {status}, needed 200: {text[:300]!r}")
         return json.loads(text)["name"]
 
 
@@ -104,7 +104,7 @@ class Run:
     """One queued prompt: its events as they arrive, then its result.
 
     Raises:
-        HostError: the connection broke off, or a wanted event did not come in time (also from its methods).
+        HostError: the connection was lost, or an event did not arrive in time (also raised by its methods).
     """
 
     def __init__(self, client: Client, prompt: Json) -> None:
@@ -112,11 +112,11 @@ class Run:
         websocket, name = _websocket(), uuid.uuid4().hex
         try:
             self.socket = websocket.create_connection(f"ws://{client.address}/ws?clientId={name}", timeout=30)
-            # As the real frontend does: previews then say which node they belong to.
+            # Like the real frontend: previews then name the node they belong to.
             flags = {"type": "feature_flags", "data": {"supports_preview_metadata": True}}
             self.socket.send(json.dumps(flags))
         except (websocket.WebSocketException, OSError) as error:
-            raise HostError(f"ComfyUI takes no websocket connection ({error}).") from error
+            raise HostError(f"ComfyUI accepts no websocket connection ({error}).") from error
         status, answer = client.post("/prompt", {"prompt": prompt, "client_id": name})
         self.result.prompt_id = answer.get("prompt_id", "")
         if status != 200:
@@ -133,7 +133,7 @@ class Run:
         self.socket.close()
 
     def wait_for(self, *kinds: str, timeout: float = 60) -> Event | None:
-        """The next event of one of these kinds; None when the prompt ends first."""
+        """The next event of one of these kinds; None if the prompt ends first."""
         limit = time.monotonic() + timeout
         while not self.result.status:
             event = self._next(limit)
@@ -154,11 +154,9 @@ class Run:
             message = self.socket.recv()
         except websocket.WebSocketTimeoutException:
             seen = [event.kind for event in self.result.events]
-            raise HostError(
-                f"Prompt {self.result.prompt_id} did not get there in time; the last events: {seen[-20:]}."
-            ) from None
+            raise HostError(f"Prompt {self.result.prompt_id} timed out; the last events: {seen[-20:]}.") from None
         except (websocket.WebSocketException, OSError) as error:
-            raise HostError(f"ComfyUI closed the connection in the middle of a prompt ({error}).") from error
+            raise HostError(f"ComfyUI closed the connection during a prompt ({error}).") from error
         if isinstance(message, bytes):
             self.result.previews.extend(read_preview(message))
             return Event(kind="preview", data={}, at=time.monotonic())
@@ -171,7 +169,7 @@ class Run:
         self.result.events.append(event)
         if event.kind == "execution_error":
             self.result.error = f"{event.data.get('exception_type')}: {event.data.get('exception_message')}"
-        if event.kind == "executing" and event.data.get("node") is None:  # the last event; the history is written
+        if event.kind == "executing" and event.data.get("node") is None:  # the last event; the history is complete
             self._conclude()
         return event
 
@@ -188,7 +186,7 @@ def _websocket() -> Any:
         import websocket
     except ImportError as error:
         raise StableIdentityError(
-            "Listening to ComfyUI needs the package websocket-client. Run: pip install websocket-client"
+            "Following a prompt in ComfyUI needs the package websocket-client. Run: pip install websocket-client"
         ) from error
     return websocket
 

@@ -1,4 +1,4 @@
-"""Start a ComfyUI on this machine beside everything that is installed in it, and stop it again."""
+"""Start and stop a local ComfyUI server, isolated from the models and nodes installed in it."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from ..errors import HostError
 from .client import Client, Json, Run, RunResult
 
 ADDRESS = "127.0.0.1"
-START_SECONDS = 240  # 6 s when the machine has nothing else to do
+START_SECONDS = 240  # an idle machine takes 6 s
 LOG_LINES = 25
 
 
 class ComfyServer:
-    """`main.py` of a ComfyUI; its models, input, output, user data and custom nodes lie in a folder of its own.
+    """ComfyUI's `main.py` with its own folder for models, input, output, user data and custom nodes.
 
     Args:
-        comfyui: the ComfyUI's folder; nothing in it is changed.
+        comfyui: ComfyUI's folder; nothing in it is changed.
         base: the server's own folder.
-        packs: node packs to load, folder name: folder; no others are.
-        options: further arguments of main.py.
-        port: None takes a free one.
+        packs: node packs to load, as {folder name: folder}; no others are loaded.
+        options: additional arguments for main.py.
+        port: None chooses a free one.
 
     Raises:
-        HostError: the server cannot be started; `start` then leaves no process behind.
+        HostError: the server cannot be started; `start` then leaves no process running.
     """
 
     def __init__(
@@ -57,11 +57,11 @@ class ComfyServer:
             folder.mkdir(parents=True, exist_ok=True)
         for name, pack in self.packs.items():
             if not (pack / "__init__.py").is_file():
-                raise HostError(f"The node pack {name} was expected in {pack}; there is no __init__.py.")
+                raise HostError(f"The node pack {name} was expected in {pack}, but there is no __init__.py.")
             _link(nodes / name, pack)
 
     def start(self) -> ComfyServer:
-        """Start and wait until it answers."""
+        """Start the server and wait until it responds."""
         port = free_port() if self.port is None else check_port(self.port)
         self.client = Client(f"{ADDRESS}:{port}")
         with self.log_file.open("ab") as log:
@@ -87,20 +87,20 @@ class ComfyServer:
             ["--dont-print-server"],
         ]
         fixed = ["--cpu", "--port", str(port), "--base-directory", str(self.base)]
-        # Flags come and go with the host's version; none of these matters to what is computed.
+        # Flags differ between host versions; none of these affects the results.
         return [*main, *fixed, *map(str, self.options), *(word for flag in flags if flag[0] in known for word in flag)]
 
     def _wait_until_up(self) -> None:
         limit = time.monotonic() + START_SECONDS
         while time.monotonic() < limit:
             if not self.alive:
-                raise HostError(f"ComfyUI ended while starting; {self.log_end()}")
+                raise HostError(f"ComfyUI exited during startup; {self.log_end()}")
             try:
                 if self.client.request("/system_stats")[0] == 200:
                     return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.2)
-        raise HostError(f"ComfyUI did not answer within {START_SECONDS} s; {self.log_end()}")
+        raise HostError(f"ComfyUI did not respond within {START_SECONDS} s; {self.log_end()}")
 
     @property
     def alive(self) -> bool:
@@ -127,26 +127,26 @@ class ComfyServer:
         return "\n".join([*last_states][-lines:])
 
     def log_end(self) -> str:
-        """The end of the log as the end of a message."""
+        """The end of the log, for the end of a message."""
         return f"the end of its log:\n{self.log_tail(LOG_LINES)}"
 
     def condition(self) -> str:
-        """Whether it lives, and the end of its log; a connection is lost a moment before the process is."""
+        """Whether the server is running, and the end of its log; waits 2 s, as connections close before the process."""
         if self.process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(2)
-        return f"ComfyUI {'still runs' if self.alive else 'has ended'}; {self.log_end()}"
+        return f"ComfyUI {'is still running' if self.alive else 'has exited'}; {self.log_end()}"
 
     @property
     def url(self) -> str:
         return f"http://{self.client.address}"
 
     def submit(self, prompt: Json) -> Run:
-        """Queue an API-format prompt and listen to it; `.wait_for(kind)` and `.finish()` follow it."""
+        """Queue a prompt in API format; follow it with `.wait_for(kind)` and `.finish()`."""
         return Run(self.client, prompt)
 
     def run(self, prompt: Json, timeout: float = 120) -> RunResult:
-        """Queue a prompt and wait for its end; a failed prompt is a result, a missing end a HostError."""
+        """Queue a prompt and wait for its end; a failed prompt is a result, a timeout or disconnection a HostError."""
         try:
             return self.submit(prompt).finish(timeout)
         except (HostError, OSError) as error:
@@ -160,34 +160,34 @@ class ComfyServer:
 
 
 def free_port() -> int:
-    """A port that nobody listens on at this moment."""
+    """A port that is free at this moment."""
     with socket.socket() as probe:
         probe.bind((ADDRESS, 0))
         return probe.getsockname()[1]
 
 
 def check_port(port: int) -> int:
-    """The port itself.
+    """Return the port if it can be used.
 
     Raises:
-        HostError: it is no port, or somebody listens on it.
+        HostError: not a valid port, or already in use.
     """
     if not 1 <= port <= 65535:
-        raise HostError(f"Port {port} does not exist, needed 1 to 65535. Choose another, or none to take a free one.")
+        raise HostError(f"Port {port} is invalid, needed 1 to 65535. Choose another, or omit it to use a free one.")
     with socket.socket() as probe:
-        if os.name != "nt":  # a port that was used a minute ago is free all the same; on Windows this would steal it
+        if os.name != "nt":  # allows a recently used port; on Windows this would take over a port in use
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((ADDRESS, port))
         except OSError as error:
             raise HostError(
-                f"Port {port} cannot be used: {error.strerror}. Choose another, or none to take a free one."
+                f"Port {port} cannot be used: {error.strerror}. Choose another, or omit it to use a free one."
             ) from error
     return port
 
 
 def _link(link: Path, folder: Path) -> None:
-    if os.name == "nt":  # symbolic links need rights there that junctions do not
+    if os.name == "nt":  # unlike junctions, symbolic links need special privileges there
         import _winapi
 
         _winapi.CreateJunction(str(folder), str(link))

@@ -1,1 +1,1 @@
-"""What is printed: text that any stream can write, and progress."""
+"""Console output: text that any stream can write, and progress."""

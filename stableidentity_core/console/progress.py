@@ -1,4 +1,4 @@
-"""Progress on stderr: a moving bar in a terminal, and in a file or a pipe a line every few seconds."""
+"""Progress on stderr: a bar in a terminal; in a file or a pipe, a line every few seconds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EVERY = 5.0  # seconds between lines
 
 
 class _Lines:
-    """A file for tqdm whose frames become lines: the first, one every few seconds, and the last."""
+    """A stream for tqdm that writes frames as lines: the first, one every few seconds, and the last."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
@@ -25,7 +25,7 @@ class _Lines:
         self.written_at = float("-inf")
 
     def write(self, text: str) -> None:
-        """Takes a frame, which begins with a carriage return, or the line feed that ends a bar."""
+        """Receive a frame, which begins with a carriage return, or the line feed that ends a bar."""
         self.waiting = text.strip("\r\n ") or self.waiting
         if text == "\n" or time.monotonic() - self.written_at >= EVERY:
             self._write_waiting()
@@ -45,7 +45,7 @@ def in_terminal() -> bool:
 
 
 def progress_bar(iterable: Iterable[Any] | None = None, **options: Any) -> tqdm:
-    """tqdm with its own options; its look follows from where stderr goes."""
+    """tqdm with its own options, formatted for a terminal or for a log depending on stderr."""
     look: dict[str, Any] = (
         {"file": sys.stderr, "dynamic_ncols": True} if in_terminal() else {"file": _Lines(sys.stderr), "ncols": 0}
     )
@@ -53,12 +53,12 @@ def progress_bar(iterable: Iterable[Any] | None = None, **options: Any) -> tqdm:
 
 
 def write_beside_bar(text: str) -> None:
-    """A line on stderr that does not tear a moving bar apart."""
+    """Write a line to stderr without breaking a progress bar."""
     tqdm.write(printable_line(text), file=sys.stderr)
 
 
 def quiet_loaders(*packages: str) -> None:
-    """Outside of a terminal, keep these packages from drawing bars while they read weights, until the process ends."""
+    """Outside a terminal, turn off the progress bars of these packages' loaders for the rest of the process."""
     if not in_terminal():
         for package in filter(find_spec, packages):
             import_module(f"{package}.utils.logging").disable_progress_bar()

@@ -1,9 +1,9 @@
 """ArcFace ir_se50 (arXiv 1801.07698) in facexlib's architecture, for training and for scoring.
 
-The file `recognition_arcface_ir_se50.pth` of facexlib is InsightFace_Pytorch's `model_ir_se50.pth`
-(the same sha256, a035c768...). That network was trained and tested on pictures in the order blue,
-green, red (TreB1eN/InsightFace_Pytorch issue 13: its `imgs` folder is BGR, its test sets are turned to
-BGR, its demo hands over OpenCV's frames), normalised to -1..1; InfiniteYou uses it so too.
+facexlib's file `recognition_arcface_ir_se50.pth` is InsightFace_Pytorch's `model_ir_se50.pth`
+(the same sha256, a035c768...). That network was trained and tested on BGR images
+(TreB1eN/InsightFace_Pytorch issue 13: its `imgs` folder is BGR, its test sets are converted to BGR,
+its demo passes OpenCV frames), normalised to -1..1; InfiniteYou uses it the same way.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _KEYS = {"input_layer.0.weight", "body.0.res_layer.1.weight", "output_layer.3.we
 class ArcFace:
     """facexlib's Backbone as face encoder: [B, 3, S, S] in 0..1 -> [B, 512].
 
-    The network gives unit vectors. They are made sqrt(512) long, so that an element is of the size that
-    those of a layer-normed ViT have: the projector's first layer and its LayerNorm were chosen for
-    that. Angles between features stay as they are.
+    The network outputs unit vectors. They are scaled to a norm of sqrt(512), so that their elements
+    have the magnitude of a layer-normed ViT's output, for which the projector's first layer and its
+    LayerNorm were chosen. Angles between features do not change.
     """
 
     width = WIDTH
@@ -37,7 +37,7 @@ class ArcFace:
         self.name = name
 
     def preprocess(self, portraits: Tensor) -> Tensor:
-        """Crop to ArcFace's template, 112 pixels, blue first, -1..1."""
+        """Crop to ArcFace's template, 112 pixels, BGR, -1..1."""
         faces = resize(crop_face(portraits, ARCFACE_BOX), ARCFACE_SIZE, ARCFACE_SIZE)
         return faces.flip(1) * 2 - 1
 
@@ -49,16 +49,16 @@ class ArcFace:
 
 
 def is_arcface(file: WeightFile) -> bool:
-    """Whether a file has the names of InsightFace_Pytorch's residual networks."""
+    """Whether a file has the key names of InsightFace_Pytorch's residual networks."""
     return file.tensors.keys() >= _KEYS
 
 
 def build_arcface(file: WeightFile) -> ArcFace:
-    """The encoder of weights in memory.
+    """Build the encoder from weights in memory.
 
     Raises:
-        StableIdentityError: not a whole ir_se50.
-        MissingPackageError: no working facexlib.
+        StableIdentityError: not a complete ir_se50.
+        MissingPackageError: facexlib is not installed or broken.
     """
     network = optional_import(
         "facexlib.recognition.arcface_arch", feature="The ArcFace encoder", install="pip install facexlib"

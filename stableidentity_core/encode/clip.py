@@ -1,4 +1,4 @@
-"""CLIP's image encoder (arXiv 2103.00020), which the paper compares its face encoder with."""
+"""CLIP's image encoder (arXiv 2103.00020), which the paper compares with its face encoder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..errors import StableIdentityError
 from ..files.readable import library_reads
 from ..fingerprint import fingerprint_tensors
 from ..shapes import check_shape
-from .config_fields import COUNT, OBJECT, VISION, judged, three_numbers
+from .config_fields import COUNT, OBJECT, VISION, checked_fields, three_numbers
 from .crop import FACE_BOX, crop_face, resize
 from .hugging_face import build
 from .weight_file import WeightFile, check_axes, read_config
@@ -28,7 +28,7 @@ LICENCE = "as its author states (OpenAI's and LAION's weights: MIT)"
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
 
-# Width and layers -> heads and activation, which weights do not tell: OpenAI's B and L, LAION's H and bigG.
+# Width and layers -> heads and activation, which weights do not show: OpenAI's B and L, LAION's H and bigG.
 _PUBLISHED = {
     (768, 12): (12, "quick_gelu"),
     (1024, 24): (16, "quick_gelu"),
@@ -45,12 +45,12 @@ _PROJECTION = "visual_projection.weight"
 class ClipImageEncoder:
     """Any CLIP image encoder as face encoder: [B, 3, S, S] in 0..1 -> [B, F].
 
-    It sees the part of the portrait that the paper's encoder sees, so that the two differ in the
-    network alone; of the whole portrait CLIP would tell hair, clothes and background first.
+    It sees the same crop of the portrait as the paper's encoder, so that the two differ only in the
+    network; on the whole portrait CLIP would mostly encode hair, clothes and background.
 
     Args:
-        embed: pictures [B, 3, H, W] in 0..1, of any size, already cropped -> features [B, F]; it resizes and
-            normalises itself.
+        embed: cropped images [B, 3, H, W] in 0..1, of any size -> features [B, F]; it resizes and
+            normalises them itself.
         name: what was loaded, with a hash of its weights.
         width: F.
         licence: of the weights.
@@ -71,7 +71,7 @@ class ClipImageEncoder:
 
 
 class HuggingFaceClip:
-    """`embed` by transformers: the projected image embedding, not normalised."""
+    """`embed` using transformers: the projected image embedding, not normalised."""
 
     def __init__(self, model: Any, mean: Sequence[float], std: Sequence[float]):
         self.model = model
@@ -87,28 +87,28 @@ class HuggingFaceClip:
 
 
 def is_clip(file: WeightFile) -> bool:
-    """Whether a file has the names of transformers' CLIP, whole, or its image encoder with or without projection."""
+    """Whether a file has the key names of transformers' CLIP or of its image encoder, with or without projection."""
     return _WIDTH in file.tensors or _WIDTH.removeprefix("vision_model.") in file.tensors
 
 
 def build_clip(file: WeightFile) -> ClipImageEncoder:
-    """The encoder of weights in memory: those of an image encoder, or the image encoder of a whole CLIP.
+    """Build the encoder from weights in memory: of an image encoder, or of a whole CLIP model.
 
-    A `config.json` beside them is used, and mean and deviation of a `preprocessor_config.json`.
-    Without a configuration the sizes are read from the weights of the published models.
+    A `config.json` next to them is used, and the mean and std of a `preprocessor_config.json`.
+    Without a configuration the sizes are read from the weights, for the published models.
 
     Raises:
-        StableIdentityError: incomplete, without projection, or of sizes that nothing tells.
+        StableIdentityError: incomplete, without projection, or of unknown sizes.
     """
     from transformers import CLIPVisionModelWithProjection
 
     ours = ("vision_model.", "visual_projection.")
     state = {key: value for key, value in file.tensors.items() if key.startswith(ours)}
-    state.pop("vision_model.embeddings.position_ids", None)  # a buffer that old files hold
+    state.pop("vision_model.embeddings.position_ids", None)  # a buffer in old files
     if _PROJECTION not in state:
         raise StableIdentityError(
-            f"{file.path} is a CLIP image encoder without {_PROJECTION} ({len(file.tensors)} tensors). Needed: a "
-            "whole CLIP or one saved as CLIPVisionModelWithProjection; download that."
+            f"{file.path} is a CLIP image encoder without {_PROJECTION} ({len(file.tensors)} tensors), needed a "
+            "complete CLIP model or a CLIPVisionModelWithProjection. Download one of these."
         )
     check_axes(state, {_WIDTH: 1}, file.path)
     config = _config(file, state)
@@ -129,9 +129,9 @@ def _config(file: WeightFile, state: Mapping[str, Tensor]) -> CLIPVisionConfig:
         known = file.config
         if "vision_config" in known:
             known = {"projection_dim": 512, **known}
-            inner = judged(known, {"vision_config": OBJECT}, file.config_path)["vision_config"]
+            inner = checked_fields(known, {"vision_config": OBJECT}, file.config_path)["vision_config"]
             known = {**inner, "projection_dim": known["projection_dim"]}
-        fields = judged(known, VISION | {"projection_dim": COUNT}, file.config_path)
+        fields = checked_fields(known, VISION | {"projection_dim": COUNT}, file.config_path)
         with library_reads(file.config_path, "the configuration of a CLIP image encoder"):
             return CLIPVisionConfig(**fields)
     layers = len({m[1] for m in (re.match(r"vision_model\.encoder\.layers\.(\d+)\.", key) for key in state) if m})
@@ -139,9 +139,9 @@ def _config(file: WeightFile, state: Mapping[str, Tensor]) -> CLIPVisionConfig:
     lacking = [key for key in (_PATCH, _POSITIONS, _MLP) if key not in state]
     if lacking or (width, layers) not in _PUBLISHED:
         raise StableIdentityError(
-            f"{file.path} is a CLIP image encoder of width {width} with {layers} layers and has no config.json beside "
-            f"it{', and lacks ' + ', '.join(lacking) if lacking else ''}; known without one are (width, layers) "
-            f"{', '.join(map(str, _PUBLISHED))}. Put its config.json into {file.path.parent}."
+            f"{file.path} is a CLIP image encoder of width {width} with {layers} layers and has no config.json next to "
+            f"it{', and lacks ' + ', '.join(lacking) if lacking else ''}; without one, only these (width, layers) are "
+            f"known: {', '.join(map(str, _PUBLISHED))}. Put its config.json into {file.path.parent}."
         )
     check_axes(state, {_PATCH: 4, _POSITIONS: 2, _MLP: 2, _PROJECTION: 2}, file.path)
     heads, activation = _PUBLISHED[width, layers]
@@ -159,13 +159,13 @@ def _config(file: WeightFile, state: Mapping[str, Tensor]) -> CLIPVisionConfig:
 
 
 def _normalisation(file: WeightFile) -> tuple[Sequence[float], Sequence[float]]:
-    """Mean and deviation per channel."""
+    """Mean and standard deviation per channel."""
     path = file.path.with_name("preprocessor_config.json")
     known = (read_config(path) if file.config is not None else None) or {}
     mean, std = known.get("image_mean", MEAN), known.get("image_std", STD)
     if not three_numbers(mean) or not three_numbers(std) or min(std) <= 0:
         raise StableIdentityError(
-            f"{path} says image_mean {mean!r:.80} and image_std {std!r:.80}, needed three numbers each, and those of "
-            "image_std above 0. Download it again."
+            f"{path} has image_mean {mean!r:.80} and image_std {std!r:.80}, needed three numbers each, with image_std "
+            "above 0. Download it again."
         )
     return mean, std

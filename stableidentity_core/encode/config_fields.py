@@ -1,4 +1,4 @@
-"""What is taken from the config.json of a face encoder: sizes and the like, each of the right type and range."""
+"""Fields read from a face encoder's config.json, such as sizes, with a check of type and range."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ..errors import DamagedFileError
 
-LARGEST = 65536  # of a size; the largest published networks have less than a tenth
+LARGEST = 65536  # for a size; the largest published networks have less than a tenth
 
 
 class Field(NamedTuple):
@@ -27,14 +27,14 @@ def _is_activation(value: Any) -> bool:
     return isinstance(value, str) and value in ACT2FN
 
 
-COUNT = Field(_is_count, f"a whole number from 1 to {LARGEST:,}")
+COUNT = Field(_is_count, f"an integer from 1 to {LARGEST:,}")
 OBJECT = Field(lambda value: isinstance(value, dict), "an object")
 FLAG = Field(lambda value: isinstance(value, bool), "true or false")
 EPSILON = Field(lambda value: isinstance(value, float) and 0 < value < 1, "a number between 0 and 1")
 ACTIVATION = Field(_is_activation, "an activation that transformers knows, such as gelu")
 RGB = Field(lambda value: _is_count(value) and value == 3, "3: the pictures are RGB")
 
-# Of a vision transformer, as transformers names them in all its versions.
+# Fields of a vision transformer, by the names that all versions of transformers use.
 VISION = {
     "hidden_size": COUNT,
     "num_hidden_layers": COUNT,
@@ -48,11 +48,11 @@ VISION = {
 }
 
 
-def judged(config: Mapping[str, Any], fields: Mapping[str, Field], path: Path) -> dict[str, Any]:
-    """The named fields that are there; everything else, such as how the network was trained, is left out.
+def checked_fields(config: Mapping[str, Any], fields: Mapping[str, Field], path: Path) -> dict[str, Any]:
+    """The named fields that are present, checked; others, such as training settings, are ignored.
 
     Raises:
-        DamagedFileError: a field of a wrong type or outside its range, by name.
+        DamagedFileError: a field has the wrong type or is out of range; the message names it.
     """
     found = {}
     for name, field in fields.items():
@@ -64,14 +64,14 @@ def judged(config: Mapping[str, Any], fields: Mapping[str, Field], path: Path) -
         if not field.fits(value):
             raise DamagedFileError(
                 f"{path} cannot be read as the configuration of a network: {name} is {value!r:.80}, needed "
-                f"{field.needed}. Download it again from where the weights came."
+                f"{field.needed}. Download it again from the source of the weights."
             )
         found[name] = value
     return found
 
 
 def three_numbers(value: Any) -> bool:
-    """Whether a value is a finite number for each of red, green and blue."""
+    """Whether a value is three finite numbers, one each for red, green and blue."""
     return isinstance(value, list | tuple) and len(value) == 3 and all(_is_number(number) for number in value)
 
 

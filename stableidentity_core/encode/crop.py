@@ -1,4 +1,4 @@
-"""Where in an FFHQ-aligned portrait a face encoder looks, as parts of its side: left, top, right, bottom."""
+"""Crops of an FFHQ-aligned portrait for face encoders, as fractions of its side: left, top, right, bottom."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ..shapes import check_shape
 
 Box = tuple[float, float, float, float]
 
-# The published training's crop of a 512-pixel portrait.
+# The published training code's crop of a 512-pixel portrait.
 FACE_BOX: Box = (64 / 512, 70 / 512, 440 / 512, 446 / 512)
 
-# Eyes (the one at the viewer's left first), nose, corners of the mouth. FFHQ: mean of RetinaFace's points over the
-# data set at 512 pixels, as facexlib's template for face restoration has them. ArcFace: InsightFace's template.
+# Eyes (the one on the viewer's left first), nose, mouth corners. FFHQ: mean of RetinaFace's landmarks over the dataset
+# at 512 pixels, from facexlib's template for face restoration. ArcFace: InsightFace's template.
 FFHQ_POINTS = (
     (192.98138, 239.94708),
     (318.90277, 240.1936),
@@ -37,11 +37,11 @@ ARCFACE_SIZE = 112
 def template_box(
     points: Sequence[tuple[float, float]], template: Sequence[tuple[float, float]], side: int, size: int
 ) -> Box:
-    """The square of a picture of `side` pixels that lays its points nearest to those of a template of `size` pixels.
+    """The square crop of a picture of `side` pixels that best maps its points to a template of `size` pixels.
 
-    Scale s and shift t are those of the least squares of s p + t - q over all points p and q. A turn
-    is left out: for FFHQ and ArcFace the best one is 0.009 degrees. Both templates are meant for
-    OpenCV's warpAffine, where whole numbers are the middles of pixels.
+    Scale s and translation t minimise the least-squares error s p + t - q over all points p and q. There
+    is no rotation: the best one between FFHQ and ArcFace is 0.009 degrees. Both templates are made for
+    OpenCV's warpAffine, where integer coordinates are pixel centres.
     """
     count = len(points)
     centre = [sum(point[axis] for point in points) / count for axis in (0, 1)]
@@ -61,10 +61,10 @@ ARCFACE_BOX = template_box(FFHQ_POINTS, ARCFACE_POINTS, side=512, size=ARCFACE_S
 
 
 def crop_face(portraits: Tensor, box: Box) -> Tensor:
-    """Portraits [B, 3, S, S] -> their faces [B, 3, h, w] float32, cut at whole pixels.
+    """Portraits [B, 3, S, S] -> their faces [B, 3, h, w] float32, cropped at whole pixels.
 
     Raises:
-        ShapeError: not square RGB pictures.
+        ShapeError: not square RGB images.
     """
     side = check_shape(portraits, "b 3 s s", "portraits")["s"]
     left, top, right, bottom = (round(edge * side) for edge in box)

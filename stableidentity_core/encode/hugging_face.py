@@ -1,4 +1,4 @@
-"""Networks of transformers from weights and a configuration at hand, through its own loader."""
+"""Building transformers models from weights and a configuration in memory, with transformers' own loader."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from .weight_file import WeightFile
 def build(
     model_class: Any, config: Any, state: dict[str, Any], file: WeightFile, *, what: str, width: int, **settings: Any
 ) -> Any:
-    """A frozen network in float32; transformers knows the key names of all its versions.
+    """A frozen network in float32; transformers handles the key names of all its versions.
 
     Args:
-        model_class: of transformers.
+        model_class: a transformers model class.
         config: its configuration, with `num_hidden_layers`, `hidden_size` and `num_attention_heads`.
-        state: the weights that belong to it.
+        state: the model's weights.
         file: where they come from.
-        what: the network as a user knows it, such as "ViT".
-        width: of the weights, to tell beside the configuration's.
+        what: the network's name for users, such as "ViT".
+        width: of the weights, for the message next to the configuration's.
 
     Raises:
-        StableIdentityError: weights that are missing, left over or do not fit the configuration.
+        StableIdentityError: weights are missing, unexpected or do not fit the configuration.
     """
-    whole = [key for key, value in state.items() if not value.is_floating_point()]
-    if whole:
+    integer = [key for key, value in state.items() if not value.is_floating_point()]
+    if integer:
         raise StableIdentityError(
-            f"{file.path} holds {len(whole)} weights in whole numbers (e.g. {whole[0]}), needed floating-point ones: "
+            f"{file.path} contains {len(integer)} integer weights (e.g. {integer[0]}), needed floating-point ones: "
             "it is quantised or damaged. Download the network as it was published."
         )
     try:
@@ -39,11 +39,11 @@ def build(
         network, report = model_class.from_pretrained(
             None, config=config, state_dict=dict(state), output_loading_info=True, **settings
         )
-    except (RuntimeError, ValueError, ArithmeticError) as error:  # sizes that fit neither the weights nor each other
+    except (RuntimeError, ValueError, ArithmeticError) as error:  # inconsistent sizes
         raise StableIdentityError(
-            f"{file.path} holds weights of width {width} that do not fit its config.json ({config.num_hidden_layers} "
-            f"layers of width {config.hidden_size}, {config.num_attention_heads} heads). Download both again, from one "
-            "place."
+            f"{file.path} has weights of width {width} that do not fit its config.json ({config.num_hidden_layers} "
+            f"layers of width {config.hidden_size}, {config.num_attention_heads} heads). Download both again from the "
+            "same source."
         ) from error
     wrong = {kind: sorted(map(str, report[kind])) for kind in ("missing_keys", "unexpected_keys", "mismatched_keys")}
     if any(wrong.values()):
@@ -57,11 +57,11 @@ def build(
 
 
 def _check_amount(model_class: Any, config: Any, state: Mapping[str, Tensor], settings: Mapping[str, Any]) -> None:
-    """Raise ValueError where the configuration is of a network far larger than the weights: nothing is made of it."""
+    """Raise ValueError, before anything is built, if the configuration's network is far larger than the weights."""
     stored = sum(value.numel() for value in state.values())
     if config.num_hidden_layers <= len(state):
         with torch.device("meta"):
             needed = sum(value.numel() for value in model_class(config, **settings).state_dict().values())
         if needed <= 2 * stored:
             return
-    raise ValueError(f"config.json is of a larger network than the {stored:,} numbers in the file")
+    raise ValueError(f"config.json describes a larger network than the {stored:,} parameters in the file")

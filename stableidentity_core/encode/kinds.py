@@ -1,4 +1,4 @@
-"""The kinds of face encoders, told from each other by what is in their files."""
+"""The supported kinds of face encoders, recognised by the content of their files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AUTO = "auto"
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderKind:
-    """One kind, as a menu offers it."""
+    """One kind, as offered in a menu."""
 
     title: str
     width: str  # of its features
@@ -25,7 +25,7 @@ class EncoderKind:
     purpose: str
     recognises: Callable[[WeightFile], bool]
     build: Callable[[WeightFile], FaceEncoder]
-    mark: str  # by what a person recognises such a file
+    mark: str  # how such a file is recognised, for messages
 
 
 KINDS: Mapping[str, EncoderKind] = MappingProxyType(
@@ -43,7 +43,7 @@ KINDS: Mapping[str, EncoderKind] = MappingProxyType(
             title="ArcFace ir_se50 (facexlib)",
             width="512",
             licence=arcface.LICENCE,
-            purpose="scoring a training with another network than it was made with; training",
+            purpose="scoring a result with another network than it was trained with; training",
             recognises=arcface.is_arcface,
             build=arcface.build_arcface,
             mark="the key input_layer.0.weight",
@@ -52,14 +52,14 @@ KINDS: Mapping[str, EncoderKind] = MappingProxyType(
             title="CLIP image encoder (Hugging Face)",
             width="512 to 1280",
             licence=clip.LICENCE,
-            purpose="the paper's ablation: sees less of who somebody is",
+            purpose="the paper's ablation: captures less of a person's identity",
             recognises=clip.is_clip,
             build=clip.build_clip,
             mark="the key vision_model.embeddings.class_embedding",
         ),
         "timm": EncoderKind(
-            title="face recognition network of timm",
-            width="512 where it is an embedding, or that of the network",
+            title="timm face recognition network",
+            width="512 for an embedding, otherwise the network's",
             licence=timm_vit.LICENCE,
             purpose="small and fast encoders, such as ViT-S/8 with CosFace; training or scoring",
             recognises=timm_vit.is_timm,
@@ -75,39 +75,39 @@ def load_face_encoder(path: str | Path, kind: str = AUTO) -> FaceEncoder:
 
     Args:
         path: `.safetensors`, `.bin` or `.pth`, or a folder with one of them.
-        kind: a key of KINDS, to be sure; `auto` takes what the content is.
+        kind: a key of KINDS to require that kind; `auto` recognises it by the content.
 
     Raises:
         MissingFileError: nothing at the path.
-        MissingPackageError: the package that this kind needs does not work.
-        StableIdentityError: of no kind or of another one than chosen; damaged or incomplete.
+        MissingPackageError: the package that this kind needs is not installed or broken.
+        StableIdentityError: of an unknown kind or another one than chosen; damaged or incomplete.
     """
     if kind not in (AUTO, *KINDS):
-        raise StableIdentityError(f"The kind of face encoder is {kind!r}, needed one of {AUTO}, {', '.join(KINDS)}.")
+        raise StableIdentityError(f"Unknown kind of face encoder {kind!r}, needed one of {AUTO}, {', '.join(KINDS)}.")
     file = read_weight_file(path)
     found = kind_of(file)
     if kind not in (AUTO, found):
         raise StableIdentityError(
-            f"{file.path} holds a face encoder of the kind {found} ({len(file.tensors)} tensors, the first "
+            f"{file.path} is a face encoder of the kind {found} ({len(file.tensors)} tensors, the first "
             f"{file.first_keys}), but {kind} was chosen. Choose {AUTO} or {found}, or another file."
         )
     return KINDS[found].build(file)
 
 
 def kind_of(file: WeightFile) -> str:
-    """The key in KINDS of what a file holds.
+    """The key in KINDS of a file's content.
 
     Raises:
-        StableIdentityError: of no kind.
+        StableIdentityError: not a known kind.
     """
     for key, kind in KINDS.items():
         if kind.recognises(file):
             return key
     hint = ""
     if "visual.conv1.weight" in file.tensors:
-        hint = " This one is a CLIP as open_clip saves it; take its Hugging Face form."
+        hint = " This is a CLIP model in open_clip's format; use its Hugging Face version."
     kinds = "; ".join(f"{key} by {kind.mark}" for key, kind in KINDS.items())
     raise StableIdentityError(
-        f"{file.path} is no face encoder: it has {len(file.tensors)} tensors, the first {file.first_keys}. "
+        f"{file.path} is not a face encoder: it has {len(file.tensors)} tensors, the first {file.first_keys}. "
         f"Recognised are {kinds}.{hint} Choose another file."
     )

@@ -21,8 +21,8 @@ class FaceEncoder(Protocol):
     def __call__(self, portraits: Tensor, mirrored: bool = False) -> Tensor:
         """Aligned portraits [B, 3, S, S] in 0..1 -> features [B, F] float32.
 
-        Cropping, resizing and normalising are the encoder's own business. `mirrored` turns the picture
-        after the crop, as the published code does: the crop is not in the middle of a portrait.
+        The encoder crops, resizes and normalises. `mirrored` flips the image after the crop, as the
+        published code does: the crop is not centred in the portrait.
         """
         ...
 

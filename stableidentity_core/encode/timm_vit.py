@@ -1,9 +1,9 @@
-"""Face recognition networks of timm, as published with a config.json that names the architecture.
+"""timm face recognition networks, published with a config.json that names the architecture.
 
-The published ones (gau-nernst/timm-face, trained on MS1MV3) take ArcFace-aligned pictures of 112
-pixels and map to 512 numbers by what timm calls the classifier; the weights that tell people apart
-in training are not part of the file. So a classifier of that width is the embedding and stays,
-while any other is taken off and the feature is what went into it.
+The published ones (gau-nernst/timm-face, trained on MS1MV3) take ArcFace-aligned images of 112 pixels
+and output 512 values from the layer that timm calls the classifier; the classification weights of
+the training are not in the file. So a classifier with the width of an embedding is kept as the
+embedding; any other is removed, and its input is the feature.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ from .crop import ARCFACE_BOX, ARCFACE_SIZE, FACE_BOX, crop_face, resize
 from .weight_file import WeightFile, load_strictly
 
 LICENCE = "not stated (timm-face's weights: trained on MS1MV3, photos for research only)"
-EMBEDDINGS = (128, 256, 512)  # widths that embeddings of faces have and data sets of labelled pictures have not
-MAX_SIDE = 2048  # of the pictures it takes
+EMBEDDINGS = (128, 256, 512)  # widths of face embeddings that are not class counts of common datasets
+MAX_SIDE = 2048  # of the input images
 _COUNTS = ("depth", "depths", "layers", "num_layers", "num_blocks")
-_SMALL = 1024  # which any size may be
+_SMALL = 1024  # sizes up to this are always accepted
 _NOT_OF_A_NETWORK = ("pretrained", "checkpoint_path", "cache_dir", "pretrained_cfg", "pretrained_cfg_overlay")
 _INTERPOLATIONS = {mode.value: mode for mode in (InterpolationMode.BILINEAR, InterpolationMode.BICUBIC)}
 
 
 class TimmFace:
-    """A network of timm as face encoder: [B, 3, S, S] in 0..1 -> [B, F].
+    """A timm network as face encoder: [B, 3, S, S] in 0..1 -> [B, F].
 
-    Pictures of 112 pixels are cut by ArcFace's template, those of other sizes as the paper's encoder
-    does; timm's own `crop_pct` is for photos of things and is left out.
+    Networks with 112-pixel input get ArcFace's crop, others the crop of the paper's encoder; timm's
+    own `crop_pct` is made for object photos and is ignored.
 
     Args:
-        model: pictures [B, 3, h, w], normalised -> [B, F].
+        model: normalised images [B, 3, h, w] -> [B, F].
         settings: `input_size` (3, h, w), `mean`, `std` and `interpolation`, as in timm's pretrained_cfg.
         name: what was loaded, with a hash of its weights.
         licence: of the weights.
 
     Raises:
-        StableIdentityError: the network does not give one vector per picture.
+        StableIdentityError: the network does not output one vector per image.
     """
 
     def __init__(self, model: nn.Module, settings: Mapping[str, Any], *, name: str, licence: str):
@@ -59,8 +59,8 @@ class TimmFace:
         found = _shape_of_output(self.model, self.height, self.width_of_input, name)
         if len(found) != 2:
             raise StableIdentityError(
-                f"{name} gives {list(found)} for one picture, needed [1, width]: its config.json switches the pooling "
-                "off. Set global_pool in it, or choose another network."
+                f"{name} outputs {list(found)} for one picture, needed [1, width]: its config.json turns pooling off. "
+                "Set global_pool in it, or choose another network."
             )
         self.width = found[1]
 
@@ -76,19 +76,19 @@ class TimmFace:
 
 
 def is_timm(file: WeightFile) -> bool:
-    """Whether config.json names an architecture of timm, or the weights are named as those of its ViT."""
+    """Whether config.json names a timm architecture, or the weights have the key names of timm's ViT."""
     named = file.config is not None and isinstance(file.config.get("architecture"), str)
     return named or file.tensors.keys() >= {"patch_embed.proj.weight", "blocks.0.attn.qkv.weight"}
 
 
 def build_timm(file: WeightFile) -> TimmFace:
-    """The encoder of weights in memory and of the config.json that timm saves with them.
+    """Build the encoder from weights in memory and the config.json that timm saves with them.
 
     Raises:
-        StableIdentityError: no config.json, an architecture this timm does not know, or weights that do not fit.
-        MissingPackageError: no working timm.
+        StableIdentityError: no config.json, an architecture unknown to this timm version, or weights that do not fit.
+        MissingPackageError: timm is not installed or broken.
     """
-    timm = optional_import("timm", feature="A face encoder of timm", install="pip install timm")
+    timm = optional_import("timm", feature="A timm face encoder", install="pip install timm")
     architecture, pretrained_cfg, classes, arguments = _parts(file)
     if not timm.is_model(architecture):
         raise StableIdentityError(
@@ -100,9 +100,9 @@ def build_timm(file: WeightFile) -> TimmFace:
             architecture, pretrained=False, pretrained_cfg=dict(pretrained_cfg), num_classes=classes, **arguments
         )
         settings = timm.data.resolve_data_config(pretrained_cfg=dict(pretrained_cfg))
-    except Exception as error:  # timm takes any arguments and raises all kinds for those that do not fit
+    except Exception as error:  # timm accepts any arguments and raises many types for bad ones
         raise StableIdentityError(
-            f"{file.config_path} describes a {architecture} that timm {timm.__version__} cannot build: {error} "
+            f"{file.config_path} describes a network {architecture} that timm {timm.__version__} cannot build: {error} "
             f"({type(error).__name__}). "
             "Download it again, or update timm (pip install timm --upgrade)."
         ) from error
@@ -120,7 +120,7 @@ def _parts(file: WeightFile) -> tuple[str, Mapping[str, Any], int, Mapping[str, 
     config = file.config
     if config is None:
         raise StableIdentityError(
-            f"{file.path} looks like a network of timm, but there is no config.json beside it to tell the "
+            f"{file.path} looks like a timm network, but there is no config.json next to it that names the "
             f"architecture. Put the one that was published with it into {file.path.parent}."
         )
     architecture, pretrained_cfg = config.get("architecture"), config.get("pretrained_cfg")
@@ -139,7 +139,7 @@ def _parts(file: WeightFile) -> tuple[str, Mapping[str, Any], int, Mapping[str, 
 
 
 def _check_arguments(arguments: Mapping[str, Any], file: WeightFile) -> None:
-    """Raise for arguments that lead to other files, or to a network far larger than the weights."""
+    """Raise for arguments that refer to other files, or that make the network far larger than the weights."""
     sides = [side for tensor in file.tensors.values() for side in tensor.shape]
     largest = max([_SMALL, *sides])
     for name, value in arguments.items():
@@ -147,8 +147,8 @@ def _check_arguments(arguments: Mapping[str, Any], file: WeightFile) -> None:
         numbers = [number for number in _flat(value) if isinstance(number, int | float)]
         if name in _NOT_OF_A_NETWORK or any(not -1 <= number <= most for number in numbers):
             raise StableIdentityError(
-                f"{file.config_path} has {name} {value!r:.80} among the arguments of the network, which does not fit "
-                f"the {len(file.tensors)} tensors beside it. Download both again, from one place."
+                f"{file.config_path} sets the network argument {name} to {value!r:.80}, which does not fit the "
+                f"{len(file.tensors)} tensors next to it. Download both again from the same source."
             )
 
 
@@ -162,10 +162,10 @@ def _shape_of_output(model: nn.Module, height: int, width: int, name: str) -> tu
     try:
         with torch.no_grad():
             return tuple(model(torch.zeros(1, 3, height, width)).shape)
-    except Exception as error:  # a network of another input size, or of several outputs
+    except Exception as error:  # another input size, or several outputs
         raise StableIdentityError(
-            f"{name} does not take a picture of {width}x{height} pixels, which its config.json names: {error}. "
-            "Download config.json again from where the weights came."
+            f"{name} does not accept a picture of {width}x{height} pixels, the size in its config.json: {error}. "
+            "Download config.json again from the source of the weights."
         ) from error
 
 
@@ -174,16 +174,16 @@ def _check_settings(settings: Mapping[str, Any], file: WeightFile) -> None:
     sized = isinstance(size, list | tuple) and len(size) == 3 and size[0] == 3
     if not sized or not all(type(side) is int and 1 <= side <= MAX_SIDE for side in size):
         raise StableIdentityError(
-            f"{file.config_path} asks for pictures of {size!r:.80}; needed [3, height, width], each of both at most "
-            f"{MAX_SIDE}. Choose a network for RGB pictures."
+            f"{file.config_path} has the input size {size!r:.80}, needed [3, height, width] with at most {MAX_SIDE} "
+            "pixels per side. Choose a network for RGB pictures."
         )
     if not three_numbers(mean) or not three_numbers(std) or min(std) <= 0:
         raise StableIdentityError(
-            f"{file.config_path} asks for pictures with mean {mean!r:.80} and std {std!r:.80}; needed three numbers "
-            "each, and those of std above 0. Choose a network for RGB pictures."
+            f"{file.config_path} has mean {mean!r:.80} and std {std!r:.80}, needed three numbers each, with std above "
+            "0. Choose a network for RGB pictures."
         )
     if not isinstance(settings["interpolation"], str) or settings["interpolation"] not in _INTERPOLATIONS:
         raise StableIdentityError(
-            f"{file.config_path} asks for the interpolation {settings['interpolation']!r:.80}, known are "
-            f"{', '.join(_INTERPOLATIONS)}. Change it to the nearest of them."
+            f"{file.config_path} has the interpolation {settings['interpolation']!r:.80}, needed one of "
+            f"{', '.join(_INTERPOLATIONS)}. Change it to the closest one."
         )

@@ -1,4 +1,4 @@
-"""The paper's face encoder: a ViT fine-tuned for face recognition, CLS of the last hidden state."""
+"""The paper's face encoder: a ViT fine-tuned for face recognition, the CLS token of the last hidden state."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from ..errors import StableIdentityError
 from ..files.readable import library_reads
 from ..fingerprint import fingerprint_tensors
-from .config_fields import FLAG, VISION, judged
+from .config_fields import FLAG, VISION, checked_fields
 from .crop import FACE_BOX, crop_face, resize
 from .hugging_face import build
 from .weight_file import REPOSITORY, WEIGHT_FILES, WeightFile, check_axes, missing_encoder_message, read_weight_file
@@ -36,7 +36,7 @@ __all__ = [
 
 LICENCE = "Apache-2.0 (as tagged by its author; training photos not stated)"
 
-# Weights that tell the sizes where there is no config.json, and how many axes they have.
+# Weights that the sizes are read from if there is no config.json, and their number of axes.
 _CLS = {"embeddings.cls_token": 3}
 _SIZES = {
     "embeddings.patch_embeddings.projection.weight": 4,
@@ -57,7 +57,7 @@ class FaceViT:
 
     def preprocess(self, portraits: Tensor) -> Tensor:
         """Crop to the face, resize to the ViT's size and normalise to -1..1."""
-        target: Any = self.model.config.image_size  # transformers types it as more than the one number it is
+        target: Any = self.model.config.image_size  # transformers types it as more than an int
         return resize(crop_face(portraits, FACE_BOX), target, target) * 2 - 1
 
     def __call__(self, portraits: Tensor, mirrored: bool = False) -> Tensor:
@@ -70,22 +70,22 @@ class FaceViT:
 def load_face_vit(path: str | Path) -> FaceViT:
     """Load a ViT from a Hugging Face folder, a `.safetensors` or a `pytorch_model.bin`.
 
-    A `config.json` beside the weights is used; without one the sizes are read from the weights.
+    A `config.json` next to the weights is used; without one the sizes are read from the weights.
 
     Raises:
         MissingFileError: nothing at the path.
-        StableIdentityError: not a ViT, damaged, incomplete, or a pickle that holds more than tensors.
+        StableIdentityError: not a ViT, damaged, incomplete, or a pickle that contains more than tensors.
     """
     return build_face_vit(read_weight_file(path))
 
 
 def is_face_vit(file: WeightFile) -> bool:
-    """Whether a file has the names of transformers' ViT."""
+    """Whether a file has the key names of transformers' ViT."""
     return {"embeddings.cls_token", "layernorm.weight"} <= _vit_state(file).keys()
 
 
 def build_face_vit(file: WeightFile) -> FaceViT:
-    """The encoder of weights in memory; errors as those of load_face_vit."""
+    """Build the encoder from weights in memory; raises the same errors as `load_face_vit`."""
     from transformers import ViTModel
 
     state = _vit_state(file)
@@ -101,7 +101,7 @@ def build_face_vit(file: WeightFile) -> FaceViT:
 
 
 def _vit_state(file: WeightFile) -> dict[str, Tensor]:
-    """Encoder weights in transformers' naming, without head and pooler."""
+    """Encoder weights under transformers' key names, without head and pooler."""
     state = {key.removeprefix("vit."): value for key, value in file.tensors.items()}
     return {key: value for key, value in state.items() if not key.startswith(("classifier.", "pooler."))}
 
@@ -111,14 +111,14 @@ def _config(file: WeightFile, state: Mapping[str, Tensor]) -> ViTConfig:
 
     path = file.config_path
     if file.config is not None:
-        fields = judged(file.config, VISION | {"qkv_bias": FLAG}, path)
+        fields = checked_fields(file.config, VISION | {"qkv_bias": FLAG}, path)
         with library_reads(path, "the configuration of a ViT"):
             return ViTConfig(**fields)
     needed = [name for name in _SIZES if name not in state]
     if needed:
         raise StableIdentityError(
-            f"{path.parent} has no config.json and its weights lack {', '.join(needed)}, so that the network's sizes "
-            f"are not known. Download both again from https://huggingface.co/{REPOSITORY}."
+            f"{path.parent} has no config.json and its weights lack {', '.join(needed)}, so the network's sizes "
+            f"are unknown. Download both again from https://huggingface.co/{REPOSITORY}."
         )
     check_axes(state, _SIZES, file.path)
     hidden = state["embeddings.cls_token"].shape[-1]

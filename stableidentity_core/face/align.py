@@ -1,11 +1,11 @@
-"""FFHQ alignment: where the portrait lies in the photo, and the way there and back for points, pictures and masks.
+"""FFHQ alignment: the portrait's square in the photo, and the mapping of points, images and masks in both directions.
 
-FFHQ (Karras et al., CVPR 2019, arXiv 1812.04948, appendix A) cuts a square. With e the vector from
-eye to eye, m from the middle of the eyes to the middle of the mouth, and m' being m turned to point
-as e does, its upper edge runs along e + m', its side is max(4 |e|, 3.6 |m|) and its middle lies 0.1 m
-below the eyes. So there is no template of five points; of an upright face the eyes land at
-x = S/2 -+ S |e| / (2 side) and y = S/2 - 0.1 S |m| / side, for the usual |m| = |e| at 0.375 S and
-0.625 S, 0.475 S.
+FFHQ (Karras et al., CVPR 2019, arXiv 1812.04948, appendix A) crops a square. Let e be the vector from
+eye to eye, m the vector from the midpoint of the eyes to the midpoint of the mouth, and m' the vector
+m rotated to point in the direction of e. The square's upper edge is parallel to e + m', its side is
+max(4 |e|, 3.6 |m|), and its centre is 0.1 m below the eyes. There is no template of five points; in
+an upright face the eyes end up at x = S/2 -+ S |e| / (2 side) and y = S/2 - 0.1 S |m| / side. For the
+usual |m| = |e| that is x = 0.375 S and 0.625 S, y = 0.475 S.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ from ..errors import StableIdentityError
 from ..shapes import check_shape
 from .landmarks import face_vectors, landmark_problem
 from .portrait import MIN_SIDE, SIZE
-from .warp import carry_back, carry_over
+from .warp import warp_mask_back, warp_to_square
 
 ALREADY_ALIGNED = 0.03
-"""Part of the portrait's size. Landmarks placed by hand on two portraits of FFHQ put its corners 0.018 off."""
+"""As a fraction of the portrait's side. Landmarks placed by hand on two FFHQ portraits moved its corners by 0.018."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Alignment:
-    """The way from a photo to a portrait and back; in both, the middle of the first pixel is at 0.5."""
+    """The mapping between a photo and its portrait; in both, the centre of the first pixel is at 0.5."""
 
     matrix: Tensor  # [2, 3] float64, affine, from photo pixels (x, y, 1) to portrait pixels
-    size: int  # S of the portrait
+    size: int  # S, the portrait's side in pixels
 
     def __post_init__(self):
         check_shape(self.matrix, "2 3", "matrix of an alignment")
 
     def map_points(self, points: Tensor) -> Tensor:
-        """Points [n, 2] of the photo -> of the portrait."""
+        """Photo coordinates [n, 2] -> portrait coordinates."""
         check_shape(points, "n 2", "points")
         return (points.double() @ self.matrix[:, :2].T + self.matrix[:, 2]).to(points.dtype)
 
     def unmap_points(self, points: Tensor) -> Tensor:
-        """Points [n, 2] of the portrait -> of the photo."""
+        """Portrait coordinates [n, 2] -> photo coordinates."""
         check_shape(points, "n 2", "points")
         return ((points.double() - self.matrix[:, 2]) @ torch.linalg.inv(self.matrix[:, :2]).T).to(points.dtype)
 
@@ -52,42 +52,42 @@ class Alignment:
 
     @property
     def enlargement(self) -> float:
-        """How many pixels of the portrait one of the photo becomes; above 1 the portrait is blurred."""
+        """Portrait pixels per photo pixel, along a side; above 1 the portrait is upscaled and therefore blurred."""
         return self.matrix[:, :2].det().abs().sqrt().item()
 
     def warp(self, photo: Tensor) -> Tensor:  # [C, S, S]
-        """Cut the portrait out of a photo [C, H, W] in 0..1.
+        """Crop the portrait from a photo [C, H, W] in 0..1.
 
-        Where it reaches beyond the photo, the photo is mirrored and blends into blur and its median
-        colour, as in FFHQ. A photo that is the portrait already is returned itself.
+        Where the portrait extends beyond the photo, the photo is mirrored and fades into a blur and
+        its median colour, as in FFHQ. A photo that already is the portrait is returned unchanged.
 
         Raises:
-            StableIdentityError: nothing of the portrait lies in the photo.
+            StableIdentityError: the portrait lies entirely outside the photo.
         """
         sizes = check_shape(photo, "c h w", "The photo")
-        if self._keeps(sizes["h"], sizes["w"]):
+        if self._is_identity(sizes["h"], sizes["w"]):
             return photo
         self._check_overlap(sizes["h"], sizes["w"])
-        return carry_over(photo, self.matrix, self.size, soften=True).clamp(0, 1)
+        return warp_to_square(photo, self.matrix, self.size, soften=True).clamp(0, 1)
 
     def warp_mask(self, mask: Tensor) -> Tensor:  # [S, S]
-        """Cut the portrait's part out of a mask [H, W] of the photo in 0..1; beyond the photo it is 0."""
+        """Crop the portrait from a mask [H, W] of the photo in 0..1; outside the photo the result is 0."""
         sizes = check_shape(mask, "h w", "The mask")
-        if self._keeps(sizes["h"], sizes["w"]):
+        if self._is_identity(sizes["h"], sizes["w"]):
             return mask
         self._check_overlap(sizes["h"], sizes["w"])
-        return carry_over(mask[None].float(), self.matrix, self.size, soften=False)[0].clamp(0, 1)
+        return warp_to_square(mask[None].float(), self.matrix, self.size, soften=False)[0].clamp(0, 1)
 
     def unwarp_mask(self, mask: Tensor, photo_size: tuple[int, int]) -> Tensor:  # [H, W]
-        """Lay a mask [S, S] of the portrait on a photo of (height, width); elsewhere it is 0."""
+        """Map a mask [S, S] of the portrait back to a photo of size (height, width); the rest of the photo is 0."""
         check_shape(mask, "s s", "The mask", s=self.size)
-        if self._keeps(*photo_size):
+        if self._is_identity(*photo_size):
             return mask
         self._check_overlap(*photo_size)
-        return carry_back(mask.float(), self.matrix, photo_size).clamp(0, 1)
+        return warp_mask_back(mask.float(), self.matrix, photo_size).clamp(0, 1)
 
-    def _keeps(self, height: int, width: int) -> bool:
-        """The photo is the portrait, pixel by pixel."""
+    def _is_identity(self, height: int, width: int) -> bool:
+        """Whether the photo is the portrait, pixel by pixel."""
         moved = self.corners - _corners(height, width)
         return (height, width) == (self.size, self.size) and moved.norm(dim=1).max().item() < 1
 
@@ -95,30 +95,30 @@ class Alignment:
         low, high = self.corners.amin(0).tolist(), self.corners.amax(0).tolist()
         if high[0] < 1 or high[1] < 1 or low[0] > width - 1 or low[1] > height - 1:
             raise StableIdentityError(
-                f"The portrait reaches from ({low[0]:.0f}, {low[1]:.0f}) to ({high[0]:.0f}, {high[1]:.0f}), outside "
-                f"the {width}x{height} pixels of the picture. Use the landmarks of this very picture."
+                f"The portrait spans ({low[0]:.0f}, {low[1]:.0f}) to ({high[0]:.0f}, {high[1]:.0f}), outside the "
+                f"{width}x{height} pixels of the image. Use landmarks that were detected in this image."
             )
 
 
 def align_face(
     landmarks: Tensor, photo_size: tuple[int, int], size: int = SIZE, already_aligned: float = ALREADY_ALIGNED
 ) -> Alignment:
-    """Find FFHQ's square for a face; its formulas are at the top of this file.
+    """Find the FFHQ square of a face; the formulas are in the module docstring.
 
-    A photo that is a portrait already is kept as it is, only resized when its size is another:
-    when the corners of the square are nearer to the photo's own than any five points are exact.
+    A photo that is already an aligned portrait is only resized. It counts as aligned when the corners
+    of the square are closer to the photo's corners than landmarks are accurate.
 
     Args:
-        landmarks: [5, 2] x, y of the eye at the viewer's left, the eye at the right, nose and
-            corners of the mouth, in pixels of the photo.
+        landmarks: [5, 2] x, y of the eye on the viewer's left, the eye on the right, nose and mouth
+            corners, in photo pixels.
         photo_size: height and width in pixels.
-        size: S of the portrait, at least 64.
-        already_aligned: the largest distance of the corners for that, as a part of the square's
-            side; 0 always cuts.
+        size: S, the portrait's side, at least 64.
+        already_aligned: the largest corner distance at which the photo counts as aligned, as a
+            fraction of the square's side; 0 always crops.
 
     Raises:
-        StableIdentityError: landmarks not finite, in one place or in an order no face has; a size
-            too small.
+        StableIdentityError: landmarks that are not finite, that coincide or that no face can have; a
+            size that is too small.
     """
     if size < MIN_SIDE:
         raise StableIdentityError(f"The portrait's size is {size} pixels, needed at least {MIN_SIDE}.")
@@ -127,10 +127,10 @@ def align_face(
             f"The five points of the face cannot be used: {problem}. Choose another face or photo."
         )
     middle, edge = _ffhq_square(landmarks)
-    turned = torch.stack([-edge[1], edge[0]])  # down along the left edge
+    down = torch.stack([-edge[1], edge[0]])  # along the left edge
     side = edge.norm()
-    # Rows are the portrait's axes in the photo; a portrait pixel is `side / size` of the photo's.
-    linear = torch.stack([edge, turned]) / side * (size / side)
+    # Rows are the portrait's axes in the photo; one portrait pixel spans `side / size` photo pixels.
+    linear = torch.stack([edge, down]) / side * (size / side)
     shift = size / 2 - linear @ middle
     alignment = Alignment(matrix=torch.cat([linear, shift[:, None]], dim=1), size=size)
     height, width = photo_size
@@ -142,7 +142,7 @@ def align_face(
 
 
 def _ffhq_square(landmarks: Tensor) -> tuple[Tensor, Tensor]:
-    """Middle [2] and upper edge [2] (from left to right) of the square, float64."""
+    """Center [2] and upper edge [2] (from left to right) of the square, float64."""
     face = face_vectors(landmarks)
     along = face.eye_to_eye + face.upright
     side = torch.maximum(4 * face.eye_to_eye.norm(), 3.6 * face.eyes_to_mouth.norm())

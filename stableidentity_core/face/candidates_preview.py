@@ -1,4 +1,4 @@
-"""The photo with all faces found in it, numbered, and the chosen one marked."""
+"""A preview of the photo with every detected face numbered and the chosen one highlighted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..shapes import check_shape
 from .detect import Candidate
-from .photo import shrink_for_looking
+from .photo import downscale
 
 LONG_SIDE = 1024
 CHOSEN, OTHER, INK = (255, 200, 0), (235, 235, 235), (0, 0, 0)
@@ -20,23 +20,21 @@ CHOSEN, OTHER, INK = (255, 200, 0), (235, 235, 235), (0, 0, 0)
 def draw_candidates(
     photo: Tensor, candidates: Sequence[Candidate], chosen: Candidate | None = None, long_side: int = LONG_SIDE
 ) -> Tensor:  # [3, h, w]
-    """Draw box, five points and number of every face; a large photo is shrunk to `long_side`.
+    """Draw the box, five landmarks and number of every face; a large photo is downscaled to `long_side`.
 
     Args:
         photo: [3, H, W] in 0..1.
-        candidates: as `detect_faces` gives them; the first gets number 1.
-        chosen: the one of them with a thick coloured box.
+        candidates: as returned by `detect_faces`; the first is number 1.
+        chosen: the candidate to draw with a thick coloured box.
     """
     check_shape(photo, "3 h w", "The photo")
     height, width = photo.shape[1:]
     scale = min(1.0, long_side / max(height, width))
-    shown, spanned = shrink_for_looking(
-        photo, max(1, round(height * scale)), max(1, round(width * scale)), averaged=1.3
-    )
+    shown, spanned = downscale(photo, max(1, round(height * scale)), max(1, round(width * scale)), averaged=1.3)
     pixels = shown.permute(1, 2, 0).mul(255).add_(0.5).clamp_(0, 255).to(torch.uint8).contiguous().numpy()
     image = Image.fromarray(pixels)
     draw = ImageDraw.Draw(image)
-    # The chosen one comes last and lies on top.
+    # The chosen face is drawn last, on top.
     for number, candidate in sorted(enumerate(candidates, start=1), key=lambda pair: pair[1] is chosen):
         _draw_one(draw, candidate, number, candidate is chosen, spanned, max(image.size))
     return torch.from_numpy(np.divide(np.asarray(image), 255, dtype=np.float32)).permute(2, 0, 1)

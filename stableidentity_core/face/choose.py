@@ -1,4 +1,4 @@
-"""Which of several faces is meant."""
+"""Choosing one of several faces."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ FaceRule = Literal["largest", "most central", "leftmost", "number"]
 def choose_face(
     candidates: Sequence[Candidate], rule: FaceRule, photo_size: tuple[int, int], number: int = 1
 ) -> Candidate:
-    """Choose one face by a rule that gives the same one each time.
+    """Choose one face by a deterministic rule.
 
-    `largest` compares what of the boxes lies within the photo, `most central` the distance of its
-    middle from the photo's. `leftmost` is number 1: faces are numbered from left to right from 1
-    on, as in the preview. Of equal faces the one with the lower number is taken.
+    `largest` compares the area of the boxes within the photo, `most central` the distance between the
+    centres of that part and of the photo. `leftmost` is number 1: faces are numbered from left to
+    right starting at 1, as in the preview. On a tie the lower number is chosen.
 
     Args:
-        candidates: from left to right, as `detect_faces` gives them.
+        candidates: from left to right, as returned by `detect_faces`.
         rule: one of the above, or `number`.
         photo_size: height and width in pixels.
         number: which face, for the rule `number`.
 
     Raises:
-        NoFaceError: no face of this number.
-        StableIdentityError: no faces, or no such rule.
+        NoFaceError: no face has this number.
+        StableIdentityError: no faces, or an unknown rule.
     """
     if not candidates:
         raise StableIdentityError("There are 0 faces to choose from, needed at least 1. Use another photo.")
@@ -45,13 +45,13 @@ def choose_face(
             if not 1 <= number <= len(candidates):
                 count = "is 1 face" if len(candidates) == 1 else f"are {len(candidates)} faces"
                 raise NoFaceError(
-                    f"Face number {number} was asked for, and there {count} in the photo, numbered from left to right "
-                    f"from 1 on. Choose 1{'' if len(candidates) == 1 else f' to {len(candidates)}'}."
+                    f"Face number {number} was requested, but there {count} in the photo, numbered from left to right "
+                    f"starting at 1. Choose 1{'' if len(candidates) == 1 else f' to {len(candidates)}'}."
                 )
             return candidates[number - 1]
         case _:
             raise StableIdentityError(
-                f"There is no rule {rule!r} for choosing a face: {', '.join(get_args(FaceRule))}."
+                f"Unknown rule {rule!r} for choosing a face, needed one of: {', '.join(get_args(FaceRule))}."
             )
 
 

@@ -1,4 +1,4 @@
-"""Faces in a photo: a detector looks at it in several sizes and gives what it finds in pixels of the photo."""
+"""Face detection in a photo: the detector runs at several sizes, and its results are mapped to photo pixels."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from torch import Tensor
 from ..errors import NoFaceError, StableIdentityError
 from ..shapes import check_shape
 from .landmarks import landmark_problem
-from .photo import shrink_for_looking
+from .photo import downscale
 
 THRESHOLD = 0.8
 MIN_SIDE = 16
-QUARTERS = (1, 3, 2)  # counterclockwise: photos that lie on a side are more frequent than those upside down
-GREY = 0.45  # about the mean colour that networks subtract, so that they see nothing there
+QUARTER_TURNS = (1, 3, 2)  # counterclockwise; sideways photos are more common than upside-down ones
+GREY = 0.45  # close to the mean colour that detectors subtract, so padding of it is neutral
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Candidate:
-    """One face found in a photo, in pixels of that photo (the middle of its first pixel is at 0.5)."""
+    """One face detected in a photo, in photo pixels (the centre of the first pixel is at 0.5)."""
 
-    box: Tensor  # [4] left, top, right, bottom; may reach out of the photo
+    box: Tensor  # [4] left, top, right, bottom; may extend beyond the photo
     score: float  # 0..1
-    landmarks: Tensor  # [5, 2] x, y: eye at the viewer's left, eye at the right, nose, mouth corner left, right
+    landmarks: Tensor  # [5, 2] x, y: eye on the viewer's left, eye on the right, nose, left and right mouth corner
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Detections:
-    """What a detector finds in one picture, in its pixels, best first, one per face, doubtful ones included."""
+    """A detector's results for one image, in its pixels: best first, one per face, low scores included."""
 
     boxes: Tensor  # [n, 4] left, top, right, bottom
     scores: Tensor  # [n] in 0..1
@@ -43,7 +43,7 @@ class Detections:
 
 
 class FaceDetector(Protocol):
-    """Finds faces in a picture of the size that it is given."""
+    """Finds faces in an image at the size it is given."""
 
     @property
     def name(self) -> str: ...
@@ -54,18 +54,18 @@ class FaceDetector(Protocol):
 
 @dataclass(frozen=True)
 class View:
-    """A size in which the detector sees the photo."""
+    """A size at which the detector sees the photo."""
 
     long_side: int
-    canvas: int = 0  # a larger grey square around it
+    canvas: int = 0  # side of a larger grey square around the photo; 0 for none
 
     def __str__(self) -> str:
         return f"{self.long_side}" + (f" (within {self.canvas})" if self.canvas else "")
 
 
 @dataclass
-class _Refused:
-    """What was found and is not good enough, for the message."""
+class _Rejected:
+    """Detections that were not good enough, for the error message."""
 
     best: Candidate | None = None
     landmarks: list[str] = field(default_factory=list)
@@ -74,8 +74,8 @@ class _Refused:
 def plan_views(height: int, width: int) -> list[View]:
     """Sizes to try, the cheapest promising one first.
 
-    640 is what the detectors were trained at; 1280 shows smaller faces; 320 within 640 helps where
-    a face fills the frame or is cut by the border; up to 2150 is the published detector's limit.
+    The detectors were trained at 640; 1280 shows smaller faces; 320 within 640 helps where a face
+    fills the frame or is cropped by the border; 2150 is the published detector's limit.
     """
     side = max(height, width)
     views = [View(640), View(1280)] if side > 640 else [View(640)]
@@ -83,32 +83,32 @@ def plan_views(height: int, width: int) -> list[View]:
 
 
 def detect_faces(photo: Tensor, detector: FaceDetector, threshold: float = THRESHOLD) -> list[Candidate]:
-    """Find the faces of a photo in the first size that shows any, and if none does, of the photo turned.
+    """Find the faces of a photo at the first size that shows any; if none does, rotate the photo by quarter turns.
 
-    The points of faces that do not stand upright are rough; `upright` finds better ones.
+    The landmarks of faces that are not upright are imprecise; `upright` refines them.
 
     Args:
         photo: [3, H, W] in 0..1.
-        detector: such as `load_retinaface` gives.
-        threshold: the score from which on something is a face, between 0 and 1.
+        detector: for example from `load_retinaface`.
+        threshold: the minimum score of a face, between 0 and 1.
 
     Returns:
-        the faces from left to right (by the middle of their boxes; of two in line the upper one
-        first), in pixels of the photo. Number 1 is the leftmost.
+        The faces in photo pixels, from left to right (by the centre of their boxes; of two at the
+        same x the upper one first). Number 1 is the leftmost.
 
     Raises:
-        NoFaceError: no face; the message says what was tried and what came nearest.
-        StableIdentityError: a photo of less than 16 pixels a side.
+        NoFaceError: no face; the message lists what was tried and the best rejected candidate.
+        StableIdentityError: a photo with a side of less than 16 pixels.
     """
     height, width = _check(photo, threshold)
     views = plan_views(height, width)
-    refused = _Refused()
-    for turns, view in [*((0, view) for view in views), *((turns, views[0]) for turns in QUARTERS)]:
-        seen = _look(torch.rot90(photo, turns, (1, 2)), detector, view)
-        found = [_turned_back(candidate, turns, height, width) for candidate in seen]
-        if candidates := [candidate for candidate in found if _is_face(candidate, threshold, refused)]:
+    rejected = _Rejected()
+    for turns, view in [*((0, view) for view in views), *((turns, views[0]) for turns in QUARTER_TURNS)]:
+        seen = _detect_at(torch.rot90(photo, turns, (1, 2)), detector, view)
+        found = [_rotate_back(candidate, turns, height, width) for candidate in seen]
+        if candidates := [candidate for candidate in found if _is_face(candidate, threshold, rejected)]:
             return sorted(candidates, key=_reading_order)
-    raise NoFaceError(_nothing_found(height, width, views, threshold, refused))
+    raise NoFaceError(_no_face_message(height, width, views, threshold, rejected))
 
 
 def _check(photo: Tensor, threshold: float) -> tuple[int, int]:
@@ -118,15 +118,15 @@ def _check(photo: Tensor, threshold: float) -> tuple[int, int]:
             f"The photo is {sizes['w']}x{sizes['h']} pixels, needed at least {MIN_SIDE}x{MIN_SIDE}. Use a larger photo."
         )
     if not 0 < threshold < 1:
-        raise StableIdentityError(f"The threshold of face detection is {threshold}, needed a value between 0 and 1.")
+        raise StableIdentityError(f"The face detection threshold is {threshold}, needed a value between 0 and 1.")
     return sizes["h"], sizes["w"]
 
 
-def _look(photo: Tensor, detector: FaceDetector, view: View) -> list[Candidate]:
+def _detect_at(photo: Tensor, detector: FaceDetector, view: View) -> list[Candidate]:
     height, width = photo.shape[1:]
     scale = view.long_side / max(height, width)
     shown = (max(1, round(height * scale)), max(1, round(width * scale)))
-    picture, spanned = shrink_for_looking(photo, *shown)
+    picture, spanned = downscale(photo, *shown)
     left = top = 0
     if view.canvas:
         left, top = (view.canvas - shown[1]) // 2, (view.canvas - shown[0]) // 2
@@ -144,8 +144,8 @@ def _look(photo: Tensor, detector: FaceDetector, view: View) -> list[Candidate]:
     ]
 
 
-def _turned_back(candidate: Candidate, turns: int, height: int, width: int) -> Candidate:
-    """From a photo of (height, width) that was turned by `turns` quarters counterclockwise to the photo itself."""
+def _rotate_back(candidate: Candidate, turns: int, height: int, width: int) -> Candidate:
+    """Map a candidate from the photo rotated by `turns` quarters counterclockwise to the photo of (height, width)."""
     points = torch.cat([candidate.box.view(2, 2), candidate.landmarks])
     for done in range(turns, 0, -1):  # the width of the photo before its last quarter turn
         before = width if done % 2 else height
@@ -154,13 +154,13 @@ def _turned_back(candidate: Candidate, turns: int, height: int, width: int) -> C
     return Candidate(box=box, score=candidate.score, landmarks=points[2:])
 
 
-def _is_face(candidate: Candidate, threshold: float, refused: _Refused) -> bool:
+def _is_face(candidate: Candidate, threshold: float, rejected: _Rejected) -> bool:
     if not candidate.score >= threshold:
-        if refused.best is None or candidate.score > refused.best.score:
-            refused.best = candidate
+        if rejected.best is None or candidate.score > rejected.best.score:
+            rejected.best = candidate
         return False
     if problem := landmark_problem(candidate.landmarks):
-        refused.landmarks.append(problem)
+        rejected.landmarks.append(problem)
     return problem is None
 
 
@@ -169,20 +169,20 @@ def _reading_order(candidate: Candidate) -> tuple[float, float, float]:
     return (left + right, top + bottom, -candidate.score)
 
 
-def _nothing_found(height: int, width: int, views: list[View], threshold: float, refused: _Refused) -> str:
+def _no_face_message(height: int, width: int, views: list[View], threshold: float, rejected: _Rejected) -> str:
     tried = ", ".join(map(str, views[:-1])) + f" and {views[-1]}"
     text = (
-        f"No face found in the photo of {width}x{height} pixels, shown to the detector with a long side of {tried}, "
-        "and lying on each side and upside down. "
+        f"No face found in the photo of {width}x{height} pixels. The detector tried it with a long side of {tried} "
+        "pixels, and rotated by 90, 180 and 270 degrees. "
     )
-    if refused.landmarks:
-        text += f"What looked like one has five points that cannot be a face's: {refused.landmarks[0]}. "
-    elif refused.best is None:
+    if rejected.landmarks:
+        text += f"One candidate has impossible landmarks: {rejected.landmarks[0]}. "
+    elif rejected.best is None:
         text += "Nothing in it looks like a face. "
-    if refused.best is not None:
-        left, top, right, bottom = refused.best.box.tolist()
+    if rejected.best is not None:
+        left, top, right, bottom = rejected.best.box.tolist()
         text += (
-            f"The likeliest place scored {refused.best.score:.2f} (needed {threshold:.2f}) and is {right - left:.0f}x"
-            f"{bottom - top:.0f} pixels large. "
+            f"The best candidate scored {rejected.best.score:.2f} (needed {threshold:.2f}) and measures "
+            f"{right - left:.0f}x{bottom - top:.0f} pixels. "
         )
     return text + "Use a photo that shows the whole face, or crop it closer to the head."

@@ -1,4 +1,4 @@
-"""A folder of photos, each of another person."""
+"""A folder of photos, each of a different person."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ SYSTEM_NAMES = frozenset(
         "lost+found",
     }
 )
-"""Names, in lower case, of what systems and network drives keep beside photos: thumbnails, waste, sidecars."""
-HIDDEN = "hidden, or kept by the system beside photos"
+"""Lower-case names of system files and folders next to photos: thumbnails, recycle bins, sidecars."""
+HIDDEN = "hidden or system files"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pictures:
-    """What lies in a folder and below it."""
+    """The contents of a folder and its subfolders."""
 
-    found: tuple[Path, ...]  # that may be photos, in the order of their names
-    left_out: Mapping[str, tuple[str, ...]]  # why -> names below the folder, "/" after those of folders
+    found: tuple[Path, ...]  # possible photos, sorted by path
+    left_out: Mapping[str, tuple[str, ...]]  # reason -> names relative to the folder, subfolders with a trailing "/"
 
     def remarks(self, named: int = 3) -> list[str]:
-        """A line for each reason, with how many were left out for it and the first few names."""
+        """One line per reason: how many were left out for it, and the first few names."""
         lines = []
         for reason, names in self.left_out.items():
             more = ", ..." if len(names) > named else ""
@@ -48,16 +48,16 @@ class Pictures:
 
 
 def pictures_in(folder: Path) -> Pictures:
-    """Look for pictures in a folder and below it; links are followed, each folder is looked at once.
+    """Find the pictures in a folder and its subfolders; links are followed, each folder is visited once.
 
-    What is hidden and what a system keeps beside photos is left out. A file counts as a picture by
-    an ending that the installed Pillow reads or by its content, whatever it is called.
+    Hidden and system files are left out. A file counts as a picture if the installed Pillow reads its
+    extension or recognises its content.
 
     Raises:
-        MissingFileError: no such folder, or no picture there.
+        MissingFileError: no such folder, or no picture in it.
     """
-    if not os.path.isdir(folder):  # and not Path.is_dir, which raises for a name that is too long
-        raise MissingFileError(f"No folder at {str(folder)!r}; needed one with a photo of each person.")
+    if not os.path.isdir(folder):  # unlike Path.is_dir, never raises for a name that is too long
+        raise MissingFileError(f"No folder at {str(folder)!r}; needed a folder with one photo of each person.")
     found: list[Path] = []
     left_out: dict[str, list[str]] = {}
     for path, reason in _entries(folder):
@@ -69,21 +69,21 @@ def pictures_in(folder: Path) -> Pictures:
         found=tuple(sorted(found)), left_out={reason: tuple(sorted(names)) for reason, names in left_out.items()}
     )
     if not found:
-        raise MissingFileError("\n".join([f"No picture in {str(folder)!r} or below it.", *pictures.remarks()]))
+        raise MissingFileError("\n".join([f"No picture in {str(folder)!r} or its subfolders.", *pictures.remarks()]))
     return pictures
 
 
 def name_below(path: Path, folder: Path) -> str:
-    """How a file below a folder is called in reports: with "/", and what cannot be printed escaped."""
+    """A file's relative path for reports: with "/", and with unprintable characters escaped."""
     name = path.relative_to(folder).as_posix() + "/" * path.is_dir()
     return printable_line(name)
 
 
 def _entries(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Every file below a folder and every folder that is not entered, each with the reason to leave it out or ""."""
-    refused: list[OSError] = []
+    """Every file below a folder and every folder that is not entered, each with the reason to leave it out, or ""."""
+    failed: list[OSError] = []
     seen = {_identity(folder)}
-    for place, folders, files in os.walk(folder, onerror=refused.append, followlinks=True):
+    for place, folders, files in os.walk(folder, onerror=failed.append, followlinks=True):
         paths = [Path(place, name) for name in folders]
         yield from ((path, HIDDEN) for path in paths if _is_hidden(path))
         entered = {path.name: _identity(path) for path in paths if not _is_hidden(path)}
@@ -92,7 +92,7 @@ def _entries(folder: Path) -> Iterator[tuple[Path, str]]:
         for name in files:
             path = Path(place, name)
             yield path, HIDDEN if _is_hidden(path) else ""
-    yield from ((Path(error.filename), f"cannot be opened: {error.strerror}") for error in refused)
+    yield from ((Path(error.filename), f"cannot be opened: {error.strerror}") for error in failed)
 
 
 def _identity(folder: Path) -> tuple[int, int]:
@@ -104,13 +104,13 @@ def _identity(folder: Path) -> tuple[int, int]:
 
 
 def _is_hidden(path: Path) -> bool:
-    """By its name, and on Windows and macOS by the file's own mark."""
+    """By its name, and on Windows and macOS by its file attribute."""
     if path.name.startswith((".", "~$")) or path.name.lower() in SYSTEM_NAMES:
         return True
     try:
         at = os.lstat(path)
     except OSError:
-        return False  # why it cannot be used is found when it is read
+        return False  # reading it will report the error
     windows = getattr(at, "st_file_attributes", 0) & stat.FILE_ATTRIBUTE_HIDDEN
     return bool(windows or getattr(at, "st_flags", 0) & stat.UF_HIDDEN)
 
@@ -118,15 +118,15 @@ def _is_hidden(path: Path) -> bool:
 def _no_picture(path: Path) -> str:
     """Why a file cannot be a photo, or ""."""
     if not os.path.isfile(path):
-        return "a link to nothing, a pipe or the like"
+        return "a broken link, a pipe or a device"
     if path.suffix.lower() in readable_endings():
         return ""
     try:
         with Image.open(path, formats=readable_formats()):
             return ""
     except Image.DecompressionBombError:
-        return ""  # too large a picture, as is said when it is read
-    except Exception:  # damaged pictures make Pillow raise all kinds, and this one is none by its name either
+        return ""  # too large; reading it will report that
+    except Exception:  # Pillow raises many types for damaged pictures; this file has no picture extension either
         return kind_of_file(path) or "not a picture"
 
 
@@ -138,7 +138,7 @@ def faces_of(
     parser: FaceParser | None = None,
     choice: Choice | None = None,
 ) -> Iterator[tuple[Path, Face]]:
-    """Each picture's face, as it comes; `on_refusal` gets the pictures that cannot be used."""
+    """The face of each picture, one at a time; `on_refusal` is called for pictures that cannot be used."""
     for path in pictures:
         try:
             prepared = prepare_face(read_photo(path), detector=detector, parser=parser, choice=choice or Choice())

@@ -1,10 +1,11 @@
-"""Do the masks that a user gives agree with the face?
+"""Checks whether the user's masks agree with the face.
 
-The face is what the parser marks as such. Without a parser it is known roughly: brows to mouth lie in
-one region of an aligned portrait, all of the face in an oval. People paint masks since a parser is
-wrong or since they want a part of the face only. So a mask contradicts the face where it leaves out
-more than half of what it must hold, or more than half of it lies outside of where a face may be: a
-mask of the rest of the picture, of the hair, of all, of another photo or of another person does.
+The face is what the parser marks as face. Without a parser it is only known roughly: in an aligned
+portrait, brows to mouth lie in one region and the whole face in an oval. Users paint masks because
+the parser is wrong or because they want only part of the face. So a mask contradicts the face if it
+misses more than half of the required region, or if more than half of it lies outside the allowed
+region. That catches masks of the background, of the hair, of the whole image, of another photo and
+of another person.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from .portrait import ffhq_oval
 from .quality.occlusion import features_region
 
 HALF = 0.5
-MIN_HAIR = 0.02  # of a portrait: less is no evidence of where the hair is
-ALL = 0.95  # of a portrait
-CORNER = 1 / 32  # of its side
-FACE_ADVICE = "Disconnect it, or paint the face white in a mask of this very photo."
-HAIR_ADVICE = "Disconnect it, or paint the hair white in a mask of this very photo."
+MIN_HAIR = 0.02  # of the portrait; less does not show where the hair is
+ALL = 0.95  # of the portrait
+CORNER = 1 / 32  # of the portrait's side
+FACE_ADVICE = "Disconnect it, or use a mask of this photo with the face painted white."
+HAIR_ADVICE = "Disconnect it, or use a mask of this photo with the hair painted white."
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,15 +32,15 @@ class GivenMasks:
 
     face: Tensor | None = None
     hair: Tensor | None = None
-    hair_elsewhere: bool = False  # the hair mask marks something in the photo, outside of the portrait
+    hair_elsewhere: bool = False  # the hair mask marks something in the photo, possibly outside the portrait
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Seen:
-    """What is known of the portrait, each mask [S, S] float32 of 0 and 1, and how it is called."""
+    """The regions known in the portrait, each [S, S] float32 of 0 and 1, with their names for messages."""
 
-    features: Tensor  # what a face mask must hold and a hair mask must not
-    face: Tensor  # where a face mask may be
+    features: Tensor  # required in a face mask, not allowed in a hair mask
+    face: Tensor  # allowed in a face mask
     hair: Tensor | None
     features_name: str
     face_name: str
@@ -47,10 +48,14 @@ class _Seen:
 
 
 def contradictions(given: GivenMasks, parts: Tensor | None, size: int) -> tuple[str, ...]:
-    """What in the masks of a portrait of `size` pixels contradicts its parts [S, S] or an aligned face: sentences."""
+    """Contradictions between the masks of a portrait of `size` pixels and its parsed parts [S, S] or an aligned face.
+
+    Returns:
+        One sentence per contradiction.
+    """
     seen = _seen(parts, size)
     if given.face is not None and given.hair is not None and _swapped(given.face, given.hair, seen):
-        return ("The face mask marks the hair and the hair mask the face. Swap face_mask and hair_mask.",)
+        return ("The face mask marks the hair and the hair mask marks the face. Swap face_mask and hair_mask.",)
     found = [] if given.face is None else [_of_face_mask(given.face, seen)]
     found += [] if given.hair is None else [_of_hair_mask(given.hair, given.hair_elsewhere, seen)]
     if not any(found) and given.face is not None and given.hair is not None:
@@ -61,21 +66,21 @@ def contradictions(given: GivenMasks, parts: Tensor | None, size: int) -> tuple[
 def _seen(parts: Tensor | None, size: int) -> _Seen:
     hair = None if parts is None else masks_of_parts(parts)[1].cpu()
     hair = None if hair is None or hair.mean() < MIN_HAIR else hair
-    if parts is not None and shows_face(parts):  # a parser that sees no face says nothing against a mask
-        face, name = masks_of_parts(parts)[0].cpu(), "the face that the parser sees"
+    if parts is not None and shows_face(parts):  # a parser that finds no face is no evidence against a mask
+        face, name = masks_of_parts(parts)[0].cpu(), "the face found by the parser"
         return _Seen(features=face, face=face, hair=hair, features_name=name, face_name=name, parsed=True)
     return _Seen(
         features=features_region(size).float(),
         face=ffhq_oval(size),
         hair=hair,
-        features_name="the place that brows, eyes, nose and mouth have in an aligned portrait",
-        face_name="the oval in which an aligned portrait has its face",
+        features_name="the region of brows, eyes, nose and mouth in an aligned portrait",
+        face_name="the oval of the face in an aligned portrait",
         parsed=False,
     )
 
 
 def _within(part: Tensor, whole: Tensor) -> float:
-    """How much of `part` [S, S] lies within `whole` [S, S], both by their values, the largest of `whole` as 1."""
+    """Share of `part` [S, S] within `whole` [S, S], weighted by both, with `whole` scaled to a maximum of 1."""
     total = part.sum().item()
     return (part * (whole / whole.max().clamp(min=1e-6))).sum().item() / total if total else 0.0
 
@@ -94,44 +99,44 @@ def _of_face_mask(mask: Tensor, seen: _Seen) -> str:
     left_out, beyond = 1 - _within(seen.features, mask), 1 - _within(mask, seen.face)
     if max(left_out, beyond) <= HALF:
         return ""
-    faults = [f"it leaves out {left_out:.0%} of {seen.features_name}"] if left_out > HALF else []
-    faults += [f"{beyond:.0%} of what it marks lies outside of {seen.face_name}"] if beyond > HALF else []
-    return f"The face mask contradicts the face: {', and '.join(faults)}. {_cause(mask, seen)}"
+    faults = [f"it misses {left_out:.0%} of {seen.features_name}"] if left_out > HALF else []
+    faults += [f"{beyond:.0%} of the marked area lies outside {seen.face_name}"] if beyond > HALF else []
+    return f"The face mask does not fit the face: {', and '.join(faults)}. {_cause(mask, seen)}"
 
 
 def _cause(mask: Tensor, seen: _Seen) -> str:
     if mask.mean() > ALL:
-        return f"It marks the whole portrait, so that the background is learned as face. {FACE_ADVICE}"
+        return f"It marks the whole portrait, so the background would be learned as face. {FACE_ADVICE}"
     side = max(1, round(CORNER * len(mask)))
     corners = min(corner.mean().item() for corner in (mask[:side, :side], mask[:side, -side:]))
     if corners > HALF and _within(mask, seen.face) < seen.face.mean():  # it avoids the face and marks the background
         return (
-            "It seems inverted: of a picture with a transparent background, Load Image gives the background as MASK. "
-            f"{FACE_ADVICE}"
+            "It seems to be inverted: for a picture with a transparent background, the MASK output of Load Image is "
+            f"the background. {FACE_ADVICE}"
         )
     unaligned = "" if seen.parsed else ", or the portrait is not aligned"
-    return f"It marks other things than the face, or belongs to another picture{unaligned}. {FACE_ADVICE}"
+    return f"It marks something other than the face, or belongs to another picture{unaligned}. {FACE_ADVICE}"
 
 
 def _of_hair_mask(mask: Tensor, elsewhere: bool, seen: _Seen) -> str:
     if mask.max() < HALF:
         if elsewhere:
-            return f"The hair mask marks nothing within the portrait, only other places of the photo. {HAIR_ADVICE}"
+            return f"The hair mask marks nothing within the portrait, only other parts of the photo. {HAIR_ADVICE}"
         if seen.hair is None:
             return ""
         share = seen.hair.mean().item()
-        return f"The hair mask marks nothing, and the parser sees hair on {share:.0%} of the portrait. {HAIR_ADVICE}"
+        return f"The hair mask marks nothing, but the parser finds hair on {share:.0%} of the portrait. {HAIR_ADVICE}"
     on_face, covered = _within(mask, seen.features), _within(seen.features, mask)
     if max(on_face, covered) > HALF:
-        fault = f"{on_face:.0%} of what it marks lies on" if on_face >= covered else f"it covers {covered:.0%} of"
-        return f"The hair mask contradicts the face: {fault} {seen.features_name}. {HAIR_ADVICE}"
+        fault = f"{on_face:.0%} of the marked area lies on" if on_face >= covered else f"it covers {covered:.0%} of"
+        return f"The hair mask does not fit the face: {fault} {seen.features_name}. {HAIR_ADVICE}"
     if seen.hair is None:
         return ""
     left_out, beyond = 1 - _within(seen.hair, mask), 1 - _within(mask, seen.hair)
     if max(left_out, beyond) <= HALF:
         return ""
-    fault = f"it leaves out {left_out:.0%}" if left_out >= beyond else f"{beyond:.0%} of what it marks lies outside"
-    return f"The hair mask contradicts the hair: {fault} of the hair that the parser sees. {HAIR_ADVICE}"
+    fault = f"it misses {left_out:.0%} of" if left_out >= beyond else f"{beyond:.0%} of the marked area lies outside"
+    return f"The hair mask does not fit the hair: {fault} the hair found by the parser. {HAIR_ADVICE}"
 
 
 def _overlap(face_mask: Tensor, hair_mask: Tensor) -> str:
@@ -139,6 +144,6 @@ def _overlap(face_mask: Tensor, hair_mask: Tensor) -> str:
     if hair_mask.max() < HALF or both <= HALF:
         return ""
     return (
-        f"The face mask and the hair mask overlap: {both:.0%} of one lies within the other, and is learned as face and "
-        "as hair. Leave the hair out of the face mask."
+        f"The face mask and the hair mask overlap: {both:.0%} of one lies within the other, so that area would be "
+        "learned both as face and as hair. Exclude the hair from the face mask."
     )

@@ -1,4 +1,4 @@
-"""What counts as face and what as hair, laid over the portrait in colour."""
+"""Face and hair masks as a coloured overlay on the portrait."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from torch import Tensor
 
 from ..shapes import check_shape
 
-# Blue and orange of Okabe and Ito ("Color Universal Design", 2008): apart for every kind of colour vision, and
-# no skin is near that blue.
+# Blue and orange of Okabe and Ito ("Color Universal Design", 2008): distinguishable with every kind of colour
+# vision, and no skin tone is close to that blue.
 FACE_COLOUR = (0.0, 0.447, 0.698)
 HAIR_COLOUR = (0.902, 0.624, 0.0)
 STRENGTH = 0.45
@@ -21,10 +21,10 @@ def overlay(
     face_mask: Tensor,  # [S, S] in 0..1
     hair_mask: Tensor,  # [S, S] in 0..1
 ) -> Tensor:  # [3, S, S] in 0..1
-    """Tint the face blue and the hair orange, each as much as its mask says, and outline both at half.
+    """Tint the face blue and the hair orange in proportion to the masks, and outline both at a value of 0.5.
 
     Raises:
-        ShapeError: masks of another size than the portrait.
+        ShapeError: the masks and the portrait differ in size.
     """
     side = check_shape(portrait, "3 s s", "The portrait")["s"]
     picture = portrait.float()
@@ -42,7 +42,7 @@ def _blend(picture: Tensor, colour: tuple[float, float, float], share: Tensor) -
 
 
 def _outline(mask: Tensor, width: int) -> Tensor:  # [S, S] of 0 and 1
-    """The rim, `width` pixels wide, just within a mask."""
+    """The outline of a mask, `width` pixels wide, on its inside."""
     outside = (mask < 0.5).float()
     near_outside = F.max_pool2d(outside[None], 2 * width + 1, stride=1, padding=width)[0]
     return near_outside * (1 - outside)

@@ -1,17 +1,17 @@
 """Face parsing networks behind one protocol: a portrait becomes a map of face parts.
 
-Both networks are facexlib's (MIT) and were trained on CelebAMask-HQ, whose 18 masks per photo each
-put in an order of its own:
+Both networks come from facexlib (MIT) and were trained on CelebAMask-HQ, which has 18 masks per photo.
+They number the classes differently:
 
 * BiSeNet (zllrunning/face-parsing.PyTorch, `prepropess_data.py`): skin, brows, eyes, glasses, ears,
   earring, nose, mouth, lips, neck, necklace, cloth, hair, hat.
 * ParseNet (chaofengc/PSFRGAN, trained on the masks of switchablenorms/CelebAMask-HQ,
   `face_parsing/README.md` and `g_mask.py`): skin, nose, glasses, eyes, brows, ears, mouth, lips, hair,
-  hat, earring, necklace, neck, cloth. PSFRGAN's published parse maps show the same, by their colours.
+  hat, earring, necklace, neck, cloth. The colours of PSFRGAN's published parse maps confirm this order.
 
-In both, "l" and "r" are the person's own left and right: in the four label maps that CelebAMask-HQ
-publishes, `l_eye` lies at x = 317 to 321 of 512 and `r_eye` at 192 to 195, in the published pictures
-of the networks' outputs likewise. `FacePart` names the viewer's sides, so the tables cross them.
+In both, "l" and "r" are the person's own left and right: in the four label maps published with
+CelebAMask-HQ, `l_eye` is at x = 317 to 321 of 512 and `r_eye` at 192 to 195, and the published
+outputs of the networks agree. `FacePart` uses the viewer's left and right, so the tables swap them.
 """
 
 from __future__ import annotations
@@ -91,13 +91,13 @@ class FaceParser(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class _Kind:
-    """What tells the two networks apart, and how each wants its input."""
+    """One of the two networks: how to recognise it and how it normalises its input."""
 
     name: str
     module: str
     network: str
     arguments: Mapping[str, int]
-    classes: str  # the weight whose first axis counts the classes
+    classes: str  # name of the weight whose first axis is the number of classes
     parts: tuple[FacePart, ...]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
@@ -150,12 +150,12 @@ class FacexlibParser:
 def load_parser(path: str | Path, device: str | torch.device = "cpu") -> FacexlibParser:
     """Load facexlib's `parsing_bisenet.pth` or `parsing_parsenet.pth`, or either as safetensors.
 
-    Which of the two it is, its keys tell. Nothing is downloaded.
+    The network is recognised by its keys. Nothing is downloaded.
 
     Raises:
         MissingFileError: nothing at the path.
-        DamagedFileError: cut short, or a pickle that holds more than tensors.
-        WrongModelError: weights of another network, with other classes, or not all of them.
+        DamagedFileError: truncated, or a pickle that contains more than tensors.
+        WrongModelError: weights of another network, another number of classes, or missing weights.
         MissingPackageError: facexlib is not installed or broken.
     """
     path = Path(path)
@@ -173,7 +173,7 @@ def load_parser(path: str | Path, device: str | torch.device = "cpu") -> Facexli
 def _state(content: Any, path: Path) -> dict[str, Tensor]:
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
         raise WrongModelError(
-            f"{path} holds {_describe(content)}, needed a table of weights by name. "
+            f"{path} contains {_describe(content)}, needed a dict of weights by name. "
             "Use facexlib's parsing_bisenet.pth or parsing_parsenet.pth."
         )
     return {key: value.float() if value.is_floating_point() else value for key, value in content.items()}
@@ -181,7 +181,7 @@ def _state(content: Any, path: Path) -> dict[str, Tensor]:
 
 def _describe(content: Any) -> str:
     if isinstance(content, Mapping):
-        return f"a table with {len(content)} entries ({', '.join(map(str, list(content)[:3]))})"
+        return f"a dict with {len(content)} entries ({', '.join(map(str, list(content)[:3]))})"
     return f"a {type(content).__name__}"
 
 
@@ -204,15 +204,15 @@ def _recognise(state: Mapping[str, Tensor], path: Path) -> _Kind:
 
 def _build(kind: _Kind, state: dict[str, Tensor], path: Path) -> nn.Module:
     module = optional_import(kind.module, feature="Face parsing", install="pip install facexlib")
-    with torch.device("meta"):  # no first values, so the global random numbers stay as they are
+    with torch.device("meta"):  # no initial values, so the global random state is not changed
         network: nn.Module = getattr(module, kind.network)(**kind.arguments)
     needed = network.state_dict()
     missing, unknown = needed.keys() - state.keys(), state.keys() - needed.keys()
     misshapen = {key for key in needed.keys() & state.keys() if needed[key].shape != state[key].shape}
     if wrong := missing | unknown | misshapen:
         raise WrongModelError(
-            f"{path} is not facexlib's {kind.network}: of its {len(needed)} weights {len(missing)} are missing and "
-            f"{len(misshapen)} have another shape, and {len(unknown)} are unknown (such as '{min(wrong)}'). "
+            f"{path} is not facexlib's {kind.network}: of {len(needed)} weights, {len(missing)} are missing and "
+            f"{len(misshapen)} have the wrong shape; {len(unknown)} are unknown (such as '{min(wrong)}'). "
             f"Download parsing_{kind.name}.pth again."
         )
     network.load_state_dict(state, strict=True, assign=True)

@@ -1,4 +1,4 @@
-"""Face parsing: the 19 classes of CelebAMask-HQ in BiSeNet's order, and the masks the loss takes of them."""
+"""Face parsing: the 19 classes of CelebAMask-HQ in BiSeNet's order, and the masks that the loss uses."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def masks_of_parts(parts: Tensor) -> tuple[Tensor, Tensor]:
     """Map of classes [H, W] (integers 0..18) -> face mask and hair mask, each [H, W] of 0 and 1.
 
     Raises:
-        StableIdentityError: a value that is no class.
+        StableIdentityError: a value that is not a class.
     """
     check_shape(parts, "h w", "map of face parts")
     low, high = int(parts.min()), int(parts.max())
@@ -66,18 +66,18 @@ def masks_of_parts(parts: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def shows_face(parts: Tensor) -> bool:
-    """Whether a parser found a face in a portrait, of its map of parts [S, S]."""
+    """Whether a portrait's map of parts [S, S] contains a face."""
     return masks_of_parts(parts)[0].mean().item() >= MIN_FACE_SHARE
 
 
 def check_parts(parts: Tensor) -> None:
-    """Refuse a map of parts [H, W] of a portrait in which a parser found no face.
+    """Reject a portrait's map of parts [H, W] that contains no face.
 
-    In a portrait aligned as in FFHQ a face takes up a quarter or so (the oval that stands in for a
-    mask, 27 %), so anything below a twentieth is no face, or a network that was given something else.
+    In an FFHQ-aligned portrait the face covers about a quarter of the area (the oval used in place of
+    a mask covers 27 %), so less than a twentieth means no face or unsuitable input to the network.
 
     Raises:
-        StableIdentityError: with the share found; or a value that is no class.
+        StableIdentityError: too small a share is face; or a value that is not a class.
     """
     if not shows_face(parts):
         share = masks_of_parts(parts)[0].mean().item()
@@ -85,8 +85,8 @@ def check_parts(parts: Tensor) -> None:
             f"{part.name.lower()} {(parts == part).float().mean().item():.0%}" for part in _largest(parts)
         )
         raise StableIdentityError(
-            f"The parser marks {share:.1%} of the portrait as face (most of it: {found}), needed at least "
-            f"{MIN_FACE_SHARE:.0%}; an aligned portrait has about a quarter. Look whether the portrait shows the face, "
+            f"The parser marks {share:.1%} of the portrait as face (largest parts: {found}), needed at least "
+            f"{MIN_FACE_SHARE:.0%}; an aligned portrait has about 25%. Check that the portrait shows the face, "
             "try the other parser, or paint the face mask yourself."
         )
 

@@ -1,4 +1,4 @@
-"""Photos: picture files of every kind and the host's pictures, as one kind of tensor."""
+"""Photos: picture files of every format, and the host's images, as one kind of tensor."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ Layout = Literal["hwc", "chw"]
 log = get_logger(__name__)
 
 NOT_DECODED = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
-"""What Pillow recognises and leaves to other programs, Ghostscript among them, which would run what a file says."""
+"""Formats that Pillow hands to other programs; one of them is Ghostscript, which would execute a file's content."""
 
 
 def readable_formats() -> list[str]:
-    """Names of the formats that the installed Pillow decodes, with what plugins have added to it."""
+    """Names of the formats that the installed Pillow decodes, plugins included."""
     Image.init()
     return [name for name in Image.OPEN if name not in NOT_DECODED]
 
 
 def readable_endings() -> frozenset[str]:
-    """Endings of files in these formats, such as ".jpg", in lower case."""
+    """Lower-case file extensions of these formats, such as ".jpg"."""
     formats = set(readable_formats())
     return frozenset(ending for ending, name in Image.registered_extensions().items() if name in formats)
 
 
 def read_photo(path: Path) -> Tensor:  # [3, H, W]
-    """Read a picture file as RGB, float32 in 0..1, turned as its EXIF mark says.
+    """Read a picture file as RGB, float32 in 0..1, rotated according to its EXIF orientation.
 
-    Transparency is laid over black, as in `portrait`; of a file of several pictures, such as an
-    animation, the first is taken and the log says so; 16 bits a channel keep their range (colour:
-    its upper 8 bits, by Pillow). Colour profiles are not applied, as in ComfyUI.
+    Transparency is composited over black, as in `portrait`. Of a file with several pictures, such as
+    an animation, the first is used and a warning is logged. Grey with 16 bits per channel keeps its
+    range; in colour Pillow keeps the upper 8 bits. Colour profiles are not applied, as in ComfyUI.
 
     Raises:
         MissingFileError: no such file.
-        StableIdentityError: not a picture, or one that is cut short or too large.
+        StableIdentityError: not a picture, or one that is truncated or too large.
     """
     return torch.from_numpy(_read(path, "RGB")).permute(2, 0, 1)
 
@@ -57,10 +57,10 @@ def read_mask(path: Path) -> Tensor:  # [H, W]
 
 
 def photo_of_image(image: Tensor, layout: Layout = "hwc") -> Tensor:  # [3, H, W]
-    """One picture of a host, such as an item of ComfyUI's IMAGE, as a photo in 0..1.
+    """One image of the host, such as an item of ComfyUI's IMAGE batch, as a photo in 0..1.
 
-    RGB in float32 on the CPU is not copied: the photo is a view of it, so do not write to it.
-    Grey is a view as well; alpha (laid over black) and other types cost a copy.
+    Float32 RGB on the CPU is not copied: the photo is a view of it, so do not write to it. Grey is a
+    view as well; alpha (composited over black) and other types are copied.
 
     Args:
         image: [H, W, C] or [C, H, W] with 1 (grey), 3 (RGB) or 4 (RGBA) channels, in 0..1.
@@ -71,7 +71,7 @@ def photo_of_image(image: Tensor, layout: Layout = "hwc") -> Tensor:  # [3, H, W
     """
     check_shape(image, "h w c" if layout == "hwc" else "c h w", "The photo")
     image = image.detach().cpu()
-    image = image.float() if image.is_floating_point() else image  # whole numbers are refused below
+    image = image.float() if image.is_floating_point() else image  # integers are rejected below
     channels_first = image.permute(2, 0, 1) if layout == "hwc" else image
     if channels_first.shape[0] not in (1, 3, 4) or not image.numel():
         raise StableIdentityError(
@@ -87,22 +87,20 @@ def photo_of_image(image: Tensor, layout: Layout = "hwc") -> Tensor:  # [3, H, W
             return channels_first
 
 
-def shrink_for_looking(
-    photo: Tensor, height: int, width: int, averaged: float = 2.0
-) -> tuple[Tensor, tuple[float, float]]:
-    """Resize a photo of any size for a detector or a preview, in time that hardly depends on its size.
+def downscale(photo: Tensor, height: int, width: int, averaged: float = 2.0) -> tuple[Tensor, tuple[float, float]]:
+    """Resize a photo for a detector or a preview, in time that hardly depends on the photo's size.
 
-    A far larger photo is thinned to every third (fifth, ...) pixel first. That step is odd, so that
-    the pixels taken are the centres of the blocks that they stand for.
+    A much larger photo is first subsampled to every third (fifth, ...) pixel. The step is odd, so
+    that each sample is the centre of the block that it represents.
 
     Args:
         photo: [3, H, W].
         height, width: of the result; it may be larger than the photo.
-        averaged: how many times larger than the result the thinned photo has to be at least; with
-            less, fine patterns may shimmer.
+        averaged: minimum ratio of the subsampled photo's size to the result's; a lower ratio can
+            alias fine patterns.
 
     Returns:
-        picture [3, height, width] and how many of the photo's pixels one of its pixels spans in x and y.
+        The resized photo [3, height, width], and how many photo pixels one of its pixels spans in x and y.
     """
     step = int(min(photo.shape[1] / height, photo.shape[2] / width) / averaged)
     step = max(1, step - (step + 1) % 2)
@@ -116,54 +114,55 @@ def shrink_for_looking(
 
 
 def _read(path: Path, mode: Literal["RGB", "L"]) -> np.ndarray:
-    if not os.path.isfile(path):  # and not Path.is_file, which raises for a name that is too long
+    if not os.path.isfile(path):  # unlike Path.is_file, never raises for a name that is too long
         raise MissingFileError(f"No picture at {path}.")
     frames, image = _decode(path)
     if frames > 1:
-        log.warning("%s holds %d pictures; the first one is used.", path, frames)
+        log.warning("%s contains %d pictures; the first one is used.", path, frames)
     return _pixels(image, mode)
 
 
 def _decode(path: Path) -> tuple[int, Image.Image]:
-    """How many pictures a file holds, and the first of them, turned as its EXIF mark says."""
+    """The number of pictures in a file, and the first one, rotated according to its EXIF orientation."""
     try:
         with Image.open(path, formats=readable_formats()) as file:
             frames = getattr(file, "n_frames", 1)
             return frames, ImageOps.exif_transpose(next(iter(ImageSequence.Iterator(file))))
-    except Exception as error:  # damaged pictures make Pillow raise all kinds: SyntaxError, EOFError, struct.error
+    except Exception as error:  # Pillow raises many types for damaged pictures: SyntaxError, EOFError, struct.error
         raise StableIdentityError(why_unreadable(path, error)) from error
 
 
 def _pixels(image: Image.Image, mode: Literal["RGB", "L"]) -> np.ndarray:
     if image.mode.startswith("I"):
-        values = np.asarray(image).astype(np.float32) / 65535  # Pillow's convert would cut at 255
+        values = np.asarray(image).astype(np.float32) / 65535  # Pillow's convert would clip at 255
         if values.max() > 1 or values.min() < 0:
             raise StableIdentityError(
-                f"The picture has whole numbers from {values.min() * 65535:.0f} to {values.max() * 65535:.0f}, needed "
-                "0 to 65535. Save it with 8 or 16 bits a channel."
+                f"The picture has integer values from {values.min() * 65535:.0f} to {values.max() * 65535:.0f}, needed "
+                "0 to 65535. Save it with 8 or 16 bits per channel."
             )
         return values if mode == "L" else np.repeat(values[..., None], 3, axis=2)
     if image.mode == "F":
         raise StableIdentityError(
-            "The picture has floating-point values whose range is not known. Save it with 8 or 16 bits a channel."
+            "The picture has floating-point values of unknown range. Save it with 8 or 16 bits per channel."
         )
     try:
         if image.has_transparency_data:
             rgba = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), rgba)
         return np.divide(np.asarray(image.convert(mode)), 255, dtype=np.float32)
-    except ValueError as error:  # LAB, which Pillow reads and does not convert
+    except ValueError as error:  # LAB, which Pillow reads but does not convert
         raise StableIdentityError(
-            f"The picture has colours of the mode {image.mode}, needed RGB or grey. Save it as an RGB picture."
+            f"The picture has the colour mode {image.mode}, needed RGB or grey. Save it as RGB."
         ) from error
 
 
 def _check_values(image: Tensor) -> None:
     if image.is_complex():
         raise StableIdentityError(
-            f"The photo holds {image.dtype}, needed floating-point values from 0 to 1. Look at the node before."
+            f"The photo has dtype {image.dtype}, needed floating-point values from 0 to 1. Check the node that it "
+            "comes from."
         )
-    flat = image.view(-1) if image.is_contiguous() else image  # a quarter of the time
+    flat = image.view(-1) if image.is_contiguous() else image  # 4 times as fast
     low, high = (limit.item() for limit in flat.aminmax())
     if not -0.01 <= low <= high <= 1.01 or not image.is_floating_point():
         if image.is_floating_point() and (bad := int((~image.isfinite()).sum())):
@@ -171,6 +170,6 @@ def _check_values(image: Tensor) -> None:
                 f"The photo has {bad} values that are not finite (NaN or infinite). Load it again."
             )
         raise StableIdentityError(
-            f"The photo holds {image.dtype} from {low:.2f} to {high:.2f}, needed floating-point values from 0 to 1. "
-            "Load Image gives it so; look at the node before."
+            f"The photo has {image.dtype} values from {low:.2f} to {high:.2f}, needed floating-point values from 0 to "
+            "1, as Load Image outputs them. Check the node that it comes from."
         )

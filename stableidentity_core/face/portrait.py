@@ -1,4 +1,4 @@
-"""An aligned portrait with its masks: what the rest of the method needs of a photo."""
+"""An aligned portrait with its masks: what training needs from a photo."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MIN_SIDE = 64
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FaceFeature:
-    """What a face encoder sees in a photo and in its mirror image (training flips half the time)."""
+    """A face encoder's features of a photo and of its mirror image (training flips half of the time)."""
 
     encoder: str
     licence: str  # of the encoder's weights
@@ -34,13 +34,13 @@ class FaceFeature:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Face:
-    """A square FFHQ-aligned portrait and where face and hair are in it."""
+    """A square FFHQ-aligned portrait with its face and hair masks."""
 
     image: Tensor  # [3, S, S] float32 in 0..1
     face_mask: Tensor  # [S, S] float32 in 0..1
     hair_mask: Tensor  # [S, S] float32 in 0..1
     feature: FaceFeature | None = None
-    quality: Mapping[str, Any] | None = None  # what was measured on the photo, for the identity's file
+    quality: Mapping[str, Any] | None = None  # the photo's quality measures, for the identity file
 
     def __post_init__(self):
         sizes = check_shape(self.image, "3 s s", "face image")
@@ -53,7 +53,7 @@ class Face:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of every value of picture, masks and feature."""
+        """Hash of every value of the image, the masks and the feature."""
         parts = {"image": self.image, "face": self.face_mask, "hair": self.hair_mask}
         if self.feature is not None:
             parts |= {f"feature {self.feature.encoder}": torch.stack([self.feature.plain, self.feature.mirrored])}
@@ -64,19 +64,19 @@ class Face:
 
 
 def portrait(
-    image: Tensor,  # [C, H, W] in 0..1, C = 1 (grey), 3 or 4 (alpha, laid over black)
+    image: Tensor,  # [C, H, W] in 0..1, C = 1 (grey), 3 or 4 (alpha, composited over black)
     face_mask: Tensor | None = None,  # [H', W'] in 0..1
     hair_mask: Tensor | None = None,  # [H', W'] in 0..1
     size: int = SIZE,
 ) -> Face:
-    """Make a Face of an already aligned, square portrait.
+    """Make a Face from an already aligned, square portrait.
 
-    Without a face mask the oval that FFHQ alignment puts the face in is taken; without a hair
-    mask, none. Masks may be of another size than the image when they have its proportions.
+    Without a face mask, the oval of a face in FFHQ alignment is used; without a hair mask, the hair
+    mask is empty. Masks may differ from the image in size but must have its aspect ratio.
 
     Raises:
         StableIdentityError: values not finite or outside 0..1, not square, too small, or a mask
-            that marks nothing or has other proportions.
+            that marks nothing or has another aspect ratio.
     """
     rgb = _to_rgb(image)
     _check_values(rgb, "The portrait")
@@ -87,8 +87,7 @@ def portrait(
         )
     if abs(height - width) > 0.02 * max(height, width):
         raise StableIdentityError(
-            f"The portrait is {width}x{height} pixels, needed a square one with the face aligned as in FFHQ. "
-            "Crop it to the head first."
+            f"The portrait is {width}x{height} pixels, needed a square, FFHQ-aligned one. Crop it to the head first."
         )
     rgb = TF.resize(rgb, [size, size], interpolation=InterpolationMode.BICUBIC, antialias=True).clamp(0, 1)
     face = ffhq_oval(size) if face_mask is None else _mask(face_mask, "face mask", (height, width), size)
@@ -96,14 +95,14 @@ def portrait(
     if face.max() < 0.5:
         raise StableIdentityError(
             "The face mask marks nothing (its largest value is "
-            f"{face.max().item():.2f}, needed 0.5 or more somewhere). Paint the face white, or disconnect the mask: of "
-            "a picture in which nothing was painted, Load Image gives an empty one."
+            f"{face.max().item():.2f}, needed at least 0.5 somewhere). Paint the face white, or disconnect the mask: "
+            "for a picture without a painted mask, Load Image outputs an empty one."
         )
     return Face(image=rgb, face_mask=face, hair_mask=hair)
 
 
 def ffhq_oval(size: int = SIZE) -> Tensor:  # [S, S]
-    """The oval in which FFHQ alignment puts a face, from the forehead to the chin."""
+    """The oval of a face in an FFHQ-aligned portrait, from forehead to chin."""
     axis = (torch.arange(size) + 0.5) / size
     y, x = torch.meshgrid(axis, axis, indexing="ij")
     return (((x - 0.5) / 0.25) ** 2 + ((y - 0.58) / 0.34) ** 2 <= 1).float()
@@ -132,17 +131,17 @@ def _check_values(image: Tensor, what: str) -> None:
     low, high = image.min().item(), image.max().item()
     if low < -0.01 or high > 1.01:
         raise StableIdentityError(
-            f"{what} has values from {low:.2f} to {high:.2f}, needed 0 to 1. "
-            "Load Image gives it so; look at the node before."
+            f"{what} has values from {low:.2f} to {high:.2f}, needed 0 to 1, as Load Image outputs them. "
+            "Check the node that it comes from."
         )
 
 
 def fit_mask(mask: Tensor, what: str, picture_size: tuple[int, int]) -> Tensor:
-    """A mask [H', W'] of a picture at the picture's size (height, width).
+    """Resize a mask [H', W'] to its picture's size (height, width).
 
     Raises:
-        StableIdentityError: empty, values not finite or outside 0..1, or other proportions than the picture;
-            a mask that marks nothing may have any, as hosts give one for a picture without a mask.
+        StableIdentityError: empty, values not finite or outside 0..1, or another aspect ratio than the picture.
+            An all-zero mask may have any shape: hosts output one for a picture without a mask.
     """
     check_shape(mask, "h w", what)
     if mask.numel() == 0:
@@ -150,7 +149,7 @@ def fit_mask(mask: Tensor, what: str, picture_size: tuple[int, int]) -> Tensor:
             f"The {what} is empty ({mask.shape[1]}x{mask.shape[0]} pixels). Disconnect or repaint it."
         )
     if mask.is_complex():
-        raise StableIdentityError(f"The {what} holds {mask.dtype}, needed floating-point values from 0 to 1.")
+        raise StableIdentityError(f"The {what} has dtype {mask.dtype}, needed floating-point values from 0 to 1.")
     mask = mask.detach().float().cpu()
     _check_values(mask, f"The {what}")
     height, width = picture_size
@@ -159,7 +158,7 @@ def fit_mask(mask: Tensor, what: str, picture_size: tuple[int, int]) -> Tensor:
     if abs(mask.shape[0] / mask.shape[1] * width / height - 1) > 0.02:
         raise StableIdentityError(
             f"The {what} is {mask.shape[1]}x{mask.shape[0]} pixels, its picture {width}x{height}: "
-            "their proportions differ. Make the mask from the same picture."
+            "their aspect ratios differ. Make the mask from the same picture."
         )
     if mask.shape == picture_size:
         return mask.clamp(0, 1)

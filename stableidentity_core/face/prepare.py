@@ -1,4 +1,4 @@
-"""From any photo to a portrait that can be learned: find the face, align it, mask it, say what is wrong with it."""
+"""From any photo to a portrait for training: detect, align and mask the face, and report the photo's quality."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .upright import upright
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """Which face of a photo is meant; see `choose_face`."""
+    """Which face of a photo to use; see `choose_face`."""
 
     rule: FaceRule = "largest"
     number: int = 1
@@ -30,13 +30,13 @@ class Choice:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Prepared:
-    """A face, and what there is to see and to say about the photo it comes from."""
+    """A face with previews and a quality report of its photo."""
 
     face: Face
-    candidates: Tensor  # [3, h, w] the photo with every face found in it
+    candidates: Tensor  # [3, h, w] the photo with every detected face marked
     overlay: Tensor  # [3, S, S] the portrait with its masks in colour
     report: QualityReport
-    alignment: Alignment | None  # None for a photo that was taken as aligned
+    alignment: Alignment | None  # None if the photo was assumed to be aligned
 
 
 def prepare_face(
@@ -49,13 +49,13 @@ def prepare_face(
     hair_mask: Tensor | None = None,  # [H', W'] in 0..1, of the photo
     size: int = SIZE,
 ) -> Prepared:
-    """Make a Face of a photo.
+    """Make a Face from a photo.
 
     Args:
-        detector: None takes the photo as an aligned, square portrait.
-        parser: None takes the oval of FFHQ alignment as the face and no hair, where no mask is given.
-        face_mask, hair_mask: the user's own, in the photo's proportions; each goes before the parser's.
-        size: S of the portrait.
+        detector: None if the photo is an aligned, square portrait.
+        parser: None uses the oval of FFHQ alignment as the face and no hair, unless masks are given.
+        face_mask, hair_mask: the user's own, with the photo's aspect ratio; they take precedence over the parser's.
+        size: S, the portrait's side.
 
     Raises:
         StableIdentityError: no face, no such face, a mask that does not fit, or a photo that cannot be used.
@@ -101,10 +101,10 @@ def aligned_portrait(
     choice: Choice = Choice(),
     size: int = SIZE,
 ) -> Tensor:  # [3, S, S]
-    """The portrait alone, pixel by pixel that of `prepare_face`.
+    """The portrait alone, identical to that of `prepare_face`.
 
     Raises:
-        NoFaceError: the wanted face is not found.
+        NoFaceError: the requested face is not found.
         StableIdentityError: a photo that cannot be used.
     """
     found = _find(photo, detector, choice, size)
@@ -136,7 +136,7 @@ def _find(photo: Tensor, detector: FaceDetector | None, choice: Choice, size: in
 def _at_portrait(
     photo: Tensor, found: _Found, face_mask: Tensor | None, hair_mask: Tensor | None
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """Photo and masks as `portrait` takes them, cut out where a face was found."""
+    """Photo and masks as inputs of `portrait`, cropped if a face was detected."""
     if found.alignment is None:
         return photo, face_mask, hair_mask
     face, hair = (
@@ -145,7 +145,7 @@ def _at_portrait(
     )
     if face_mask is not None and face is not None and face.max() < 0.5 <= face_mask.max():
         raise StableIdentityError(
-            "The face mask marks nothing within the portrait of the chosen face, only other places of the photo. "
+            "The face mask marks nothing within the portrait of the chosen face, only other parts of the photo. "
             "Choose the face that it belongs to (which_face), or disconnect the mask."
         )
     return found.alignment.warp(photo), face, hair
@@ -156,7 +156,7 @@ def _mask_at_portrait(mask: Tensor, name: str, alignment: Alignment, photo: Tens
 
 
 def _with_parts(face: Face, parts: Tensor, given: GivenMasks) -> Face:
-    """The parser's masks where the user gave none."""
+    """Use the parser's masks where the user gave none."""
     if given.face is None:
         check_parts(parts)
     seen_face, seen_hair = masks_of_parts(parts)
@@ -168,7 +168,7 @@ def _with_parts(face: Face, parts: Tensor, given: GivenMasks) -> Face:
 
 
 def _without_parser(parts: Tensor | None, given: GivenMasks) -> tuple[str, ...]:
-    """What is taken or missing for want of a parser."""
+    """What is approximated or missing without a parser."""
     missing = ["the face mask is the oval of an aligned portrait"] * (given.face is None)
-    missing += ["the hair is not known"] * (given.hair is None)
+    missing += ["the hair mask is empty"] * (given.hair is None)
     return (f"No parsing: {', and '.join(missing)}.",) if missing and parts is None else ()

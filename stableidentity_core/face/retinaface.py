@@ -1,4 +1,4 @@
-"""RetinaFace (Deng et al., CVPR 2020, arXiv 1905.00641) of facexlib as a detector."""
+"""facexlib's RetinaFace (Deng et al., CVPR 2020, arXiv 1905.00641) as a face detector."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ PUBLISHED = {"resnet50": "detection_Resnet50_Final.pth", "mobile0.25": "detectio
 
 MEAN_BGR = (104.0, 117.0, 123.0)
 NMS_OVERLAP = 0.4
-MIN_SCORE = 0.02  # doubtful places are kept for the message when no face is found
-MAX_BOXES = 2000  # before overlapping ones are removed; a trained network leaves far fewer
+MIN_SCORE = 0.02  # low-scoring boxes are kept for the error message when no face is found
+MAX_BOXES = 2000  # before NMS; a trained network yields far fewer
 
 
 class RetinaFaceDetector:
@@ -45,26 +45,26 @@ class RetinaFaceDetector:
             picture: [3, h, w] RGB in 0..1; faces of about 16 to 500 pixels are found.
 
         Raises:
-            StableIdentityError: the network computes values that are not finite.
+            StableIdentityError: the network's output is not finite.
         """
         check_shape(picture, "3 h w", "picture for RetinaFace")
         offsets, classes, points = (part[0].float().cpu() for part in self.net(self.prepare(picture)))
         if not (offsets.isfinite().all() and classes.isfinite().all()):
-            raise StableIdentityError(f"{self.name} computes values that are not finite. Download its weights again.")
+            raise StableIdentityError(f"{self.name} outputs values that are not finite. Download its weights again.")
         return self.decode(offsets, classes[:, 1], points, picture.shape[1], picture.shape[2])
 
     def prepare(self, picture: Tensor) -> Tensor:  # [3, h, w] in 0..1 -> [1, 3, h, w]
-        """BGR in 0..255 less the mean colour: the network was trained on pictures as OpenCV reads them."""
+        """BGR in 0..255 minus the mean colour: the network was trained on images as OpenCV reads them."""
         bgr = picture.detach().to(self.device, torch.float32).flip(0) * 255
         return (bgr - torch.tensor(MEAN_BGR, device=self.device)[:, None, None])[None]
 
     def decode(self, offsets: Tensor, scores: Tensor, points: Tensor, height: int, width: int) -> Detections:
-        """The network's raw outputs for a picture of that size -> faces in its pixels.
+        """Decode the network's raw outputs for a picture of that size into faces in its pixels.
 
         Args:
             offsets: [n, 4] of the boxes from the anchors.
             scores: [n] in 0..1.
-            points: [n, 10] offsets of the landmarks from the anchors' middles.
+            points: [n, 10] offsets of the landmarks from the anchor centres.
         """
         utils = _facexlib("retinaface_utils")
         best = scores.topk(min(MAX_BOXES, len(scores))).indices
@@ -78,10 +78,10 @@ class RetinaFaceDetector:
 
 
 def make_anchors(height: int, width: int, min_sizes: list[list[int]], steps: list[int]) -> Tensor:  # [n, 4]
-    """Anchors as parts of the picture: middle x, middle y, width, height.
+    """Anchors as fractions of the picture: centre x, centre y, width, height.
 
-    In the network's order: level, row, column, size. facexlib builds the same in Python loops that
-    take as long as the smaller network.
+    In the network's order: level, row, column, size. facexlib builds the same anchors in Python loops
+    that take as long as the smaller network.
     """
     levels = []
     for sizes, step in zip(min_sizes, steps, strict=True):
@@ -101,18 +101,18 @@ def load_retinaface(
     Args:
         path: facexlib's `detection_Resnet50_Final.pth` or `detection_mobilenet0.25_Final.pth`, or
             the same tensors as safetensors.
-        kind: which of the two networks; None tells it from the file.
-        device: where it computes.
+        kind: which of the two networks; None recognises it from the file.
+        device: where the network runs.
 
     Raises:
         MissingFileError: no such file.
         MissingPackageError: facexlib is missing or broken.
-        DamagedFileError: not a whole file, or not these networks' tensors.
+        DamagedFileError: an incomplete file, or tensors of another network.
     """
     if not path.is_file():
         raise MissingFileError(
             f"No RetinaFace weights at {path}, needed {' or '.join(PUBLISHED.values())} of facexlib. "
-            "Type: python -m stableidentity_core download"
+            "Run: python -m stableidentity_core download"
         )
     tensors = _read_weights(path)
     kind = _kind_of(tensors, path, kind)
@@ -128,14 +128,14 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise DamagedFileError(f"{path} holds no network weights (a table of names and tensors). Download it again.")
+        raise DamagedFileError(f"{path} does not contain network weights (a dict of named tensors). Download it again.")
     return {str(name).removeprefix("module."): value for name, value in content.items()}
 
 
 def _kind_of(tensors: Mapping[str, Tensor], path: Path, asked: RetinaFaceKind | None) -> RetinaFaceKind:
     if asked is not None and asked not in get_args(RetinaFaceKind):
         raise StableIdentityError(
-            f"There is no RetinaFace {asked!r}, needed one of {', '.join(get_args(RetinaFaceKind))}."
+            f"Unknown RetinaFace network {asked!r}, needed one of {', '.join(get_args(RetinaFaceKind))}."
         )
     signs: dict[RetinaFaceKind, str] = {"resnet50": "body.layer1.", "mobile0.25": "body.stage1."}
     found: list[RetinaFaceKind] = [
@@ -143,8 +143,8 @@ def _kind_of(tensors: Mapping[str, Tensor], path: Path, asked: RetinaFaceKind | 
     ]
     if len(found) != 1:
         raise DamagedFileError(
-            f"{path} holds {len(tensors)} tensors, such as {next(iter(tensors), 'none')!r}, and is no RetinaFace; "
-            f"needed {' or '.join(PUBLISHED.values())} of facexlib."
+            f"{path} contains {len(tensors)} tensors, such as {next(iter(tensors), 'none')!r}, and is not a RetinaFace "
+            f"network; needed {' or '.join(PUBLISHED.values())} of facexlib."
         )
     if asked not in (None, found[0]):
         raise DamagedFileError(f"{path} is a RetinaFace {found[0]}, needed {asked} ({PUBLISHED[asked]}).")
@@ -152,7 +152,7 @@ def _kind_of(tensors: Mapping[str, Tensor], path: Path, asked: RetinaFaceKind | 
 
 
 def _build(kind: RetinaFaceKind) -> tuple[nn.Module, Mapping[str, Any]]:
-    """The network without weights: on `meta`, where no time goes into random numbers and the global seed stays."""
+    """The network without weights: on `meta`, which skips initialisation and leaves the global random state alone."""
     module = _facexlib("retinaface")
     with warnings.catch_warnings(), torch.device("meta"):
         warnings.simplefilter("ignore")  # torchvision's, about the `pretrained` that facexlib passes
@@ -178,10 +178,10 @@ def _check_fit(net: nn.Module, tensors: Mapping[str, Tensor], path: Path, kind: 
     if other:
         name = min(other)
         problems.append(
-            f"{len(other)} of another shape, such as {name}: {list(tensors[name].shape)}, needed {list(needed[name])}"
+            f"{len(other)} of the wrong shape, such as {name}: {list(tensors[name].shape)}, needed {list(needed[name])}"
         )
     if problems:
         raise DamagedFileError(
-            f"{path} does not fit RetinaFace {kind}: of its {len(tensors)} tensors {'; '.join(problems)}. "
+            f"{path} does not fit RetinaFace {kind}: of its {len(tensors)} tensors, {'; '.join(problems)}. "
             f"Needed facexlib's {PUBLISHED[kind]}; download it again."
         )

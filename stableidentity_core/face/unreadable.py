@@ -1,4 +1,4 @@
-"""Why a picture file could not be read, and what helps, from its content: names are often wrong."""
+"""Why a picture file could not be read and what to do about it, from its content: extensions are often wrong."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-# What a file begins with, what it is then, and what helps.
+# Signature, kind of file, advice.
 _CONVERT = "Convert it to JPEG or PNG"
 _DOWNLOAD = "Get the picture itself"
 _SIGNS = (
@@ -14,10 +14,10 @@ _SIGNS = (
     (b"\x00\x00\x00\x0cJXL ", "a JPEG XL picture, which Pillow does not read", _CONVERT),
     (b"%PDF", "a PDF document", "Save the picture in it as JPEG or PNG"),
     (b"PK\x03\x04", "a ZIP archive or a document", "Unpack it"),
-    (b"\x00\x05\x16\x07", "not a picture but what macOS stores beside one", "Use the file without `._` in its name"),
-    (b"version https://git-lfs", "a pointer of Git LFS in place of a picture", f"{_DOWNLOAD} with `git lfs pull`"),
+    (b"\x00\x05\x16\x07", "not a picture but macOS metadata of one", "Use the file without `._` in its name"),
+    (b"version https://git-lfs", "a Git LFS pointer, not the picture itself", f"{_DOWNLOAD} with `git lfs pull`"),
     (b"<svg", "a vector drawing", _CONVERT),
-    (b"<", "a web page or an XML file", f"{_DOWNLOAD}: the download gave a page in its place"),
+    (b"<", "a web page or an XML file", f"{_DOWNLOAD}: the download returned a page instead"),
 )
 _BRANDS = {
     "HEIC": (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"),
@@ -26,20 +26,20 @@ _BRANDS = {
 
 
 def why_unreadable(path: Path, error: Exception) -> str:
-    """Sentences about a file that Pillow refused with `error`: what it is, and what to do."""
+    """What a file is that Pillow rejected with `error`, and what to do: sentences for a message."""
     if isinstance(error, Image.DecompressionBombError):
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6
         return (
-            f"{path} has more than {limit:.0f} megapixels, the most that Pillow reads. Shrink the photo: 2000 to 4000 "
-            "pixels a side are plenty."
+            f"{path} has more than {limit:.0f} megapixels, Pillow's limit. Downscale the photo: 2000 to 4000 pixels "
+            "per side are plenty."
         )
     if isinstance(error, PermissionError):
-        return f"{path} cannot be opened: {error.strerror}. Give the user that runs this program the right to read it."
+        return f"{path} cannot be opened: {error.strerror}. Give the user that runs this program permission to read it."
     try:
         with path.open("rb") as file:
             head, size = file.read(64), path.stat().st_size
     except OSError as failed:
-        return f"{path} cannot be read: {failed.strerror}. Check the disk or the network drive that it lies on."
+        return f"{path} cannot be read: {failed.strerror}. Check the disk or network drive that it is on."
     if not size:
         return f"{path} is empty (0 bytes). Copy it again."
     kind, advice = _recognise(head)
@@ -47,17 +47,17 @@ def why_unreadable(path: Path, error: Exception) -> str:
         return f"{path} is {kind} ({size:,} bytes). {advice}."
     if isinstance(error, Image.UnidentifiedImageError):
         return (
-            f"{path} ({size:,} bytes) cannot be read as a picture: its beginning is that of no format that the "
-            f"installed Pillow reads. Copy it again, or {_CONVERT[0].lower()}{_CONVERT[1:]}."
+            f"{path} ({size:,} bytes) cannot be read as a picture: its content is of no format that the installed "
+            f"Pillow reads. Copy it again, or {_CONVERT[0].lower()}{_CONVERT[1:]}."
         )
     return (
-        f"{path} ({size:,} bytes) cannot be read as a picture: {error}. It is cut short, damaged or of a rare kind. "
+        f"{path} ({size:,} bytes) cannot be read as a picture: {error}. It is truncated, damaged or of a rare kind. "
         "Copy it again, or open it in an image editor and save it as JPEG or PNG."
     )
 
 
 def kind_of_file(path: Path) -> str:
-    """What a file that Pillow does not read is by its content, such as "a PDF document", or "" where nobody knows."""
+    """The kind of a file that Pillow does not read, by its content, such as "a PDF document"; "" if unknown."""
     try:
         with path.open("rb") as file:
             kind, advice = _recognise(file.read(64))
@@ -72,6 +72,6 @@ def _recognise(head: bytes) -> tuple[str, str]:
         if brand in brands and f".{name.lower()}" not in Image.registered_extensions():
             return f"a {name} picture, which the installed Pillow does not read", _CONVERT
     if brand and not any(brand in brands for brands in _BRANDS.values()):
-        return "a video or another file of the MP4 family", "Save a picture of it as JPEG or PNG"
+        return "a video or another file of the MP4 family", "Save a frame of it as JPEG or PNG"
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     return next(((kind, advice) for sign, kind, advice in _SIGNS if text.startswith(sign)), ("", ""))

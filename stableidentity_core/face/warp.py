@@ -1,4 +1,4 @@
-"""Pictures carried over by a similarity, with antialiasing, from as small a part of the photo as will do."""
+"""Image warping by a similarity transform, with antialiasing, on the smallest sufficient part of the photo."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import torch.nn.functional as F
 import torchvision.transforms.v2.functional as TF
 from torch import Tensor
 
-MARGIN = 4  # portrait pixels around its square that interpolation may look at
+MARGIN = 4  # portrait pixels around the square that interpolation may sample
 HALVED_ROWS = 16
-BAND = 512  # rows of a large photo that are computed at a time
-# FFHQ, in parts of the square's side: the least width of the mirrored rim, and sigma of its blur.
+BAND = 512  # rows of a large photo computed at a time
+# FFHQ, as fractions of the square's side: the minimum width of the mirrored rim, and the sigma of its blur.
 RIM, BLUR = 0.3, 0.02
 
 
 @dataclass(frozen=True)
 class _Axis:
-    """One axis of the part of the photo that the portrait needs, shrunk and then padded."""
+    """One axis of the part of the photo that the portrait needs, downscaled and then padded."""
 
     photo: int  # pixels of the whole photo
-    start: int  # first pixel of the photo in it
+    start: int  # first photo pixel of the part
     stop: int
-    length: int  # after shrinking
-    before: int  # pixels of padding, shrunk
+    length: int  # after downscaling
+    before: int  # padding in downscaled pixels
     after: int
-    scale: float  # shrunk pixels per pixel of the photo
+    scale: float  # downscaled pixels per photo pixel
 
     @classmethod
     def of(cls, low: float, high: float, photo: int, shrink: float) -> _Axis:
@@ -47,11 +47,11 @@ class _Axis:
         return self.before + self.length + self.after
 
 
-def carry_over(photo: Tensor, matrix: Tensor, size: int, *, soften: bool) -> Tensor:  # [C, size, size]
-    """Carry a picture [C, H, W] over to a square by a similarity [2, 3] of its pixels.
+def warp_to_square(photo: Tensor, matrix: Tensor, size: int, *, soften: bool) -> Tensor:  # [C, size, size]
+    """Warp an image [C, H, W] to a square by a similarity transform [2, 3] of its pixel coordinates.
 
-    Shrinks by antialiasing, turns by bicubic interpolation. Beyond its border the picture is
-    mirrored and softened as in FFHQ, or 0 without `soften`.
+    Downscales with antialiasing and rotates with bicubic interpolation. Outside its border the image
+    is mirrored and softened as in FFHQ, or 0 without `soften`.
     """
     back = torch.linalg.inv(_square(matrix))
     corners = torch.tensor([[0, 0, 1], [size, 0, 1], [size, size, 1], [0, size, 1]], dtype=torch.float64) @ back.T
@@ -72,8 +72,8 @@ def carry_over(photo: Tensor, matrix: Tensor, size: int, *, soften: bool) -> Ten
     return _sample(part, to_part @ back, size, size, mode="bicubic")
 
 
-def carry_back(mask: Tensor, matrix: Tensor, photo_size: tuple[int, int]) -> Tensor:  # [H, W]
-    """Lay a mask [S, S] on an empty photo of (height, width), by the matrix [2, 3] that leads to the mask."""
+def warp_mask_back(mask: Tensor, matrix: Tensor, photo_size: tuple[int, int]) -> Tensor:  # [H, W]
+    """Warp a mask [S, S] back to a photo of size (height, width), given the matrix [2, 3] from photo to mask."""
     size = mask.shape[0]
     height, width = photo_size
     forth = _square(matrix)
@@ -96,7 +96,7 @@ def carry_back(mask: Tensor, matrix: Tensor, photo_size: tuple[int, int]) -> Ten
 
 
 def shrink_to(picture: Tensor, height: int, width: int) -> Tensor:  # [C, height, width]
-    """Shrink a picture [C, H, W] by antialiasing; a large one is halved first, which is exact and fast."""
+    """Downscale an image [C, H, W] with antialiasing; a large one is halved first, which is exact and fast."""
     while _is_even(picture) and picture.shape[1] >= 4 * height and picture.shape[2] >= 4 * width:
         picture = _halved(picture)
     if picture.shape[1:] == (height, width):
@@ -109,7 +109,7 @@ def _is_even(picture: Tensor) -> bool:
 
 
 def _halved(picture: Tensor) -> Tensor:
-    """Means of 2x2 pixels, a few rows at a time: they stay in the processor's cache."""
+    """Means of 2x2 pixels, a few rows at a time to stay in the CPU cache."""
     result = torch.empty_like(picture[:, ::2, ::2])
     for row in range(0, result.shape[1], HALVED_ROWS):
         rows = picture[:, 2 * row : 2 * (row + HALVED_ROWS)]
@@ -123,7 +123,7 @@ def _square(matrix: Tensor) -> Tensor:  # [3, 3]
 
 
 def _mirrored(axis: _Axis) -> Tensor:
-    """Indices into the shrunk axis that mirror it at its ends, as often as the padding needs."""
+    """Indices into the downscaled axis that mirror it at both ends, as often as the padding requires."""
     if axis.length == 1:
         return torch.zeros(axis.padded, dtype=torch.long)
     period = 2 * (axis.length - 1)
@@ -132,7 +132,7 @@ def _mirrored(axis: _Axis) -> Tensor:
 
 
 def _soften(part: Tensor, x: _Axis, y: _Axis, side: float) -> Tensor:
-    """Blend the mirrored rim into blur, complete at the photo's border, and then into the median colour."""
+    """Fade the mirrored rim into a blur, fully blurred at the photo's border, and then into the median colour."""
     outside = torch.maximum(_outside(x, side)[None, :], _outside(y, side)[:, None])
     blurred = _blur(part, sigma=BLUR * side * (x.scale + y.scale) / 2)
     part = torch.lerp(part, blurred, (outside * 3 + 1).clamp(0, 1))
@@ -141,7 +141,7 @@ def _soften(part: Tensor, x: _Axis, y: _Axis, side: float) -> Tensor:
 
 
 def _outside(axis: _Axis, side: float) -> Tensor:
-    """Distance beyond the nearer border of the photo in units of the rim; negative inside."""
+    """Distance outside the photo's nearer border in units of the rim; negative inside."""
     middles = torch.arange(axis.padded) + 0.5
     first = axis.before - axis.start * axis.scale  # where the photo begins and ends
     last = first + axis.photo * axis.scale
@@ -150,24 +150,24 @@ def _outside(axis: _Axis, side: float) -> Tensor:
 
 
 def _blur(picture: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur; a wide one is computed on a smaller picture."""
+    """Gaussian blur; a wide one is computed at a lower resolution."""
     height, width = picture.shape[1:]
     step = max(1, int(sigma / 2))
     small = (max(1, height // step), max(1, width // step))
     if step > 1:
         picture = F.interpolate(picture[None], small, mode="bilinear", antialias=True)[0]
     sigma = max(0.1, sigma / step)
-    reach = min(int(3 * sigma), *(length - 1 for length in picture.shape[1:]))  # it pads by mirroring, too
+    reach = min(int(3 * sigma), *(length - 1 for length in picture.shape[1:]))  # it also pads by mirroring
     picture = TF.gaussian_blur(picture, [2 * reach + 1] * 2, [sigma] * 2)
     return F.interpolate(picture[None], (height, width), mode="bilinear", align_corners=False)[0]
 
 
 def _sample(picture: Tensor, matrix: Tensor, height: int, width: int, *, mode: str, cut: bool = False) -> Tensor:
-    """Sample [C, height, width] of a picture at `matrix` [3, 3] times the pixels' middles; `cut` is 0 outside."""
+    """Sample an image at `matrix` [3, 3] times the pixel centres -> [C, height, width]; with `cut`, 0 outside."""
     x = torch.arange(width, dtype=torch.float64) + 0.5
     y = torch.arange(height, dtype=torch.float64) + 0.5
     limits = picture.shape[2], picture.shape[1]
-    # Summed from a row and a column, in float64 until here: no [height, width, 3] of points.
+    # Broadcast from a row and a column in float64, without a [height, width, 3] tensor of points.
     at = [(matrix[i, 0] * x)[None, :] + (matrix[i, 1] * y + matrix[i, 2])[:, None] for i in (0, 1)]
     grid = torch.stack([2 * value / limit - 1 for value, limit in zip(at, limits, strict=True)], dim=-1).float()
     found = F.grid_sample(

@@ -1,1 +1,1 @@
-"""Reading and writing files: whole or not at all, and without running code in them."""
+"""Reading and writing files: writes are atomic, and reads never run code from a file."""

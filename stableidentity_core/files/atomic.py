@@ -1,4 +1,4 @@
-"""Files written whole or not at all, by one process or several, with nothing left behind by one that was killed."""
+"""Atomic file writes, safe with several processes, with cleanup after processes that were killed."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from ..errors import FileTakenError, StableIdentityError
 
 try:
     import fcntl
-except ImportError:  # Windows, which refuses to remove a file that somebody has open
+except ImportError:  # Windows, which does not allow removing an open file
     fcntl = None
 
 PREFIX, SUFFIX = ".si-", ".part"
-# What link(2) answers on file systems without hard links (exFAT, some network shares).
+# Errors of link(2) on file systems without hard links (exFAT, some network shares).
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 
 def write_atomically(path: Path, content: bytes, *, replace: bool = True) -> None:
-    """Write beside the target, flush to disk, then give it its name in one step.
+    """Write a temporary file next to the target, flush it to disk, then rename it.
 
-    Also removes what killed processes left in the folder. The file's mode follows the umask.
+    Also removes temporary files of killed processes from the folder. The file's mode follows the umask.
 
     Args:
         path: missing folders are created.
         content: the whole file.
-        replace: False leaves a file that is already there as it is, also one that another process has just written.
+        replace: False never overwrites an existing file, even one that another process has just written.
 
     Raises:
         FileTakenError: `replace` is False and the name is taken; nothing was changed.
-        StableIdentityError: the disk is full or the folder cannot be written; the target is as before.
+        StableIdentityError: the disk is full or the folder is not writable; the target is unchanged.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,7 +61,7 @@ def write_atomically(path: Path, content: bytes, *, replace: bool = True) -> Non
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Remove the unfinished files of killed processes from a folder; those of living ones are locked and stay."""
+    """Remove unfinished files of killed processes from a folder; those of running processes are locked and kept."""
     with contextlib.suppress(OSError):
         names = [entry.path for entry in os.scandir(folder) if _is_temporary(entry.name)]
         for name in names:
@@ -84,24 +84,24 @@ def _remove_if_free(name: str) -> None:
 
 @contextmanager
 def _temporary(folder: Path) -> Iterator[tuple[BinaryIO, str]]:
-    """A locked file in the folder, removed at the end if it still has its first name."""
+    """A locked file in the folder, removed at the end unless it was renamed."""
     while True:
         descriptor, name = tempfile.mkstemp(dir=folder, prefix=PREFIX, suffix=SUFFIX)
         file = os.fdopen(descriptor, "wb")
         if fcntl is None:
             break
-        with contextlib.suppress(OSError):  # file systems without locks: nobody can lock there to remove it either
+        with contextlib.suppress(OSError):  # file systems without locks: no other process can lock and remove it either
             fcntl.flock(file, fcntl.LOCK_EX)
         if os.path.exists(name):
             break
-        file.close()  # somebody took it for abandoned between its creation and the lock
+        file.close()  # another process removed it as abandoned between its creation and the lock
     try:
         if fcntl is not None:
             os.fchmod(file.fileno(), 0o666 & ~_umask())  # mkstemp makes it private
         yield file, name
     finally:
         try:
-            file.close()  # which writes what is buffered, so it fails on a full disk
+            file.close()  # flushes the buffer, so it fails on a full disk
         finally:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name)
@@ -114,7 +114,7 @@ def _name_exclusively(temporary: str, path: Path) -> None:
         else:
             _link(temporary, path)
     except FileExistsError as error:
-        raise FileTakenError(f"{path} is already there. Choose another name; nothing was changed.") from error
+        raise FileTakenError(f"{path} already exists. Choose another name; nothing was changed.") from error
 
 
 def _link(temporary: str, path: Path) -> None:
@@ -128,7 +128,7 @@ def _link(temporary: str, path: Path) -> None:
 
 
 def _flush_folder(folder: Path) -> None:
-    """Make the new name survive a power cut, where folders can be opened."""
+    """Make the rename survive a power failure, where folders can be opened."""
     if os.name == "nt":
         return
     with contextlib.suppress(OSError):
@@ -140,7 +140,7 @@ def _flush_folder(folder: Path) -> None:
 
 
 def _umask() -> int:
-    # The system lets nobody read it without setting it, except here; other threads may be creating files now.
+    # Everywhere else it can only be read by setting it, and other threads may be creating files at that moment.
     with contextlib.suppress(OSError, IndexError, ValueError), open("/proc/self/status", encoding="ascii") as status:
         return int(next(line for line in status if line.startswith("Umask:")).split()[1], 8)
     umask = os.umask(0o077)
@@ -161,7 +161,7 @@ def _remedy(error: OSError | ValueError) -> str:
     if code == errno.ENAMETOOLONG:
         return "Choose a shorter name or folder."
     if code == errno.EFBIG:
-        return "The file system or a limit of this process allows no file of this size; choose another folder."
+        return "The file system or a limit of this process does not allow a file of this size; choose another folder."
     if code in (errno.EISDIR, errno.ENOTDIR):
-        return "A folder stands in the place of a file, or a file in that of a folder; choose another name or folder."
+        return "There is a folder where a file is needed, or a file where a folder is; choose another name or folder."
     return "Choose another name or folder."

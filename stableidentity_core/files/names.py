@@ -1,4 +1,4 @@
-"""File names that users choose: they stay in their folder and exist on every system."""
+"""Validation of user-chosen file names: no paths, and valid on every operating system."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_NAME_BYTES = 200
 
 
 class IfExists(Enum):
-    """What to do when the name is taken by other words."""
+    """What to do if a file with other words has the name."""
 
     NUMBER = "add a number"
     REPLACE = "replace"
@@ -22,10 +22,10 @@ class IfExists(Enum):
 
 
 def safe_file_name(name: str) -> str:
-    """Check a user's name for a file and return it.
+    """Check a user's file name and return it.
 
-    Letters, digits, `.`, `_` and `-` are kept as they are, because `embedding:<name>` ends at white
-    space and brackets; anything else is refused rather than changed behind the user's back.
+    Allowed are letters, digits, `.`, `_` and `-`, because `embedding:<name>` ends at whitespace and
+    brackets; other names are rejected rather than silently changed.
     """
     name = name.strip()
     problem = None
@@ -51,5 +51,5 @@ def safe_file_name(name: str) -> str:
 
 
 def _device(name: str) -> str:
-    """What Windows takes a name for: without what follows a dot, and `COM\u00b9` for COM1."""
+    """The device that Windows reads a name as: it ignores everything after a dot, and `COM\u00b9` is COM1."""
     return name.split(".")[0].lower().translate(_SUPERSCRIPTS)

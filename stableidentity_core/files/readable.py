@@ -1,4 +1,4 @@
-"""Files that a user names, at the door: what stands at a path, text and JSON, and calls of libraries that read them."""
+"""Reading files named by the user: path checks, text, JSON, and error handling for libraries that read files."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from typing import Any, Literal, NoReturn
 
 from ..errors import DamagedFileError, MissingFileError, StableIdentityError
 
-MOST_TEXT = 16 << 20  # bytes; lists of names and configurations have far less
-_ROOM = "x" * 100  # names of that length must still find room behind a path
+MAX_TEXT_BYTES = 16 << 20  # lists of names and configurations are far smaller
+_ROOM = "x" * 100  # a path must leave room for names of this length
 
 
-def stands_at(path: str | Path) -> Literal["file", "folder", "nothing"]:
-    """What a path leads to; links are followed.
+def path_kind(path: str | Path) -> Literal["file", "folder", "nothing"]:
+    """What is at a path; links are followed.
 
     Raises:
-        DamagedFileError: a pipe or a device, a path that no file can have, or one that may not be looked at.
+        DamagedFileError: a pipe or a device, an invalid path, or one without permission.
     """
     try:
         os.lstat(os.path.join(path, _ROOM))
@@ -45,13 +45,13 @@ def stands_at(path: str | Path) -> Literal["file", "folder", "nothing"]:
 
 
 def file_size(path: str | Path) -> int:
-    """Bytes of the file at a path, which can be opened.
+    """The size in bytes of the file at a path, after checking that it can be opened.
 
     Raises:
-        MissingFileError: nothing is there, or a link that leads nowhere.
-        DamagedFileError: a folder, a pipe or a device, a path that no file can have, or one that may not be read.
+        MissingFileError: nothing is there, or a broken link.
+        DamagedFileError: a folder, a pipe or a device, an invalid path, or one without read permission.
     """
-    found = stands_at(path)
+    found = path_kind(path)
     if found == "nothing":
         raise MissingFileError(f"{path} cannot be read: {path_problem(FileNotFoundError())}")
     if found == "folder":
@@ -64,10 +64,10 @@ def file_size(path: str | Path) -> int:
 
 
 def tensor_file_size(path: str | Path) -> int:
-    """As `file_size`, for a file whose name is text: the libraries that read tensors take no other.
+    """Like `file_size`, and the path must be valid UTF-8, as the tensor libraries require.
 
     Raises:
-        MissingFileError, DamagedFileError: as `file_size`, or a name that is not UTF-8.
+        MissingFileError, DamagedFileError: as in `file_size`, or a path that is not UTF-8.
     """
     try:
         os.fspath(path).encode()
@@ -77,10 +77,10 @@ def tensor_file_size(path: str | Path) -> int:
 
 
 def files_in(folder: Path) -> list[Path]:
-    """What lies in a folder, in the order of the names.
+    """The contents of a folder, sorted by name.
 
     Raises:
-        DamagedFileError: it may not be looked into.
+        DamagedFileError: the folder cannot be read.
     """
     try:
         return sorted(folder.iterdir())
@@ -89,14 +89,14 @@ def files_in(folder: Path) -> list[Path]:
 
 
 def read_text(path: str | Path, what: str) -> str:
-    """A text file in UTF-8, or in UTF-16 with its mark, as editors of Windows write.
+    """A text file in UTF-8, or in UTF-16 with a byte order mark, as Windows editors write it.
 
     Args:
-        what: it is, with its article, such as "a list of names".
+        what: the expected content with its article, such as "a list of names".
 
     Raises:
         MissingFileError: no such file.
-        DamagedFileError: no text, text in another encoding, or far too long.
+        DamagedFileError: not text, another encoding, or far too long.
     """
     content = _content(path, what)
     wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
@@ -109,43 +109,43 @@ def read_text(path: str | Path, what: str) -> str:
             f"{line}). Save it as UTF-8."
         ) from error
     if "\0" in text:
-        raise DamagedFileError(f"{path} is no text, needed {what}. Choose another file.")
+        raise DamagedFileError(f"{path} is not a text file, needed {what}. Choose another file.")
     return text
 
 
 def read_json_object(path: str | Path, what: str) -> dict[str, Any]:
-    """A JSON object, in UTF-8, 16 or 32.
+    """A JSON object, in UTF-8, UTF-16 or UTF-32.
 
     Args:
-        what: it is, with its article, such as "the configuration of a network".
+        what: the expected content with its article, such as "the configuration of a network".
 
     Raises:
         MissingFileError: no such file.
-        DamagedFileError: no JSON, no object, numbers that are not finite, nested too deep, or far too long.
+        DamagedFileError: not JSON, not an object, numbers that are not finite, nested too deeply, or far too long.
     """
     content = _content(path, what)
     try:
         found = json.loads(content, parse_constant=_refused_constant)
-        problem = f"it holds a {type(found).__name__}, needed an object"
+        problem = f"it contains a {type(found).__name__}, needed an object"
     except (ValueError, RecursionError) as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
-        found, problem = None, "it is nested too deep" if isinstance(error, RecursionError) else str(error)
+        found, problem = None, "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
     if not isinstance(found, dict):
         raise DamagedFileError(
             f"{path} ({len(content):,} bytes) cannot be read as {what}: {problem}. Download it again from "
-            "where the files beside it came."
+            "the source of the files next to it."
         )
     return found
 
 
 @contextmanager
 def library_reads(path: str | Path, what: str, advice: str = "Download it again.") -> Iterator[None]:
-    """For one call of a library with a user's file, which raises all kinds when the file is not as it expects.
+    """Wrap a library call that reads a user's file, since libraries raise many types for invalid files.
 
     Args:
-        what: the file should be, with its article.
+        what: the expected content with its article.
 
     Raises:
-        DamagedFileError: whatever the library raised, as a sentence.
+        DamagedFileError: with the library's error as the reason.
     """
     try:
         yield
@@ -162,27 +162,27 @@ def path_problem(error: OSError | ValueError) -> str:
     """What is wrong with a path and what to do, as a sentence."""
     if isinstance(error, UnicodeError):
         return (
-            "the path holds characters that are no text (lone surrogates). Rename the file and its folders, or type "
-            "the path again."
+            "the path contains invalid characters (lone surrogates). Rename the file and its folders, or type the "
+            "path again."
         )
     if not isinstance(error, OSError):
-        return "the path holds a null character. Type it again."
+        return "the path contains a null character. Type it again."
     if error.errno == errno.ENAMETOOLONG:
         return "the path or a name in it is longer than the file system allows. Choose a shorter one."
     if error.errno == errno.ELOOP:
-        return "it is a link that leads back to itself. Choose the file itself."
+        return "it is a link that points to itself. Choose the file itself."
     if isinstance(error, PermissionError):
         return "its permissions, or those of a folder above it, do not allow it. Change them or choose another file."
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return "nothing is there. Check the path and its folders."
+        return "it does not exist. Check the path and its folders."
     return f"{error.strerror or error}. Choose another file."
 
 
 def _content(path: str | Path, what: str) -> bytes:
     size = file_size(path)
-    if size > MOST_TEXT:
+    if size > MAX_TEXT_BYTES:
         raise DamagedFileError(
-            f"{path} has {size:,} bytes, needed {what}, of at most {MOST_TEXT:,}. Choose another file."
+            f"{path} has {size:,} bytes, needed {what} of at most {MAX_TEXT_BYTES:,} bytes. Choose another file."
         )
     try:
         return Path(path).read_bytes()
@@ -191,4 +191,4 @@ def _content(path: str | Path, what: str) -> bytes:
 
 
 def _refused_constant(name: str) -> NoReturn:
-    raise ValueError(f"it holds the number {name}")
+    raise ValueError(f"it contains the number {name}")

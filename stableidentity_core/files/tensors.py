@@ -1,4 +1,4 @@
-"""Files of tensors, read without running code."""
+"""Tensor files, read without running code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from ..errors import DamagedFileError
 from .atomic import write_atomically
 from .readable import file_size, tensor_file_size
-from .torch_file import judge_tensor, load_plain
+from .torch_file import load_plain, tensor_problem
 
 
 def save_tensors(
@@ -24,7 +24,7 @@ def save_tensors(
 
     Raises:
         FileTakenError: `replace` is False and the name is taken.
-        StableIdentityError: the disk is full or the folder cannot be written.
+        StableIdentityError: the disk is full or the folder is not writable.
     """
     contiguous = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     write_atomically(path, _sorted_header(save(contiguous, dict(metadata))), replace=replace)
@@ -35,49 +35,49 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
     Raises:
         MissingFileError: no such file.
-        DamagedFileError: cut short, not safetensors at all, or with tensors of a type that nothing here computes in.
+        DamagedFileError: truncated, not safetensors, or with tensors of an unsupported type.
     """
     size = tensor_file_size(path)
     try:
         with safe_open(path, framework="pt") as file:
-            # Copies: the library's tensors are views of the file, which Windows then will not let anyone replace.
+            # Copies: the library's tensors are views of the file, which Windows then does not allow to be replaced.
             tensors = {key: _plain(file.get_tensor(key), key, path) for key in file.keys()}  # noqa: SIM118
             return tensors, file.metadata() or {}
     except DamagedFileError:
         raise
     except (SafetensorError, OSError, ValueError, RuntimeError, MemoryError) as error:
         raise DamagedFileError(
-            f"{path} ({size:,} bytes) is not a whole safetensors file: {error or 'too large'}. Copy it again."
+            f"{path} ({size:,} bytes) is not a complete safetensors file: {error or 'too large'}. Copy it again."
         ) from error
 
 
 def read_pickled_tensors(path: Path) -> Any:
-    """Read a torch file (`.pt`, `.bin`) that holds plain tensors and containers; code in it is never run.
+    """Read a torch file (`.pt`, `.bin`) of plain tensors and containers; code in it is never run.
 
-    Containers come as dict, list and tuple; tensors as copies on the CPU, never larger in sum than the file allows.
+    Containers are returned as dict, list and tuple; tensors as CPU copies, whose total size is bounded by the file's.
 
     Raises:
         MissingFileError: no such file.
-        DamagedFileError: cut short or not a torch file, or one that holds more than plain tensors.
+        DamagedFileError: truncated, not a torch file, or one that contains more than plain tensors.
     """
     return load_plain(path)
 
 
 def read_any_tensors(path: Path) -> tuple[Any, dict[str, str]]:
-    """Read a safetensors or a torch file, whichever its content is; its name does not count.
+    """Read a safetensors or a torch file, recognised by its content, not its name.
 
     Returns:
-        What it holds (a dict by name for safetensors), and the header of safetensors (empty for torch files).
+        The content (for safetensors a dict of tensors by name), and the safetensors header (empty for torch files).
 
     Raises:
         MissingFileError: no such file.
-        DamagedFileError: neither of the two, or damaged; the message says what the file is where that can be seen.
+        DamagedFileError: neither of the two, or damaged; the message says what the file is, if that can be recognised.
     """
     size = file_size(path)
     if is_safetensors(path):
         return read_tensors(path)
     start = _start_of(path)
-    if start.startswith((b"PK", b"\x80")):  # a zip archive; torch's old format, which is pickles one after another
+    if start.startswith((b"PK", b"\x80")):  # a zip archive; torch's old format, a sequence of pickles
         return read_pickled_tensors(path), {}
     raise DamagedFileError(
         f"{path} ({size:,} bytes) is neither a safetensors nor a torch file{_likely(start)}. "
@@ -86,10 +86,10 @@ def read_any_tensors(path: Path) -> tuple[Any, dict[str, str]]:
 
 
 def is_safetensors(path: Path) -> bool:
-    """Whether a file begins as safetensors do: 8 bytes of the header's length, then a JSON object.
+    """Whether a file begins like safetensors: 8 bytes of header length, then a JSON object.
 
     Raises:
-        MissingFileError, DamagedFileError: no file that can be read.
+        MissingFileError, DamagedFileError: the file cannot be read.
     """
     file_size(path)
     start = _start_of(path)
@@ -106,19 +106,19 @@ def _likely(start: bytes) -> str:
     if not start:
         return ": it is empty"
     if text.startswith((b"<!doctype", b"<html")):
-        return ", but a web page, such as one that asks to log in"
+        return ", but a web page, such as a login page"
     if text.startswith(b"version https://git-lfs"):
-        return ", but a pointer of Git LFS to it, without the content"
+        return ", but a Git LFS pointer without the content"
     if not start.strip(b"\0"):
-        return ": it begins with zeros, as a download that was broken off"
+        return ": it begins with zeros, like an interrupted download"
     return ""
 
 
 def _plain(tensor: Tensor, name: str, path: Path) -> Tensor:
-    problem = judge_tensor(tensor)
+    problem = tensor_problem(tensor)
     if problem:
         raise DamagedFileError(
-            f"{path} holds the tensor {name!a}, which is {problem}. Needed plain numbers. Choose another file."
+            f"{path} contains the tensor {name!a}, which is {problem}, needed plain numbers. Choose another file."
         )
     return tensor.clone()
 

@@ -1,4 +1,4 @@
-"""Torch files (`.pt`, `.bin`, `.pth`) of others: plain tensors of bounded size, or a sentence."""
+"""Untrusted torch files (`.pt`, `.bin`, `.pth`): plain tensors of bounded size, or an error."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ DTYPES = frozenset(
         *("float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2"),
         *("int64", "int32", "int16", "int8", "uint8", "uint16", "uint32", "uint64", "bool"),
     )
-    if hasattr(torch, name)  # the oldest torch that a host may have lacks some
+    if hasattr(torch, name)  # the oldest supported torch lacks some
 )
-MAX_DEPTH = 50  # containers within containers; states of trainings have less than ten
-# Tied weights stand twice in a table and once in the file. Little files may repeat a row, which costs nothing.
-ALLOWED_SHARING, ALWAYS_ALLOWED = 2, 1 << 20
+MAX_DEPTH = 50  # of nested containers; training checkpoints have less than ten
+# Tied weights appear twice in a state dict and once in the file. Small files may repeat a row at no cost.
+ALLOWED_SHARING, MIN_ALLOWED = 2, 1 << 20
 
 
 def load_plain(path: Path) -> Any:
-    """What a torch file holds, each tensor an own copy on the CPU; judged before anything is copied.
+    """The content of a torch file with each tensor copied to the CPU; everything is checked before it is copied.
 
     Raises:
         MissingFileError: no such file.
-        DamagedFileError: cut short or no torch file; more than tensors and containers; tensors without stored values,
-            sparse, quantised, complex, or larger than the file.
+        DamagedFileError: truncated or not a torch file; more than tensors and containers; tensors without stored
+            values, sparse, quantised, complex, or larger than the file.
     """
     size = tensor_file_size(path)
     content = _load(path, size)
     try:
-        return _Judge(size).plain(content, "", 0)
-    except _Unfit as unfit:
+        return _Copier(size).plain(content, "", 0)
+    except _NotPlain as error:
         raise DamagedFileError(
-            f"{path} ({size:,} bytes) holds {unfit}. Needed plain tensors. Choose another file."
+            f"{path} ({size:,} bytes) contains {error}, needed plain tensors. Choose another file."
         ) from None
 
 
-def judge_tensor(tensor: Tensor) -> str | None:
-    """What makes a tensor unfit as weights or words; None for a plain one. Reads no value."""
+def tensor_problem(tensor: Tensor) -> str | None:
+    """Why a tensor cannot be used as weights or words, or None for a plain one. Reads no values."""
     if tensor.layout != torch.strided or tensor.is_nested:
         return "sparse or nested"
     if tensor.is_quantized:
@@ -65,49 +65,49 @@ def _load(path: Path, size: int) -> Any:
     if zipped:
         _check_archive(path, size)
     try:
-        # Mapped, the file is not read here, whatever it says of its sizes. The old format cannot be mapped.
+        # Memory-mapped, so the file is not read here, whatever sizes it claims. The old format cannot be mapped.
         return torch.load(path, weights_only=True, map_location="cpu", mmap=zipped)
     except pickle.UnpicklingError as error:
         raise DamagedFileError(
-            f"{path} is damaged, or holds more than tensors and could run code; it was refused unread. "
+            f"{path} is damaged, or contains more than tensors and could run code; it was not loaded. "
             "Use a safetensors file instead."
         ) from error
-    except Exception as error:  # broken pickles make torch raise all kinds: IndexError, AssertionError, TypeError
-        raise _not_whole(path, size, error) from error
+    except Exception as error:  # torch raises many types for broken pickles: IndexError, AssertionError, TypeError
+        raise _incomplete(path, size, error) from error
 
 
-def _not_whole(path: Path, size: int, error: Exception) -> DamagedFileError:
+def _incomplete(path: Path, size: int, error: Exception) -> DamagedFileError:
     reason = str(error).partition("\n")[0][:200] or "it ends too early"
     return DamagedFileError(
-        f"{path} ({size:,} bytes) is not a whole torch file, or of a kind that torch does not read: {reason}. "
+        f"{path} ({size:,} bytes) is not a complete torch file, or of a kind that torch does not read: {reason}. "
         "Copy it again, or use a safetensors file."
     )
 
 
 def _check_archive(path: Path, size: int) -> None:
-    """torch stores uncompressed; a compressed entry could unpack to any size."""
+    """Reject compressed entries, which could unpack to any size; torch stores entries uncompressed."""
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
     except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError, struct.error) as error:
-        raise _not_whole(path, size, error) from error
+        raise _incomplete(path, size, error) from error
     packed = [entry for entry in entries if entry.compress_type != zipfile.ZIP_STORED]
     if packed or sum(entry.file_size for entry in entries) > size:
         raise DamagedFileError(
-            f"{path} ({size:,} bytes) is a zip file whose entries are compressed or overlap; torch files "
-            "store them as they are. Unpack it and choose the file within, or save it again with torch.save."
+            f"{path} ({size:,} bytes) is a zip file with compressed or overlapping entries, which torch files do not "
+            "have. Unpack it and choose the file inside, or save it again with torch.save."
         )
 
 
-class _Unfit(Exception):
-    """What the content is, as the object of "holds"."""
+class _NotPlain(Exception):
+    """A description of the content, as the object of "contains"."""
 
 
-class _Judge:
-    """Copies containers and tensors once each, so that shared ones stay shared and loops end."""
+class _Copier:
+    """Copies each container and tensor once, so that shared objects stay shared and cycles end."""
 
     def __init__(self, file_bytes: int):
-        self.allowed = max(ALLOWED_SHARING * file_bytes, ALWAYS_ALLOWED)
+        self.allowed = max(ALLOWED_SHARING * file_bytes, MIN_ALLOWED)
         self.used = 0
         self.done: dict[int, tuple[Any, Any]] = {}  # id -> the object, kept alive for its id, and its copy
 
@@ -115,7 +115,7 @@ class _Judge:
         if not isinstance(value, Tensor | Mapping | list | tuple) or isinstance(value, torch.Size):
             return value
         if depth > MAX_DEPTH:
-            raise _Unfit(f"containers nested more than {MAX_DEPTH} deep")
+            raise _NotPlain(f"containers nested more than {MAX_DEPTH} deep")
         if id(value) not in self.done:
             self.done[id(value)] = value, self._copy(value, name, depth)
         return self.done[id(value)][1]
@@ -128,14 +128,14 @@ class _Judge:
         return type(value)(self.plain(item, _named(name, index), depth + 1) for index, item in enumerate(value))
 
     def _tensor(self, tensor: Tensor, name: str) -> Tensor:
-        tensor = Tensor.detach(tensor)  # without what the file may have hung on it
-        problem = judge_tensor(tensor)
+        tensor = Tensor.detach(tensor)  # without attributes that the file may have attached
+        problem = tensor_problem(tensor)
         if problem:
-            raise _Unfit(f"the tensor {name!a}, which is {problem}")
+            raise _NotPlain(f"the tensor {name!a}, which is {problem}")
         self.used += tensor.numel() * tensor.element_size()
         if self.used > self.allowed:
-            raise _Unfit(
-                f"the tensor {name!a} {list(tensor.shape)}, with which its tensors would take {self.used:,} bytes "
+            raise _NotPlain(
+                f"the tensor {name!a} {list(tensor.shape)}, with which its tensors would need {self.used:,} bytes "
                 "of memory, more than the file has"
             )
         return tensor.clone()
@@ -143,7 +143,7 @@ class _Judge:
 
 def _named(name: str, key: object) -> str:
     if not isinstance(key, str | int | float | None):
-        raise _Unfit(f"a table whose keys are no names but of the type {type(key).__name__}")
+        raise _NotPlain(f"a dict with keys of the type {type(key).__name__}")
     if isinstance(key, str) and any("\ud800" <= letter <= "\udfff" for letter in key):
-        raise _Unfit("names that are no text (lone surrogates)")
+        raise _NotPlain("names with invalid characters (lone surrogates)")
     return f"{name}.{key}"[:200].removeprefix(".")

@@ -1,4 +1,4 @@
-"""Whether a place that a user names for a result can be written, asked before the work and not after it."""
+"""Checks, before any work starts, that a result's path can be written."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def check_file(path: Path, option: str, *, replace: bool) -> None:
     """Raise unless a file can be written here.
 
     Args:
-        option: what names the file, for the message, such as `--out`.
-        replace: whether a file that is there may be written over.
+        option: the option that names the file, for the message, such as `--out`.
+        replace: whether an existing file may be overwritten.
 
     Raises:
-        FileTakenError: it is there and must stay.
-        StableIdentityError: a folder or a device has the name, or nothing can be written there.
+        FileTakenError: the file exists and must not be replaced.
+        StableIdentityError: a folder or a device has the name, or the folder is not writable.
     """
     try:
         mode = os.lstat(path).st_mode
@@ -39,18 +39,18 @@ def _check_taken(path: Path, mode: int, option: str, replace: bool) -> None:
     if stat.S_ISDIR(mode):
         raise StableIdentityError(f"{option} is {path}, which is a folder, needed a file. Choose another name.")
     if not stat.S_ISREG(mode) and not stat.S_ISLNK(mode):
-        raise StableIdentityError(f"{option} is {path}, which is no regular file. Choose another name.")
+        raise StableIdentityError(f"{option} is {path}, which is not a regular file. Choose another name.")
     if not replace:
         raise FileTakenError(
-            f"{option} is {path}, which is there already. Choose another name, or give --replace to write over it."
+            f"{option} is {path}, which already exists. Choose another name, or use --replace to overwrite it."
         )
 
 
 def check_folder(folder: Path, option: str) -> None:
-    """Raise unless files can be written into this folder, which need not be there yet; leaves nothing there.
+    """Raise unless files can be written into this folder, which need not exist yet; creates nothing.
 
     Raises:
-        StableIdentityError: it is a file, or nothing can be written there.
+        StableIdentityError: it is a file, or it is not writable.
     """
     try:
         if _exists(folder) and not folder.is_dir():
@@ -58,7 +58,7 @@ def check_folder(folder: Path, option: str) -> None:
         _try_out(folder)
     except StableIdentityError:
         raise
-    except (OSError, ValueError) as error:  # ValueError: characters that no path can have
+    except (OSError, ValueError) as error:  # ValueError: characters not allowed in paths
         raise _unfit(folder, option, error) from error
 
 
@@ -69,7 +69,7 @@ def _try_out(folder: Path) -> None:
 
 
 def _exists(path: Path) -> bool:
-    """Raises OSError or ValueError for names that nothing can have, unlike `Path.exists`."""
+    """Raises OSError or ValueError for invalid names, unlike `Path.exists`."""
     try:
         os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -79,4 +79,4 @@ def _exists(path: Path) -> bool:
 
 def _unfit(path: Path, option: str, error: OSError | ValueError) -> StableIdentityError:
     reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    return StableIdentityError(f"{option} is {path}, where nothing can be written: {reason}. Choose another place.")
+    return StableIdentityError(f"{option} is {path}, which cannot be written: {reason}. Choose another location.")

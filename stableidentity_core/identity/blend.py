@@ -1,4 +1,4 @@
-"""People made of people: mixes, the way between two, and somebody new from the space of names."""
+"""New identities: mixes of people, interpolations between two, and samples from the name space."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from .types import Identity
 def mix_identities(
     identities: Sequence[Identity], weights: Sequence[float], name_spaces: Sequence[NameSpace], trigger: str
 ) -> Identity:
-    """A person who is so much of each of the given ones; equal weights give their mean.
+    """A weighted mix of identities; equal weights give their mean.
 
-    Mixed are the words as Eq. 4 sees them, relative to the names: see `words.adain.mix_words`. So the result has the
-    names' statistics, as a learned identity has them. Identities that do not (made by another method or setting, or
-    someone's textual inversion) are brought to them before they are mixed, so even alone they come out changed.
+    The words are mixed as in Eq. 4, relative to the names: see `text.adain.mix_words`. So the result has the names'
+    statistics, like a learned identity. Identities without these statistics (made by another method or setting, or by
+    textual inversion) are normalised to them before mixing, so even a single one is changed.
 
     Args:
-        identities: people of one base, two words each; their triggers may be equal.
+        identities: people of one base model, two words each; their triggers may be equal.
         weights: one per person, 0 or more; only their proportions count.
-        name_spaces: one per text space of the base.
+        name_spaces: one per text space of the base model.
         trigger: of the new person.
 
     Raises:
-        WrongModelError: the people are of different bases, or of another one than the name spaces.
-        StableIdentityError: nobody to mix, weights that are no proportions, or people who cancel each other.
+        WrongModelError: the people belong to different base models, or to another one than the name spaces.
+        StableIdentityError: nothing to mix, invalid weights, or people who cancel each other out.
     """
     shares = _shares(weights, len(identities))
     check_one_base(identities, name_spaces)
@@ -60,13 +60,13 @@ def mix_identities(
 def interpolate_identities(
     first: Identity, second: Identity, t: float, name_spaces: Sequence[NameSpace], trigger: str, steps: int = 1
 ) -> list[Identity]:
-    """People on the way from the first (t = 0) to the second (t = 1).
+    """Identities between the first (t = 0) and the second (t = 1).
 
-    Each is the mix with the weights 1 - t and t. One step gives the person at `t`; more give that many people,
-    evenly from the first to the one at `t`. All have the same trigger.
+    Each is the mix with the weights 1 - t and t. One step gives the person at `t`; more steps give that many people,
+    evenly spaced from the first to the one at `t`. All have the same trigger.
 
     Raises:
-        StableIdentityError: t outside 0..1 or no step; and what `mix_identities` raises.
+        StableIdentityError: t outside 0..1 or no steps; and the errors of `mix_identities`.
     """
     if not (math.isfinite(t) and 0 <= t <= 1):
         raise StableIdentityError(
@@ -74,15 +74,15 @@ def interpolate_identities(
         )
     if steps < 1:
         raise StableIdentityError(f"steps is {steps}, needed 1 (the person at t) or more. Change steps.")
-    way = [t] if steps == 1 else [t * (number / (steps - 1)) for number in range(steps)]
-    return [mix_identities([first, second], [1 - at, at], name_spaces, trigger) for at in way]
+    positions = [t] if steps == 1 else [t * (number / (steps - 1)) for number in range(steps)]
+    return [mix_identities([first, second], [1 - at, at], name_spaces, trigger) for at in positions]
 
 
 def sample_identity(name_spaces: Sequence[NameSpace], seed: int, trigger: str) -> Identity:
-    """Somebody new, drawn from the space of names: see `words.adain.draw_words`.
+    """A new identity sampled from the name space: see `text.adain.draw_words`.
 
-    In a base of several text spaces each name has one number in all of them, so that the words of the spaces mean
-    the same person. The same names and seed give the same person.
+    With several text spaces, each name has the same random number in all of them, so that the words of all spaces
+    describe the same person. The same names and seed give the same person.
 
     Raises:
         StableIdentityError: no name space.
@@ -101,31 +101,31 @@ def sample_identity(name_spaces: Sequence[NameSpace], seed: int, trigger: str) -
 
 def _shares(weights: Sequence[float], people: int) -> list[float]:
     if not people:
-        raise StableIdentityError("There is nobody to mix, needed at least one identity. Connect one.")
-    told = ", ".join(f"{weight:g}" for weight in weights)
+        raise StableIdentityError("There are 0 identities to mix, needed at least 1. Connect one.")
+    text = ", ".join(f"{weight:g}" for weight in weights)
     if len(weights) != people:
-        raise StableIdentityError(f"There are {len(weights)} weights for {people} people, needed one each.")
+        raise StableIdentityError(f"There are {len(weights)} weights for {people} people, needed one per person.")
     if not all(math.isfinite(weight) and weight >= 0 for weight in weights):
-        raise StableIdentityError(f"The weights are {told}; needed numbers of 0 or more. Change the weights.")
+        raise StableIdentityError(f"The weights are {text}; needed numbers of 0 or more. Change the weights.")
     largest = max(weights)
     if largest == 0:
         raise StableIdentityError(
-            f"All weights are 0 ({told}), so nobody is left to mix. Set one of them above 0; only proportions count."
+            f"All weights are 0 ({text}), so there is nothing to mix. Set at least one above 0; only proportions count."
         )
     parts = [weight / largest for weight in weights]  # their sum cannot overflow
     return [part / math.fsum(parts) for part in parts]
 
 
 def _inherited(parents: Sequence[Identity]) -> dict[str, str]:
-    """The checkpoint and what it predicts, where all parents agree; the terms of all their face encoders."""
+    """Base model and prediction type if all parents agree, and the licences of all their face encoders."""
     inherited = {}
     for key in ("base_fingerprint", "prediction"):
         values = {one.header.get(key, "") for one in parents}
         if len(values) == 1 and "" not in values:
             inherited[key] = values.pop()
     licences = dict.fromkeys(one.header.get("face_encoder_licence", "") for one in parents)
-    told = "; ".join(licence for licence in licences if licence)
-    return {**inherited, "face_encoder_licence": told} if told else inherited
+    text = "; ".join(licence for licence in licences if licence)
+    return {**inherited, "face_encoder_licence": text} if text else inherited
 
 
 def _origin(name_spaces: Sequence[NameSpace]) -> dict[str, str]:

@@ -1,8 +1,8 @@
-"""The identity file: safetensors that every reader of textual inversions takes.
+"""The identity file: safetensors in the format of a textual inversion embedding.
 
 One text space (SD1, SD2): a single tensor [N, D] whose key is the trigger. Several (SDXL): one tensor
-per space, each under the space's name, such as `clip_l` and `clip_g`. All else stands in the header as strings,
-because a second tensor makes ComfyUI take the wrong one and diffusers and A1111 refuse the file.
+per space under the space's name, such as `clip_l` and `clip_g`. Everything else is stored in the header as strings,
+because with a second tensor ComfyUI may use the wrong one, and diffusers and A1111 reject the file.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from .prompt import normalize_trigger
 from .types import Identity
 
 FORMAT = "stableidentity-1"
-ENDINGS = (".safetensors", ".pt", ".bin")  # which ComfyUI tries for a name, in this order
-MAX_BYTES = 16 << 20  # many times what 75 words take in every text space
+ENDINGS = (".safetensors", ".pt", ".bin")  # in the order in which ComfyUI tries them
+MAX_BYTES = 16 << 20  # many times the size of 75 words in every text space
 _TECHNICAL = {*SPACES, *PAIR, "emb_params", "emb_params_out"}
 
 
 def save_identity(identity: Identity, path: Path, *, replace: bool = True) -> None:
-    """Write an identity atomically; `path` should end in `.safetensors` and lie in `models/embeddings`.
+    """Write an identity atomically; `path` should end in `.safetensors` and be in `models/embeddings`.
 
     Raises:
         FileTakenError: `replace` is False and the name is taken.
-        StableIdentityError: the disk is full or the folder cannot be written.
+        StableIdentityError: the disk is full or the folder is not writable.
     """
     spaces = sorted(identity.words)
     tensors = {identity.trigger if len(spaces) == 1 else space: identity.words[space].float() for space in spaces}
@@ -48,17 +48,17 @@ def save_identity(identity: Identity, path: Path, *, replace: bool = True) -> No
 
 
 def load_identity(path: Path, trigger: str | None = None) -> Identity:
-    """Read an identity: our own file, the published `.pt` [1, 2, 1024], or someone's textual inversion.
+    """Read an identity: our own file, the published `.pt` [1, 2, 1024], or any textual inversion.
 
-    The content says which format it is, not the ending.
+    The format is recognised by the content, not by the extension.
 
     Args:
         path: a safetensors or torch file.
-        trigger: replaces the file's own; foreign files without a usable one take the file's name.
+        trigger: replaces the file's own; a third-party file without a usable trigger gets its file name.
 
     Raises:
         MissingFileError: no such file.
-        DamagedFileError: cut short; IdentityFileError: not an embedding, or one that ComfyUI would not read alike.
+        DamagedFileError: truncated; IdentityFileError: not an embedding, or one that ComfyUI would read differently.
     """
     content, header = _read(path)
     if header.get("format") == FORMAT:
@@ -69,16 +69,16 @@ def load_identity(path: Path, trigger: str | None = None) -> Identity:
 
 
 def _read(path: Path) -> tuple[Any, Mapping[str, str]]:
-    """Content and header, by what the file begins with."""
+    """Content and header."""
     size = file_size(path)
     if size > MAX_BYTES:
         raise IdentityFileError(
-            f"{path} has {size:,} bytes, an embedding has less than {MAX_BYTES:,}: this is a model or a "
+            f"{path} has {size:,} bytes, needed an embedding of at most {MAX_BYTES:,} bytes: this is a model or a "
             "LoRA. Move it to its own folder and choose an embedding."
         )
     content, header = read_any_tensors(path)
     if is_safetensors(path) and len(content) > 1:
-        content = {key: content[key] for key in load_file(path)}  # in the order in which the host meets them
+        content = {key: content[key] for key in load_file(path)}  # in the host's order
     return content, header
 
 

@@ -1,9 +1,9 @@
-"""What embedding files hold: our own by their header, others' as ComfyUI reads them, or a sentence that says why not.
+"""The layouts of embedding files: our own by their header, third-party files as ComfyUI reads them.
 
-ComfyUI takes, in this order: the first entry of `string_to_param`; of a list of dicts all tensors of the text
-encoder's width; the tensor under the encoder's key; the embeddings in a LoRA under `bundle_emb.`; else the first
-tensor, whatever its key. It passes over the rest in silence. Here a file is read only if nothing is left over but
-`KEY_out`, which OneTrainer writes beside `KEY` for its own use.
+ComfyUI uses, in this order: the first entry of `string_to_param`; of a list of dicts all tensors of the text
+encoder's width; the tensor under the encoder's key; the embeddings in a LoRA under `bundle_emb.`; otherwise the first
+tensor, whatever its key. It silently ignores the rest. Here a file is accepted only if nothing is ignored except
+`KEY_out`, which OneTrainer writes next to `KEY` for its own use.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from torch import Tensor
 
 from ..errors import IdentityFileError
 
-# Widths of the text encoders' embeddings, for files that do not say which one they are for.
+# Embedding widths of the text encoders, for files that do not name their encoder.
 SPACE_BY_WIDTH = {768: "clip_l", 1024: "clip_h", 1280: "clip_g"}
 SPACES = tuple(SPACE_BY_WIDTH.values())
-PAIR = {"text_encoders_0": "clip_l", "text_encoders_1": "clip_g"}  # diffusers, of SDXL
+PAIR = {"text_encoders_0": "clip_l", "text_encoders_1": "clip_g"}  # diffusers' names for SDXL
 BUNDLE = "bundle_emb."
 MAX_WORDS = 75
-MAX_VALUES = 4 << 20  # many times what 75 words take in every text space
-# Types that can be converted to float32 without loss of anything but precision; not all exist in every torch.
+MAX_VALUES = 4 << 20  # many times the size of 75 words in every text space
+# Types that convert to float32 with no loss except precision; not all exist in every torch version.
 _WHOLE = ("bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
 _EIGHT_BITS = ("e4m3fn", "e4m3fnuz", "e5m2", "e5m2fnuz", "e8m0fnu")
 _NAMES = (*_WHOLE, "bfloat16", "float16", "float32", "float64", *(f"float8_{kind}" for kind in _EIGHT_BITS))
@@ -35,10 +35,10 @@ Entries = list[tuple[str, Tensor]]
 
 
 def own_words(tensors: Mapping[str, Tensor], header: Mapping[str, str], path: Path) -> dict[str, Tensor]:
-    """Words of a file of this pack, {text space: [N, D] float32}; the header says of which text spaces they are.
+    """Words of one of this pack's files, {text space: [N, D] float32}; the header names the text spaces.
 
     Raises:
-        IdentityFileError: header and tensors contradict each other, or hold no usable words.
+        IdentityFileError: header and tensors contradict each other, or contain no usable words.
     """
     spaces = header.get("text_space", "").split(",")
     widths = header.get("text_width", "").split(",")
@@ -46,18 +46,18 @@ def own_words(tensors: Mapping[str, Tensor], header: Mapping[str, str], path: Pa
     found = {space: str(tensor.shape[-1]) if tensor.ndim else "none" for space, tensor in by_space.items()}
     if "" in spaces or found != dict(zip(spaces, widths, strict=False)):
         raise IdentityFileError(
-            f"{path} says in its header that it holds {header.get('text_space')!r} of width "
-            f"{header.get('text_width')!r}, but its tensors are {_listed(list(found))} of width "
-            f"{', '.join(found.values())}. It was changed after it was saved; use the original."
+            f"{path} contains {header.get('text_space')!r} of width {header.get('text_width')!r} according to its "
+            f"header, but its tensors are {_listed(list(found))} of width {', '.join(found.values())}. "
+            "It was changed after it was saved; use the original."
         )
     return {space: _matrix(tensor, path) for space, tensor in by_space.items()}
 
 
 def foreign_words(content: Any, path: Path) -> tuple[dict[str, Tensor], str]:
-    """Words of another program's file, {text space: [N, D] float32}, and the key they stood under, or "".
+    """Words of another program's file, {text space: [N, D] float32}, and their key in the file, or "".
 
     Raises:
-        IdentityFileError: no embedding, or one that ComfyUI would read in part only.
+        IdentityFileError: not an embedding, or one that ComfyUI would only read in part.
     """
     if isinstance(content, list):
         return _of_list(content, path), ""
@@ -74,7 +74,7 @@ def foreign_words(content: Any, path: Path) -> tuple[dict[str, Tensor], str]:
 
 
 def _tensors(content: Any) -> Entries:
-    """Tensors in the order in which ComfyUI meets them; it cannot use scalars."""
+    """Tensors in ComfyUI's order; it cannot use scalars."""
     if not isinstance(content, Mapping):
         return []
     return [(str(key), value) for key, value in content.items() if isinstance(value, Tensor) and value.ndim]
@@ -99,19 +99,19 @@ def _check_rest(rest: list[str], entries: Entries, path: Path) -> None:
     first = entries[0][0]
     many = len(entries) > MAX_WORDS
     raise IdentityFileError(
-        f"{path} holds {len(entries)} tensors, among them {_listed(rest)}, which is no key of a known embedding. "
-        f"ComfyUI would not use all of them. Known are one tensor under any name, {', '.join(SPACES)}, "
-        f"{' with '.join(PAIR)}, and each with NAME_out. "
+        f"{path} contains {len(entries)} tensors, including {_listed(rest)}, which are not keys of a known embedding "
+        f"format, and ComfyUI would not use all of them. Supported are one tensor under any name, {', '.join(SPACES)}, "
+        f"{' with '.join(PAIR)}, and each of these with NAME_out. "
         + (
             "This looks like a model or a LoRA: move it to its own folder and choose an embedding."
             if many
-            else f"Save each embedding as a file of its own; the first here is {first!r}."
+            else f"Save each embedding in its own file; the first one here is {first!r}."
         )
     )
 
 
 def _of_list(items: list[Any], path: Path) -> dict[str, Tensor]:
-    """A list of dicts, of which every text encoder takes all tensors of its width."""
+    """A list of dicts, from which every text encoder uses all tensors of its width."""
     entries = [entry for item in items for entry in _tensors(item)]
     if not entries or any(not isinstance(item, Mapping) or len(_tensors(item)) < len(item) for item in items):
         raise _no_embedding(items, path)
@@ -123,7 +123,7 @@ def _of_list(items: list[Any], path: Path) -> dict[str, Tensor]:
 
 
 def _of_bundle(entries: Entries, path: Path) -> dict[str, Tensor]:
-    """The embeddings that a LoRA carries along; empty when it carries none."""
+    """The embeddings bundled in a LoRA; empty if there are none."""
     bundle = [(key, tensor) for key, tensor in entries if key.startswith(BUNDLE) and tensor.ndim == 2]
     plain = [tensor for key, tensor in bundle if key.endswith(".string_to_param.*")]
     if any(key in SPACES for key, _tensor in entries):
@@ -138,7 +138,7 @@ def _joined(tensors: list[Tensor], path: Path) -> Tensor:
     widths = {tensor.shape[-1] for tensor in tensors}
     if len(widths) > 1:
         raise IdentityFileError(
-            f"{path} holds embeddings of several widths {sorted(widths)} for one text encoder. Choose another file."
+            f"{path} contains embeddings of several widths {sorted(widths)} for one text encoder. Choose another file."
         )
     for tensor in tensors:
         _check_storage(tensor, path)
@@ -149,7 +149,7 @@ def _space(tensor: Tensor, path: Path) -> str:
     width = tensor.shape[-1]
     if width not in SPACE_BY_WIDTH:
         raise IdentityFileError(
-            f"{path} holds an embedding of width {width}; known are "
+            f"{path} contains an embedding of width {width}, needed one of "
             f"{', '.join(f'{known} ({name})' for known, name in SPACE_BY_WIDTH.items())}. It is for another kind of "
             "model; choose another file."
         )
@@ -161,40 +161,42 @@ def _matrix(tensor: Tensor, path: Path) -> Tensor:  # [N, D]
     *lead, width = tensor.shape
     # [N, 1, D] is N words for ComfyUI too; [1, N, D] is how StableIdentity's published code saves them.
     if prod(lead[1:]) != 1 and prod(lead[:-1]) != 1:
-        raise IdentityFileError(f"{path} holds a tensor {list(tensor.shape)}, needed [N, D]. Choose another file.")
+        raise IdentityFileError(f"{path} contains a tensor {list(tensor.shape)}, needed [N, D]. Choose another file.")
     words = prod(lead)
     if not width or not 1 <= words <= MAX_WORDS:
         raise IdentityFileError(
-            f"{path} holds {words} words of width {width}, needed 1 to {MAX_WORDS}, which is what one prompt takes. "
+            f"{path} contains {words} words of width {width}, needed 1 to {MAX_WORDS}, the length of one prompt. "
             "Choose another file."
         )
     matrix = tensor.detach().float().reshape(words, width).clone()
     if not matrix.isfinite().all():
         raise IdentityFileError(
-            f"{path} holds values that are not finite in 32 bits (NaN, infinite or too large). Copy or learn it again."
+            f"{path} contains values that are not finite in float32 (NaN, infinite or too large). Copy or learn it "
+            "again."
         )
     return matrix
 
 
 def _check_storage(tensor: Tensor, path: Path) -> None:
-    """Judged before anything is copied: a file of a few bytes may stand for many gigabytes."""
+    """Check before anything is copied: a file of a few bytes may expand to many gigabytes."""
     if tensor.is_nested or tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_meta:
         kind = "meta" if tensor.is_meta else "quantised" if tensor.is_quantized else "nested or sparse"
-        raise IdentityFileError(f"{path} holds a {kind} tensor, needed plain numbers. Choose another file.")
+        raise IdentityFileError(f"{path} contains a {kind} tensor, needed plain numbers. Choose another file.")
     if tensor.dtype not in NUMBERS:
         raise IdentityFileError(
-            f"{path} holds values of type {tensor.dtype}, needed floats or integers. Choose another file."
+            f"{path} contains values of type {tensor.dtype}, needed floats or integers. Choose another file."
         )
     if tensor.numel() > MAX_VALUES:
         raise IdentityFileError(
-            f"{path} holds a tensor {list(tensor.shape)}, needed at most {MAX_VALUES:,} values: this is no embedding. "
-            "Choose another file."
+            f"{path} contains a tensor {list(tensor.shape)}, needed at most {MAX_VALUES:,} values: this is not an "
+            "embedding. Choose another file."
         )
 
 
 def _no_embedding(content: Any, path: Path) -> IdentityFileError:
     return IdentityFileError(
-        f"{path} holds no embedding: found {type(content).__name__}, needed tensors [N, D]. Choose another file."
+        f"{path} does not contain an embedding: found {type(content).__name__}, needed tensors [N, D]. Choose another "
+        "file."
     )
 
 

@@ -1,4 +1,4 @@
-"""Where ComfyUI looks for an embedding: in all folders for embeddings and everywhere below, in no fixed order."""
+"""ComfyUI's lookup of embeddings: in all embedding folders and their subfolders, in no fixed order."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from .file import ENDINGS
 
 
 class Places:
-    """The files in some folders and below, looked up by the names that prompts say.
+    """The files in folders and subfolders, looked up by the name used in prompts.
 
     Args:
-        folders: of what several of them show, the first one's path is taken; links to folders are followed.
+        folders: for a file reachable through several of them, the path through the first is used; links to folders
+            are followed.
     """
 
     def __init__(self, folders: Sequence[Path]) -> None:
@@ -22,8 +23,8 @@ class Places:
         for path in _files(folders):
             self._by_name.setdefault(_folded(path.name), []).append(path)
 
-    def answering(self, name: str) -> list[Path]:
-        """The files that `embedding:NAME` may stand for; case counts where it does for the file system."""
+    def files_for(self, name: str) -> list[Path]:
+        """The files that `embedding:NAME` may refer to; case-sensitive if the file system is."""
         found: dict[str, Path] = {}  # by real path
         for file in (name, *(name + ending for ending in ENDINGS)):
             for other in self._by_name.get(_folded(file), ()):
@@ -33,14 +34,14 @@ class Places:
         return list(found.values())
 
     def state(self, beginning: str) -> str:
-        """Changes when a file whose name begins so comes, goes or is replaced."""
+        """A value that changes when a file whose name begins this way is added, removed or replaced."""
         beginning = _folded(beginning)
         paths = [path for name, paths in self._by_name.items() if name.startswith(beginning) for path in paths]
         return repr(sorted((str(path), signature(path)) for path in paths))
 
 
 def signature(path: Path) -> tuple[int, ...]:
-    """Changes when a file is written or replaced; empty when it is not there."""
+    """A value that changes when a file is written or replaced; empty if it does not exist."""
     try:
         found = path.stat()
     except OSError:
@@ -49,7 +50,7 @@ def signature(path: Path) -> tuple[int, ...]:
 
 
 def _files(folders: Sequence[Path]) -> Iterator[Path]:
-    seen = set()  # links may lead back to where they stand
+    seen = set()  # links may form cycles
     for top in folders:
         for folder, below, names in os.walk(top, followlinks=True):
             if os.path.realpath(folder) in seen:
@@ -60,5 +61,5 @@ def _files(folders: Sequence[Path]) -> Iterator[Path]:
 
 
 def _folded(name: str) -> str:
-    """Equal for all names that any file system takes for one."""
+    """Equal for all names that any file system treats as the same."""
     return unicodedata.normalize("NFC", name).casefold()

@@ -6,22 +6,22 @@ import re
 from collections.abc import Collection, Mapping
 
 from ..errors import StableIdentityError
-from .meant import check_meant, shortened
+from .lookalikes import check_lookalikes, shortened
 
 _TRIGGER = re.compile(r"<([A-Za-z0-9_.-]{1,64})>")
-# ComfyUI's way of naming a file, put before a trigger out of habit.
+# ComfyUI's prefix for a file name, typed before a trigger by mistake.
 _PREFIX = re.compile(r"embedding:\s*(?=[(\s]*(<[A-Za-z0-9_.-]{1,64}>))", re.IGNORECASE)
 
-# A segment of the prompt, as weights cut it, that begins so and names nothing.
+# A prompt segment, as split by weights, that begins with the prefix but has no name.
 _NAMELESS = re.compile(r"(?:^|[\s()])embedding:\s*(?=$|[()]|:\s*[0-9.]+\s*\)|embedding:)")
-MAX_DEPTH = 100  # ComfyUI calls itself once for each
+MAX_DEPTH = 100  # ComfyUI's parser recurses once per level
 
 
 def normalize_trigger(trigger: str) -> str:
-    """`anna` or `<anna>` -> `<anna>`, the one form used in prompts and as key of the file.
+    """`anna` or `<anna>` -> `<anna>`, the form used in prompts and as the key in the file.
 
-    The brackets keep every trigger outside CLIP's vocabulary, where diffusers would refuse it:
-    CLIP never joins letters and punctuation into one token.
+    The brackets keep every trigger out of CLIP's vocabulary, since diffusers rejects known tokens:
+    CLIP never merges letters and punctuation into one token.
     """
     bare = trigger.strip()
     bare = bare[1:-1] if bare.startswith("<") and bare.endswith(">") else bare
@@ -34,45 +34,45 @@ def normalize_trigger(trigger: str) -> str:
 
 
 def find_triggers(text: str) -> list[str]:
-    """All that is spelled as a trigger in a prompt, in order, repeats included."""
+    """Everything spelled like a trigger in a prompt, in order, with repeats."""
     return [match.group(0) for match in _TRIGGER.finditer(text)]
 
 
 def check_triggers(text: str, known: Collection[str], required: Collection[str] = ()) -> None:
-    """Raise when a prompt names someone unknown or in a way that nobody understands, or leaves out someone required.
+    """Raise if a prompt contains unknown or misspelled triggers, cannot be parsed, or lacks a required trigger.
 
-    Angle brackets that are no trigger's spelling, such as `5 < x > 3`, `<b>bold</b>` or `<lora:name:1>`, are text.
+    Angle brackets not spelled like a trigger, such as `5 < x > 3`, `<b>bold</b>` or `<lora:name:1>`, are plain text.
     """
-    _check_sayable(text, known)
-    check_meant(text, known)
+    _check_parsable(text, known)
+    check_lookalikes(text, known)
     found = find_triggers(text)
     missing = [trigger for trigger in required if trigger not in found]
     if missing:
         raise StableIdentityError(
             f"The prompt does not contain {', '.join(missing)}, so that identity would have no effect. "
-            f"Type the trigger where the person is meant. Prompt: {shortened(text)!r}"
+            f"Type the trigger where the person should appear. Prompt: {shortened(text)!r}"
         )
 
 
-def _check_sayable(text: str, known: Collection[str]) -> None:
-    """Raise when the host's prompt nodes would break off at the text."""
+def _check_parsable(text: str, known: Collection[str]) -> None:
+    """Raise if the host's prompt nodes would fail on the text."""
     depth = deepest = 0
     for char in text:
         depth += (char == "(") - (char == ")")
         deepest = max(deepest, depth)
     problem = None
     if _NAMELESS.search(_without_prefix(text, known)):
-        problem = "says 'embedding:' without a name behind it. Type embedding:NAME or a trigger, or remove it"
+        problem = "contains 'embedding:' without a name after it. Type embedding:NAME or a trigger, or remove it"
     elif deepest > MAX_DEPTH:
-        problem = f"has {deepest} brackets within each other, at most {MAX_DEPTH} are possible. Remove some"
+        problem = f"has {deepest} levels of nested brackets, at most {MAX_DEPTH} are allowed. Remove some"
     elif re.search("[\ud800-\udfff]", text):
-        problem = "holds half a character (a lone surrogate). Delete it and type it again"
+        problem = "contains half a character (a lone surrogate). Delete it and type it again"
     if problem:
         raise StableIdentityError(f"The prompt {problem}. Prompt: {shortened(text)!r}")
 
 
 def replace_triggers(text: str, replacements: Mapping[str, str]) -> str:
-    """Replace each known trigger by a word of its own, with white space around it; `embedding:<anna>` is `<anna>`."""
+    """Replace each known trigger with its word, surrounded by spaces; `embedding:<anna>` counts as `<anna>`."""
 
     def substitute(match: re.Match[str]) -> str:
         return f" {replacements[match.group(1)]} " if match.group(1) in replacements else match.group(0)

@@ -1,4 +1,4 @@
-"""Saving under a user's name without losing an older person of that name, and so that prompts find this one."""
+"""Saving under a user-chosen name without losing another person's file, and so that prompts find the new one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def embedding_name(name: str) -> str:
     """Check a user's name for an embedding, with or without `.safetensors`, and return it without.
 
     Raises:
-        StableIdentityError: it cannot be a file's, or prompts could not say it.
+        StableIdentityError: not valid as a file name, or not usable in prompts.
     """
     name = name.strip()
     if name.lower().endswith(_SAVED_AS):
@@ -29,19 +29,19 @@ def embedding_name(name: str) -> str:
     ending = next((ending for ending in ENDINGS if name.lower().endswith(ending)), None)
     if ending:
         raise StableIdentityError(
-            f"The name {name!r} ends in {ending!r}, so that embedding:{name} would stand for two files, {name} and "
-            f"{name}{_SAVED_AS}. Leave the ending out, such as {name[: -len(ending)]!r}."
+            f"The name {name!r} ends in {ending!r}, so embedding:{name} could refer to two files, {name} and "
+            f"{name}{_SAVED_AS}. Use the name without it, such as {name[: -len(ending)]!r}."
         )
-    if _is_number(name) or _is_number(f"{name}-2"):  # the second is how a number is added
+    if _is_number(name) or _is_number(f"{name}-2"):  # the second form has an added number
         raise StableIdentityError(
-            f"The name {name!r} can be read as a number: ComfyUI takes (embedding:{name}) for a weight. "
+            f"The name {name!r} can be read as a number: ComfyUI parses it in (embedding:{name}) as a weight. "
             f"Add a word, such as 'person-{name}'."
         )
     return name
 
 
 def _is_number(name: str) -> bool:
-    """As the host finds weights: also `1e5`, `nan`, `1_000` and digits of other scripts."""
+    """By the host's rules for weights, which include `1e5`, `nan`, `1_000` and digits of other scripts."""
     try:
         float(name)
     except ValueError:
@@ -56,29 +56,28 @@ def save_under_name(
     if_exists: IfExists = IfExists.NUMBER,
     others: Sequence[Path] = (),
 ) -> Path:
-    """Save so that `embedding:STEM` of the returned path stands for this person alone.
+    """Save so that `embedding:STEM` of the returned path refers only to this person.
 
-    Equal words already there under the name are left alone. REPLACE writes where the name's file is, in whichever
-    folder, and removes one of another ending.
+    If a file of that name already contains the same words, it is kept. REPLACE writes to the folder of the existing
+    file, and removes that file if it has another extension.
 
     Args:
-        others: more folders in which the host looks; all are searched with what is below.
+        others: other folders that the host searches, with their subfolders.
 
     Raises:
-        StableIdentityError: the name is not allowed or taken (STOP), several files have it (REPLACE), or the disk
-            is full.
+        StableIdentityError: the name is invalid or taken (STOP), several files have it (REPLACE), or the disk is full.
     """
     name, places, own = embedding_name(name), Places([folder, *others]), _words(identity)
     for candidate in _candidates(name):
         path = folder / f"{candidate}{_SAVED_AS}"
-        there = places.answering(candidate)
+        there = places.files_for(candidate)
         if not there:
             try:
                 save_identity(identity, path, replace=False)
                 return path
             except FileTakenError:  # another process was faster
                 places = Places([folder, *others])
-                there = places.answering(candidate) or [path]
+                there = places.files_for(candidate) or [path]
         strangers = [file for file in there if file.suffix != _SAVED_AS or _held(file, signature(file)) != own]
         if not strangers:
             return there[0]
@@ -97,24 +96,24 @@ def _candidates(name: str) -> Iterator[str]:
 
 def _taken(name: str, there: Path) -> StableIdentityError:
     return StableIdentityError(
-        f"embedding:{name} already stands for {there}, which does not hold this person. Choose another name, or set "
+        f"embedding:{name} already refers to {there}, which is not this person. Choose another name, or set "
         f"if_exists to '{IfExists.NUMBER.value}' or '{IfExists.REPLACE.value}'."
     )
 
 
 def _replace(identity: Identity, name: str, there: list[Path]) -> Path:
-    """Put an identity in the place of the one file that has the name."""
+    """Replace the one file that has the name."""
     if len(there) > 1:
         raise StableIdentityError(
-            f"embedding:{name} stands for {len(there)} files, {', '.join(map(str, there[:5]))}, and ComfyUI takes any "
-            "one of them. Remove or rename all but one, or choose another name."
+            f"embedding:{name} refers to {len(there)} files, {', '.join(map(str, there[:5]))}, and ComfyUI uses any "
+            "one of them. Delete or rename all but one, or choose another name."
         )
     (old,) = there
     new = old.with_name(f"{name}{_SAVED_AS}")
     if old.name == name:
         raise StableIdentityError(
-            f"embedding:{name} stands for {old}, which has no ending of an embedding ({', '.join(ENDINGS)}) and is not "
-            "replaced. Move it away, or choose another name."
+            f"embedding:{name} refers to {old}, which does not have the extension of an embedding "
+            f"({', '.join(ENDINGS)}) and is not replaced. Move it away, or choose another name."
         )
     save_identity(identity, new)
     if old != new and not _is_same(old, new):
@@ -123,7 +122,7 @@ def _replace(identity: Identity, name: str, there: list[Path]) -> Path:
 
 
 def _is_same(old: Path, new: Path) -> bool:
-    """Are they one file, as `Anna` and `anna` are where the file system ignores case?"""
+    """Whether both are one file, like `Anna` and `anna` on a case-insensitive file system."""
     try:
         return old.samefile(new)
     except OSError:
@@ -135,19 +134,19 @@ def _remove(old: Path, new: Path) -> None:
         old.unlink(missing_ok=True)
     except OSError as error:
         raise StableIdentityError(
-            f"{new} was saved, but {old}, which has the same name, could not be removed: {error.strerror}. Remove it."
+            f"{new} was saved, but {old}, which has the same name, could not be deleted: {error.strerror}. Delete it."
         ) from error
 
 
 def _words(identity: Identity) -> str:
-    """Trigger and words, as they come back from a file."""
+    """Trigger and words, as read back from a file."""
     words = {space: tensor.float() for space, tensor in identity.words.items()}
     return f"{identity.trigger} {Identity(trigger=identity.trigger, words=words).content_hash}"
 
 
 @lru_cache(maxsize=1 << 16)
 def _held(path: Path, _signature: tuple[int, ...]) -> str:
-    """What a file of this pack holds, read once for each signature; "" of any other, which hosts may read otherwise."""
+    """The content of one of this pack's files, read once per signature; "" for any other file."""
     try:
         there = load_identity(path)
     except StableIdentityError:

@@ -1,4 +1,4 @@
-"""The triggers of several people: one text or a list, one for each."""
+"""The triggers of several people, from one text or a list of texts."""
 
 from __future__ import annotations
 
@@ -9,42 +9,42 @@ from .prompt import normalize_trigger
 
 
 def split_triggers(text: str) -> list[str]:
-    """`anna, ben` -> `<anna>`, `<ben>`; of one person it is a list of one.
+    """`anna, ben` -> `<anna>`, `<ben>`.
 
     Raises:
-        StableIdentityError: one that is no trigger.
+        StableIdentityError: one of them is not a valid trigger.
     """
     return [normalize_trigger(one) for one in text.split(",")]
 
 
 def triggers_of(given: Sequence[str], people: int) -> list[str]:
-    """A trigger for each of so many people.
+    """One trigger per person.
 
     Args:
-        given: a text for each person, or one text with commas for all.
-        people: how many there are.
+        given: one text per person, or a single text with commas.
+        people: the number of people.
 
     Raises:
-        StableIdentityError: no trigger, another number of triggers than of people, or one that stands for two.
+        StableIdentityError: an invalid trigger, a wrong number of triggers, or two people with the same one.
     """
     triggers = split_triggers(given[0]) if len(given) == 1 else [normalize_trigger(one) for one in given]
     if len(triggers) != people:
         raise StableIdentityError(
             f"There {_counted(people, 'face', 'faces')} and {len(triggers)} "
-            f"{'trigger' if len(triggers) == 1 else 'triggers'} ({', '.join(triggers)}), needed one for each person: "
-            f"{_example(people)}. Photos of one and the same person go into one Prepare Face."
+            f"{'trigger' if len(triggers) == 1 else 'triggers'} ({', '.join(triggers)}), needed one per person, "
+            f"{_example(people)}. Connect several photos of the same person to one Prepare Face."
         )
     check_different(triggers)
     return triggers
 
 
 def check_different(triggers: Sequence[str]) -> None:
-    """Raise when a trigger stands for two people, whom a prompt could not tell apart."""
+    """Raise if two people have the same trigger, since a prompt could not distinguish them."""
     twice = sorted({trigger for trigger in triggers if triggers.count(trigger) > 1})
     if twice:
         raise StableIdentityError(
-            f"Of {len(triggers)} people several have the trigger {', '.join(twice)} ({', '.join(triggers)}), needed "
-            "one of their own for each."
+            f"Of {len(triggers)} people, several have the trigger {', '.join(twice)} ({', '.join(triggers)}), needed "
+            "a different one per person."
         )
 
 

@@ -1,4 +1,4 @@
-"""A learned person: words, trigger and where they came from."""
+"""A learned identity: words, trigger and provenance."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .prompt import normalize_trigger
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Identity:
-    """Words per text space, the trigger they are typed as, and a header of plain strings."""
+    """Words per text space, the trigger used in prompts, and a header of plain strings."""
 
     trigger: str  # "<anna>"
     words: Mapping[str, Tensor]  # {text space: [N, D] float32}, N = 2 for StableIdentity
@@ -27,9 +27,9 @@ class Identity:
         if not self.words:
             raise StableIdentityError(f"Identity {self.trigger} has no words.")
         for space, words in self.words.items():
-            if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", space):  # it is a key of the file and stands in a list
+            if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", space):  # it is a key of the file and part of a list
                 raise StableIdentityError(
-                    f"The words of {self.trigger} are of a text space {space!r}, needed a name of letters, digits, "
+                    f"The words of {self.trigger} have the text space {space!r}, needed a name of letters, digits, "
                     "'.', '_' and '-', such as 'clip_l'."
                 )
             check_shape(words, "n d", f"words of {space}")

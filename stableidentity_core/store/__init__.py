@@ -1,4 +1,4 @@
-"""Trainings kept on disk, found again by what went into them, within a limit of space."""
+"""Training results stored on disk, looked up by their inputs, within a size limit."""
 
 from .key import work_key
 from .limit import read_limit, write_limit

@@ -1,4 +1,4 @@
-"""The files of stored trainings: which there are, which are in use, and removing them."""
+"""The files of stored trainings: listing, locking and removing them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..files.atomic import remove_abandoned
 
 
 class Kind(Enum):
-    """What a file holds, by its ending."""
+    """A file's content, by its extension."""
 
     WORDS = ".safetensors"
     PROJECTOR = ".projector.safetensors"
@@ -37,14 +37,14 @@ class Entry:
     key: str
     kind: Kind
     size: int  # bytes
-    used: int  # when it was last written or read, nanoseconds since 1970
+    used: int  # last write or read, nanoseconds since 1970
 
 
 def entries(folder: Path) -> list[Entry]:
-    """All files of stored trainings in a folder; what is not of the store is left out.
+    """All files of stored trainings in a folder; other files are ignored. A missing folder counts as empty.
 
     Raises:
-        OSError: the folder cannot be read; one that is not there is empty.
+        OSError: the folder cannot be read.
     """
     found = []
     with contextlib.suppress(FileNotFoundError), os.scandir(folder) as files:
@@ -63,7 +63,7 @@ def entries(folder: Path) -> list[Entry]:
 
 @contextmanager
 def working(folder: Path, key: str) -> Iterator[None]:
-    """Inside, no process removes the checkpoint of this work; where files cannot be locked, nothing is done."""
+    """Lock the checkpoint of this training against removal; has no effect where files cannot be locked."""
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder, key):
@@ -71,7 +71,7 @@ def working(folder: Path, key: str) -> Iterator[None]:
 
 
 def remove(entry: Entry) -> bool:
-    """Remove a file, unless it is the checkpoint of work that goes on now; whether it is gone."""
+    """Remove a file, unless it is the checkpoint of a running training; return whether it is gone."""
     if entry.kind is not Kind.CHECKPOINT:
         return _removed(entry.path)
     with _locked(entry.path.parent, entry.key) as ours:
@@ -81,17 +81,16 @@ def remove(entry: Entry) -> bool:
 def trim(folder: Path, limit: float) -> list[Entry]:
     """Remove files until the rest takes at most `limit` bytes; never raises.
 
-    Projectors and checkpoints leave first, those not used for the longest before the others; the words, which are a
-    thousandth of their size, leave last.
+    Projectors and checkpoints are removed first, least recently used first; words, a thousandth of their size, last.
 
     Returns:
-        What was removed.
+        The removed files.
     """
     removed: list[Entry] = []
     with contextlib.suppress(OSError):
-        there = entries(folder)
-        excess = sum(entry.size for entry in there) - limit
-        for entry in sorted(there, key=lambda entry: (entry.kind is Kind.WORDS, entry.used)):
+        present = entries(folder)
+        excess = sum(entry.size for entry in present) - limit
+        for entry in sorted(present, key=lambda entry: (entry.kind is Kind.WORDS, entry.used)):
             if excess <= 0:
                 break
             if _unused_since(entry) and remove(entry):
@@ -101,7 +100,7 @@ def trim(folder: Path, limit: float) -> list[Entry]:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what killed processes left: half-written files and locks; never raises."""
+    """Remove partially written files and locks left by killed processes; never raises."""
     remove_abandoned(folder)
     with contextlib.suppress(OSError):
         keys = [match[1] for name in os.listdir(folder) if (match := _LOCK.fullmatch(name))]
@@ -111,7 +110,7 @@ def sweep(folder: Path) -> None:
 
 
 def _unused_since(entry: Entry) -> bool:
-    """Whether no other process has used the file since it was listed."""
+    """Whether the file was not used by another process since it was listed."""
     try:
         return entry.path.stat().st_mtime_ns == entry.used
     except OSError:
@@ -123,14 +122,14 @@ def _removed(path: Path) -> bool:
         path.unlink()
     except FileNotFoundError:
         return True
-    except OSError:  # not allowed, or open on a system that keeps it then
+    except OSError:  # no permission, or open on a system that does not remove open files
         return False
     return True
 
 
 @contextmanager
 def _locked(folder: Path, key: str) -> Iterator[bool]:
-    """Hold the lock of a work if it is free; whether it was. Its file goes with it."""
+    """Hold a training's lock if it is free, and yield whether it was. The lock file is removed afterwards."""
     path = folder / f"{key}.lock"
     lock = FileLock(path)
     try:
@@ -141,6 +140,6 @@ def _locked(folder: Path, key: str) -> Iterator[bool]:
     try:
         yield True
     finally:
-        with contextlib.suppress(OSError):  # a system that keeps open files keeps this one, until `sweep`
+        with contextlib.suppress(OSError):  # a system that does not remove open files keeps it until `sweep`
             path.unlink()
         lock.release()

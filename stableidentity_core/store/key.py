@@ -1,4 +1,4 @@
-"""What a training is found again by."""
+"""The lookup key of a training."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..fingerprint import WHOLE, fingerprint_tensors
 from ..methods.trained import TrainedProjector
 from ..text.names import NameSpace
 
-REVISION = 3  # raise it when the same settings come to give other words
+REVISION = 3  # increase it when the same settings give different words than before
 
 
 def work_key(
@@ -24,7 +24,7 @@ def work_key(
     settings: Mapping[str, Any],
     start: TrainedProjector | None = None,
 ) -> str:
-    """Hash of everything that decides the result of a training; so the order of the photos counts."""
+    """Hash of everything that determines the result of a training, including the order of the photos."""
     parts = {
         "faces": [face.fingerprint for face in faces],
         "names": [fingerprint_tensors(_names(ns), samples=WHOLE) for ns in name_spaces],

@@ -1,4 +1,4 @@
-"""How much room the stored trainings may take: a setting of the user, in a file beside their folder."""
+"""The size limit of stored trainings: a user setting, in a file next to their folder."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from ..files.json_text import parse_object
 
 SETTING = "trained_gb"
 DEFAULT_GB = 2.0
-MOST_GB = 10**6
+MAX_GB = 10**6
 GB = 10**9
 log = get_logger(__name__)
 
 
 def settings_file(folder: Path) -> Path:
-    """Where the limit of a folder of stored trainings is set."""
+    """The file with the limit of a folder of stored trainings."""
     return folder.parent / "settings.json"
 
 
 def read_limit(folder: Path) -> float:
-    """Gigabytes; a setting that cannot be read is reported, and the default taken."""
+    """The limit in gigabytes; if the setting cannot be read, that is logged and the default is used."""
     path = settings_file(folder)
     if not os.path.lexists(path):
         return DEFAULT_GB
     try:
         return check_limit(_settings(path).get(SETTING, DEFAULT_GB))
     except StableIdentityError as error:
-        log.warning("StableIdentity: %s is not used: %s The limit of the stored trainings is 2 GB.", path, error)
+        log.warning("StableIdentity: %s is ignored: %s The limit for stored trainings is 2 GB.", path, error)
         return DEFAULT_GB
 
 
 def write_limit(folder: Path, gigabytes: float) -> None:
-    """Set the limit; other settings in the file stay.
+    """Set the limit; other settings in the file are kept.
 
     Raises:
-        StableIdentityError: a limit that cannot be, or a file that cannot be read or written.
+        StableIdentityError: an invalid limit, or a file that cannot be read or written.
     """
     path = settings_file(folder)
     settings = _settings(path) if os.path.lexists(path) else {}
@@ -48,19 +48,19 @@ def write_limit(folder: Path, gigabytes: float) -> None:
 
 
 def check_limit(value: object) -> float:
-    """Gigabytes from 0 on.
+    """The value as a number of gigabytes, 0 or more.
 
     Raises:
-        StableIdentityError: it is something else.
+        StableIdentityError: anything else.
     """
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MOST_GB:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MAX_GB:
         return float(value)
-    raise StableIdentityError(f"{SETTING} is {str(value)[:40]!r}, needed a number of gigabytes from 0 to {MOST_GB:,}.")
+    raise StableIdentityError(f"{SETTING} is {str(value)[:40]!r}, needed a number of gigabytes from 0 to {MAX_GB:,}.")
 
 
 def _settings(path: Path) -> dict:
     try:
-        text = path.read_text("utf-8-sig")  # editors of Windows put a mark in front
+        text = path.read_text("utf-8-sig")  # Windows editors add a byte order mark
     except (OSError, ValueError) as error:
-        raise StableIdentityError(f"{path} cannot be read: {error}. Remove it, or write it again.") from error
+        raise StableIdentityError(f"{path} cannot be read: {error}. Delete it, or write it again.") from error
     return parse_object(text, str(path))

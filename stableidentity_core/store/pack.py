@@ -1,4 +1,4 @@
-"""Results of trainings as tensors and texts of a safetensors file, and back; what comes back is checked."""
+"""Packing training results into tensors and metadata of a safetensors file, and unpacking them with checks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Packed = tuple[dict[str, Tensor], dict[str, str]]
 
 
 def pack_words(result: TrainResult) -> Packed:
-    """All but the projector's weights."""
+    """Everything except the projector's weights."""
     tensors = {f"words.{space}": words for space, words in result.identity.words.items()}
     metadata = {
         "format": WORDS_FORMAT,
@@ -36,10 +36,10 @@ def unpack_words(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> 
     """The inverse; the projector has no weights yet.
 
     Raises:
-        StableIdentityError: something is missing or odd.
+        StableIdentityError: something is missing or invalid.
     """
     _check_format(metadata, WORDS_FORMAT)
-    header = parse_texts(_text(metadata, "header"), "its header of the identity")
+    header = parse_texts(_text(metadata, "header"), "its identity header")
     for key in ("method", "steps"):
         _text(header, key)
     for key in ("held_out_loss_before", "held_out_loss_after"):
@@ -53,7 +53,7 @@ def unpack_words(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> 
 
 
 def pack_projector(result: TrainResult | ProjectorResult) -> Packed:
-    """The projector alone, and the loss curve, which has no other place where many people were learned."""
+    """The projector, and the loss curve, which for a training over many people is stored nowhere else."""
     state = {f"projector.{name}": value for name, value in result.projector.state.items()}
     return {**state, "losses": result.losses}, {"format": PROJECTOR_FORMAT, **result.projector.described()}
 
@@ -62,7 +62,7 @@ def unpack_projector(tensors: Mapping[str, Tensor], metadata: Mapping[str, str])
     """The inverse.
 
     Raises:
-        StableIdentityError: something is missing or odd.
+        StableIdentityError: something is missing or invalid.
     """
     _check_format(metadata, PROJECTOR_FORMAT)
     projector = TrainedProjector.read(_under(tensors, "projector."), metadata)
@@ -89,7 +89,7 @@ def _check_number(text: str, key: str) -> None:
 
 def _losses(tensors: Mapping[str, Tensor]) -> Tensor:
     if "losses" not in tensors:
-        raise StableIdentityError("it lacks the losses of the steps.")
+        raise StableIdentityError("it lacks the losses.")
     losses = tensors["losses"]
     check_shape(losses, "steps", "losses")
     return _as_float32(losses, "losses")

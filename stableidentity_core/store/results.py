@@ -1,4 +1,4 @@
-"""The store: results of trainings on disk, within the limit of space that the user has set."""
+"""The store: training results on disk, within the size limit set by the user."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ Result = TypeVar("Result", TrainResult, ProjectorResult)
 
 
 class ResultStore:
-    """A folder of safetensors files, up to three for a training, named by its key.
+    """A folder of safetensors files, up to three per training, named by its key.
 
-    `KEY.safetensors` holds the words, the losses and the header, some tens of kilobytes. The projector is a thousand
-    times as large. It has a file of its own, which leaves first when the room ends, and so have checkpoints of
-    unfinished work.
+    `KEY.safetensors` contains the words, the losses and the header, tens of kilobytes. The projector is a thousand
+    times as large, so it has its own file, which is removed first when space runs out, like the checkpoints of
+    unfinished trainings.
     """
 
     def __init__(self, folder: Path):
@@ -39,19 +39,19 @@ class ResultStore:
         return self.folder / f"{key}{kind.value}"
 
     def checkpoint(self, key: str) -> Path:
-        """Where unfinished work is to be kept."""
+        """The path for the checkpoint of an unfinished training."""
         return self.path(key, Kind.CHECKPOINT)
 
     def working(self, key: str) -> AbstractContextManager[None]:
-        """Inside, no process removes the checkpoint of this work."""
+        """Lock the checkpoint of this training against removal by other processes."""
         return working(self.folder, key)
 
     def get(self, key: str, again: Callable[[], TrainResult] | None = None) -> TrainResult | None:
-        """The stored training of a person, or None. A damaged file is reported, and counts as none.
+        """The stored training of a person, or None. A damaged file is logged and counts as missing.
 
         Args:
-            again: does the same training. It is called where the words are there and the projector is not, at the
-                moment when somebody looks at the projector's weights; without it such a training counts as none.
+            again: repeats the training. If the words are stored but the projector is not, it is called on first access
+                to the projector's weights; without it such a training counts as missing.
         """
         result = self._read(self.path(key), unpack_words)
         if result is None:
@@ -61,15 +61,13 @@ class ResultStore:
             return replace(result, projector=kept.projector)
         if again is None:
             return None
-        return replace(
-            result, projector=replace(result.projector, state=_MadeWhenUsed(lambda: again().projector.state))
-        )
+        return replace(result, projector=replace(result.projector, state=_LazyState(lambda: again().projector.state)))
 
     def put(self, key: str, result: TrainResult) -> None:
-        """Keep the training of a person.
+        """Store the training of a person.
 
         Raises:
-            StableIdentityError: the disk is full or the folder cannot be written.
+            StableIdentityError: the disk is full or the folder is not writable.
         """
         projector = self.path(key, Kind.PROJECTOR)
         self._write(projector, pack_projector(result))
@@ -82,14 +80,14 @@ class ResultStore:
         self.trim()
 
     def get_projector(self, key: str) -> ProjectorResult | None:
-        """What was learned over many people, or None. A damaged file is reported, and counts as none."""
+        """The stored projector of a training over many people, or None. A damaged file is logged and ignored."""
         return self._read(self.path(key, Kind.PROJECTOR), unpack_projector)
 
     def put_projector(self, key: str, result: ProjectorResult) -> None:
-        """Keep what was learned over many people; its checkpoint is not needed any more.
+        """Store the projector of a training over many people, and remove its checkpoint.
 
         Raises:
-            StableIdentityError: the disk is full or the folder cannot be written.
+            StableIdentityError: the disk is full or the folder is not writable.
         """
         self._write(self.path(key, Kind.PROJECTOR), pack_projector(result))
         with contextlib.suppress(OSError):
@@ -97,13 +95,13 @@ class ResultStore:
         self.trim()
 
     def trim(self) -> None:
-        """Make the folder as small as the user's setting asks for; never raises."""
+        """Reduce the folder to the user's size limit; never raises."""
         limit = read_limit(self.folder)
         removed = trim(self.folder, limit * GB)
         if removed:
             log.info(
-                "StableIdentity: %d files of stored trainings (%.0f MB) that were not used for the longest time have "
-                "been removed, because all together may take %g GB (%s in %s).",
+                "StableIdentity: the %d least recently used files of stored trainings (%.0f MB) were removed to stay "
+                "within the limit of %g GB (%s in %s).",
                 len(removed),
                 sum(entry.size for entry in removed) / 1e6,
                 limit,
@@ -120,16 +118,16 @@ class ResultStore:
         try:
             result = unpack(*read_tensors(path))
         except StableIdentityError as error:
-            if os.path.lexists(path):  # or another process has just removed it
-                log.warning("StableIdentity: the stored %s cannot be used and counts as not there: %s", path, error)
+            if os.path.lexists(path):  # otherwise another process has just removed it
+                log.warning("StableIdentity: the stored file %s cannot be used and is ignored: %s", path, error)
             return None
         with contextlib.suppress(OSError):
-            os.utime(path)  # which makes it the last to leave
+            os.utime(path)  # marks it as most recently used
         return result
 
 
-class _MadeWhenUsed(Mapping[str, Tensor]):
-    """Weights that are made when somebody first looks at them."""
+class _LazyState(Mapping[str, Tensor]):
+    """Weights that are computed on first access."""
 
     def __init__(self, make: Callable[[], Mapping[str, Tensor]]):
         self._make: Callable[[], Mapping[str, Tensor]] | None = make

@@ -1,4 +1,4 @@
-"""What a stored training is, in words, from the headers of its files alone."""
+"""Descriptions of stored trainings, from the headers of their files alone."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .folder import Entry, Kind, entries
 
 @dataclass(frozen=True, kw_only=True)
 class Stored:
-    """A training that is stored, whole or in part."""
+    """A stored training, complete or partial."""
 
     key: str
-    trigger: str | None  # "<anna>"; None where it is of many people, or cannot be read
-    what: str  # "stableidentity, 450 steps"; text of the files, so make it printable first
+    trigger: str | None  # "<anna>"; None for a training over many people, or if it cannot be read
+    what: str  # "stableidentity, 450 steps"; untrusted text, escape it before printing
     files: tuple[Entry, ...]
 
     @property
@@ -33,7 +33,7 @@ class Stored:
 
 
 def stored_trainings(folder: Path) -> list[Stored]:
-    """All of a folder, last used last.
+    """All stored trainings of a folder, most recently used last.
 
     Raises:
         StableIdentityError: the folder cannot be read.
@@ -54,14 +54,14 @@ def _stored(key: str, files: Sequence[Entry]) -> Stored:
     trigger, what = None, "cannot be read"
     if words := headers.get(Kind.WORDS):
         trigger = words.get("trigger")
-        told = _texts(words, "header")
-        what = f"{told.get('method', '?')}, {told.get('steps', '?')} steps"
-        what += "" if Kind.PROJECTOR in headers else ", its projector has left"
+        header = _texts(words, "header")
+        what = f"{header.get('method', '?')}, {header.get('steps', '?')} steps"
+        what += "" if Kind.PROJECTOR in headers else ", its projector was removed"
     elif projector := headers.get(Kind.PROJECTOR):
         facts = _texts(projector, "facts")
         what = f"projector of {facts.get('projector_people', '?')} people, {facts.get('projector_steps', '?')} steps"
     elif checkpoint := headers.get(Kind.CHECKPOINT):
-        what = f"broken off at step {checkpoint.get('step', '?')}"
+        what = f"interrupted at step {checkpoint.get('step', '?')}"
     return Stored(key=key, trigger=trigger, what=what, files=tuple(files))
 
 

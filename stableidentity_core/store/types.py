@@ -1,4 +1,4 @@
-"""What trainings return."""
+"""Results of trainings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..methods.trained import TrainedProjector
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrainResult:
-    """All that a training of one person returns."""
+    """The result of training one person."""
 
     identity: Identity
     projector: TrainedProjector
@@ -21,7 +21,7 @@ class TrainResult:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ProjectorResult:
-    """What comes of learning over many people."""
+    """The result of training a projector over many people."""
 
     projector: TrainedProjector
-    losses: Tensor  # [steps of the last sitting]
+    losses: Tensor  # [steps of the last session]

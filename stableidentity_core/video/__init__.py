@@ -1,4 +1,4 @@
-"""Text-to-video UNets of the ModelScope family: their files, the names of their weights and their clips."""
+"""Text-to-video UNets of the ModelScope family: their files, weight names and clip sizes."""
 
 from .names import WeightName, weight_names
 from .sizes import FULL, VideoSizes

@@ -1,8 +1,8 @@
-"""Every weight of a text-to-video UNet: its shape and its name in each of the three places it is found.
+"""Every weight of a text-to-video UNet: its shape and its name in each of the three formats.
 
-ModelScope's own file follows the LDM layout, with the temporal layers in between; diffusers has names of
-its own; in ComfyUI the layers of SD2.1 keep SD2.1's names, so that its LoRAs find them, and each temporal
-layer is called after the layer it follows: `input_blocks.1.0` -> `input_blocks.1.0_time`.
+ModelScope's own file follows the LDM layout, with the temporal layers in between; diffusers has its own
+names; in ComfyUI the layers of SD2.1 keep SD2.1's names, so that its LoRAs apply, and each temporal
+layer is named after the layer it follows: `input_blocks.1.0` -> `input_blocks.1.0_time`.
 
 Architecture: ModelScopeT2V, arXiv 2308.06571 section 3.2; a UNet of SD2.1 with a temporal convolution
 after each residual block and a temporal attention after each spatial transformer.
@@ -20,11 +20,11 @@ class WeightName(NamedTuple):
     host: str
     modelscope: str
     diffusers: str
-    shape: Shape  # ModelScope's file writes Linear layers of the temporal attention as [out, in, 1]
+    shape: Shape  # ModelScope's file stores linear layers of the temporal attention as [out, in, 1]
 
 
 class Leaf(NamedTuple):
-    """A weight within a layer; ComfyUI and ModelScope call it alike."""
+    """A weight within a layer; ComfyUI and ModelScope use the same name."""
 
     name: str
     diffusers: str
@@ -32,7 +32,7 @@ class Leaf(NamedTuple):
 
 
 def weight_names(sizes: VideoSizes) -> list[WeightName]:
-    """All weights, from the input to the output: 1480 of them at full size."""
+    """All weights, from input to output; 1480 at full size."""
     return [*_head(sizes), *_down(sizes), *_middle(sizes), *_up(sizes), *_tail(sizes)]
 
 
@@ -79,7 +79,7 @@ def _up(s: VideoSizes) -> Iterator[WeightName]:
             if s.attention[level]:
                 yield from _attention(s, f"{base}.1", (f"{base}.1", f"{base}.2"), theirs, block, width)
             if level and block == s.blocks:
-                host, modelscope = (2, 3) if s.attention[level] else (1, 1)  # behind as many layers
+                host, modelscope = (2, 3) if s.attention[level] else (1, 1)  # after this many layers
                 place = f"{base}.{host}.conv", f"{base}.{modelscope}.conv", f"{theirs}.upsamplers.0.conv"
                 yield from _at(*place, conv("", width, width))
             number += 1
@@ -91,7 +91,7 @@ def _tail(s: VideoSizes) -> Iterator[WeightName]:
 
 
 def _kept(s: VideoSizes) -> list[int]:
-    """Channels of what the way down keeps for the way up."""
+    """Channels of the skip connections from the down path to the up path."""
     widths = [s.channels]
     for level, multiplier in enumerate(s.multipliers):
         down = level + 1 < len(s.multipliers)
@@ -168,7 +168,7 @@ def transformer(width: int, inner: int, context: int) -> list[Leaf]:
         leaves += linear(f"{attention}.to_k", keys, inner, bias=False)
         leaves += linear(f"{attention}.to_v", keys, inner, bias=False)
         leaves += linear(f"{attention}.to_out.0", inner, inner)
-    leaves += linear(f"{block}.ff.net.0.proj", inner, 8 * inner)  # GEGLU: 4 times as wide, and its gate
+    leaves += linear(f"{block}.ff.net.0.proj", inner, 8 * inner)  # GEGLU: 4 times the width, and its gate
     leaves += linear(f"{block}.ff.net.2", 4 * inner, inner)
     for number in range(1, 4):
         leaves += norm(f"{block}.norm{number}", inner)

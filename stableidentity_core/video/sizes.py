@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from ..errors import WrongModelError
 
 Shape = tuple[int, ...]
-TRANSFORMER_IN_HEADS = 8  # of the temporal attention behind the first convolution, whatever the width
+TRANSFORMER_IN_HEADS = 8  # of the temporal attention after the first convolution, at any width
 
 
 @dataclass(frozen=True, kw_only=True)
 class VideoSizes:
-    """What differs between UNets of this architecture; the defaults are ModelScope's and ZeroScope's."""
+    """Sizes that differ between UNets of this architecture; the defaults are ModelScope's and ZeroScope's."""
 
     in_channels: int = 4
     out_channels: int = 4
     channels: int = 320  # at full resolution
     multipliers: tuple[int, ...] = (1, 2, 4, 4)  # of the channels, by level; each level halves the resolution
     attention: tuple[bool, ...] = (True, True, True, False)  # by level
-    blocks: int = 2  # residual blocks in each level of the way down; the way up has one more
+    blocks: int = 2  # residual blocks per level of the down path; the up path has one more
     context: int = 1024  # width of the text encoder
     head: int = 64  # channels of an attention head
 
@@ -33,7 +33,7 @@ def read_modelscope(shapes: Mapping[str, Shape]) -> VideoSizes:
     """Sizes of ModelScope's own file (`input_blocks.0.0.weight`).
 
     Raises:
-        WrongModelError: a weight that tells a size is not there.
+        WrongModelError: a weight that defines a size is missing.
     """
     levels: list[list[tuple[int, bool]]] = [[]]  # of (channels, attention) of each residual block
     for number in range(1, 1 + _count(shapes, r"input_blocks\.(\d+)\.")):
@@ -55,7 +55,7 @@ def read_diffusers(shapes: Mapping[str, Shape]) -> VideoSizes:
     """Sizes of diffusers' UNet3DConditionModel (`conv_in.weight`).
 
     Raises:
-        WrongModelError: a weight that tells a size is not there.
+        WrongModelError: a weight that defines a size is missing.
     """
     levels = []
     for level in range(1 + _count(shapes, r"down_blocks\.(\d+)\.")):
@@ -85,8 +85,8 @@ def _sizes(
     channels = conv_in[0]
     if not all(levels):
         raise WrongModelError(
-            f"The file holds no residual blocks for {sum(not level for level in levels)} of its {len(levels)} levels; "
-            "it is not whole. Download it again."
+            f"The file has no residual blocks for {sum(not level for level in levels)} of its {len(levels)} levels; "
+            "it is incomplete. Download it again."
         )
     return VideoSizes(
         in_channels=conv_in[1],
@@ -101,13 +101,13 @@ def _sizes(
 
 
 def _count(shapes: Mapping[str, Shape], pattern: str) -> int:
-    """The largest number that a name has at the pattern's group; 0 without one."""
+    """The largest number matched by the pattern's group in any name; 0 without a match."""
     numbers = (re.match(pattern, name) for name in shapes)
     largest = max((int(found[1][:9]) for found in numbers if found), default=0)
     if largest > len(shapes):
         raise WrongModelError(
-            f"The file numbers its parts up to {largest:,} and has {len(shapes)} weights; it is not whole. Download it "
-            "again."
+            f"The file numbers its blocks up to {largest:,} but has only {len(shapes)} weights; it is incomplete. "
+            "Download it again."
         )
     return largest
 
@@ -115,7 +115,7 @@ def _count(shapes: Mapping[str, Shape], pattern: str) -> int:
 def _shape(shapes: Mapping[str, Shape], name: str) -> Shape:
     if name not in shapes:
         raise WrongModelError(
-            f"The file looks like a text-to-video UNet but lacks {name}; it is not whole. Download it again."
+            f"The file looks like a text-to-video UNet but lacks {name}; it is incomplete. Download it again."
         )
     if len(shapes[name]) < 2 or 0 in shapes[name]:
         raise WrongModelError(

@@ -1,4 +1,4 @@
-"""Weights of a text-to-video UNet from any of its files, under ComfyUI's names; everything else is refused."""
+"""Weights of a text-to-video UNet from any of its file formats, under ComfyUI's names; other files are rejected."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from .sizes import Shape, VideoSizes, read_diffusers, read_modelscope
 
 MODELSCOPE, DIFFUSERS, HOST = "ModelScope", "diffusers", "ComfyUI"
 WANTED = (
-    "Needed is the UNet of ModelScope or ZeroScope: text2video_pytorch_model.pth, or "
+    "Choose the UNet of ModelScope or ZeroScope: text2video_pytorch_model.pth, or "
     "diffusion_pytorch_model.safetensors (or .bin) from the folder unet of text-to-video-ms-1.7b or zeroscope_v2."
 )
-SAVED = "model.diffusion_model."  # what ComfyUI's own nodes put before each name when they save a model
+SAVED = "model.diffusion_model."  # the prefix in models saved by ComfyUI's own nodes
 
-# (part of a name, what such a file is); the first that fits is told
+# (part of a name, kind of file and advice); the first match is reported
 OTHERS = (
     ("motion_modules.", "a motion module of AnimateDiff; load it with that pack's nodes"),
     ("time_stack.", "a Stable Video Diffusion model; load it with Image Only Checkpoint Loader"),
     ("transformer.resblocks.", "a text encoder of open_clip; the CLIP comes from the SD2.1 checkpoint"),
     ("text_model.encoder.", "a text encoder; the CLIP comes from the SD2.1 checkpoint"),
-    ("first_stage_model.", "a checkpoint with a VAE, such as that of SD2.1 or VQGAN_autoencoder; take CLIP and VAE "
-     "from Load Checkpoint, and the UNet from a file of its own"),
-    ("encoder.down", "a VAE; take that of the SD2.1 checkpoint, or load it with Load VAE"),
-    ("lora_", "a LoRA; load it with Load LoRA, on the model that this node gives"),
+    ("first_stage_model.", "a checkpoint with a VAE, such as SD2.1's or VQGAN_autoencoder; use CLIP and VAE from Load "
+     "Checkpoint, and the UNet from its own file"),
+    ("encoder.down", "a VAE; use the one from the SD2.1 checkpoint, or load it with Load VAE"),
+    ("lora_", "a LoRA; apply it with Load LoRA to the model that this node outputs"),
     ("zero_convs.", "a ControlNet; load it with Load ControlNet Model"),
     ("controlnet_", "a ControlNet; load it with Load ControlNet Model"),
-    ("input_blocks.", "a UNet for single pictures, such as SD2.1's; load it with Load Diffusion Model"),
-    ("down_blocks.", "a UNet for single pictures, such as SD2.1's; load it with Load Diffusion Model"),
+    ("input_blocks.", "an image UNet, such as SD2.1's; load it with Load Diffusion Model"),
+    ("down_blocks.", "an image UNet, such as SD2.1's; load it with Load Diffusion Model"),
 )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class VideoWeights:
-    """A whole UNet: `tensors` has exactly the names and shapes of `weight_names(sizes)`."""
+    """A complete UNet: `tensors` has exactly the names and shapes of `weight_names(sizes)`."""
 
     sizes: VideoSizes
-    source: str  # whose names the file had: MODELSCOPE, DIFFUSERS or HOST
+    source: str  # naming scheme of the file: MODELSCOPE, DIFFUSERS or HOST
     tensors: dict[str, Tensor]  # ComfyUI's names
 
     @property
@@ -49,10 +49,10 @@ class VideoWeights:
 
 
 def recognise(names: Iterable[str]) -> str:
-    """Whose names these are: MODELSCOPE, DIFFUSERS or HOST.
+    """The naming scheme: MODELSCOPE, DIFFUSERS or HOST.
 
     Raises:
-        WrongModelError: it is no text-to-video UNet; the message says what it probably is.
+        WrongModelError: not a text-to-video UNet; the message says what it probably is.
     """
     names = set(names)
     if any(".temopral_conv." in name for name in names):
@@ -64,16 +64,16 @@ def recognise(names: Iterable[str]) -> str:
     found = next((what for part, what in OTHERS if any(part in name for name in names)), None)
     first = ", ".join(sorted(names)[:3])
     raise WrongModelError(
-        f"This file is {found or 'of a kind this node does not know'}: it has {len(names)} weights and none of the "
-        f"temporal layers of a text-to-video UNet (the first are {first or 'missing'}). {WANTED}"
+        f"This file is {found or 'of an unknown kind'}. It has {len(names)} weights, but no temporal layers of a "
+        f"text-to-video UNet (the first weights are {first or 'missing'}). {WANTED}"
     )
 
 
 def arrange(tensors: Mapping[str, Tensor]) -> VideoWeights:
-    """Give the weights of a file ComfyUI's names.
+    """Rename a file's weights to ComfyUI's names.
 
     Raises:
-        WrongModelError: another kind of model, or a file in which weights are missing, left over or misshapen.
+        WrongModelError: another kind of model, or weights are missing, unexpected or of the wrong shape.
     """
     tensors = _without_prefix(tensors)
     source = recognise(tensors)
@@ -82,20 +82,20 @@ def arrange(tensors: Mapping[str, Tensor]) -> VideoWeights:
     own = {_name(row, source): row for row in weight_names(sizes)}
     flat = {name: _linear(tensor, own[name].shape) if name in own else tensor for name, tensor in tensors.items()}
     _check(source, {name: row.shape for name, row in own.items()}, flat)
-    whole = [name for name, tensor in flat.items() if not tensor.is_floating_point()]
-    if whole:
+    integer = [name for name, tensor in flat.items() if not tensor.is_floating_point()]
+    if integer:
         raise WrongModelError(
-            f"{len(whole)} weights of this file are whole numbers (e.g. {whole[0]}), needed floating-point ones: it is "
+            f"{len(integer)} weights of this file are integers (e.g. {integer[0]}), needed floating-point ones: it is "
             "quantised or damaged. Download the file as it was published."
         )
     return VideoWeights(sizes=sizes, source=source, tensors={row.host: flat[name] for name, row in own.items()})
 
 
 def read_sizes(source: str, shapes: Mapping[str, Shape]) -> VideoSizes:
-    """Sizes of a file of the given kind of names.
+    """Sizes of a file with the given naming scheme.
 
     Raises:
-        WrongModelError: a weight that tells a size is not there.
+        WrongModelError: a weight that defines a size is missing.
     """
     if source == DIFFUSERS:
         return read_diffusers(shapes)
@@ -103,7 +103,7 @@ def read_sizes(source: str, shapes: Mapping[str, Shape]) -> VideoSizes:
 
 
 def _as_modelscope(shapes: Mapping[str, Shape]) -> dict[str, Shape]:
-    """What `read_modelscope` looks at, from a file with ComfyUI's names."""
+    """The shapes that `read_modelscope` needs, from a file with ComfyUI's names."""
     seen = {name.replace(".0.op.", ".op."): shape for name, shape in shapes.items()}
     first = "input_blocks.0.0_time.proj_in.weight"
     return seen | {"input_blocks.0.1.proj_in.weight": shapes[first]}
@@ -114,7 +114,7 @@ def _name(row: WeightName, source: str) -> str:
 
 
 def _linear(tensor: Tensor, shape: Shape) -> Tensor:
-    """A convolution of one point is a linear layer: [out, in, 1] -> [out, in]."""
+    """A convolution of kernel size 1 as a linear layer: [out, in, 1] -> [out, in]."""
     return tensor.squeeze(-1) if tuple(tensor.shape) == (*shape, 1) else tensor
 
 
@@ -129,9 +129,10 @@ def _check(source: str, shapes: Mapping[str, Shape], tensors: Mapping[str, Tenso
     unfit = [name for name in shapes if name in tensors and tuple(tensors[name].shape) != shapes[name]]
     if not (missing or unexpected or unfit):
         return
-    kinds = {"missing": missing, "unexpected": unexpected, "of another shape": unfit}
+    kinds = {"missing": missing, "unexpected": unexpected, "of the wrong shape": unfit}
     found = ", ".join(f"{len(names)} {kind} (e.g. {names[0]})" for kind, names in kinds.items() if names)
     raise WrongModelError(
-        f"This file is no whole text-to-video UNet: of {len(shapes)} weights that one with {source}'s names and these "
-        f"sizes has, {found}. Download it again; other models of this family, such as I2VGen-XL, are not supported."
+        f"This file is not a complete text-to-video UNet: of the {len(shapes)} weights expected for {source}'s names "
+        f"and these sizes, {found}. Download it again; other models of this family, such as I2VGen-XL, are not "
+        "supported."
     )

@@ -1,4 +1,4 @@
-"""Longer clips than a model was trained for: overlapping windows of frames, and noise that they share."""
+"""Clips longer than a model was trained for: overlapping windows of frames with shared noise."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from ..errors import StableIdentityError
 
 
 def check_windows(length: int, overlap: int) -> None:
-    """Refuse windows that do not advance.
+    """Reject windows that do not advance.
 
     Raises:
-        StableIdentityError: no frame in a window, or an overlap as long as the window.
+        StableIdentityError: a window without frames, or an overlap as long as the window.
     """
     if length < 1 or not 0 <= overlap < length:
         raise StableIdentityError(
-            f"Windows of {length} frames that overlap by {overlap} never reach the clip's end. Needed is a length of "
-            "at least 1 and an overlap smaller than it; 16 and 4 are a start."
+            f"Windows of {length} frames with an overlap of {overlap} do not advance, needed a length of at least 1 "
+            "and an overlap below the length. Try 16 and 4."
         )
 
 
 def windows(frames: int, length: int, overlap: int) -> list[list[int]]:
-    """Frames of each window, in order; the last window is moved back to end with the clip.
+    """Frames of each window, in order; the last window is shifted back to end with the clip.
 
     Raises:
         StableIdentityError: an overlap as long as the window.
@@ -35,16 +35,16 @@ def windows(frames: int, length: int, overlap: int) -> list[list[int]]:
 
 
 def window_weights(length: int) -> Tensor:
-    """How much each frame of a window counts where windows overlap, [length]: most in the middle."""
+    """Weight of each frame of a window where windows overlap, [length]: highest in the middle."""
     order = torch.arange(length)
     return torch.minimum(order + 1, length - order).float()
 
 
 def shared_noise(noise: Tensor, length: int, overlap: int, seed: int) -> Tensor:
-    """Noise [F, ...] whose later windows have the first window's, in another order of frames.
+    """Noise [F, ...] in which later windows repeat the first window's noise with the frames shuffled.
 
-    FreeNoise, arXiv 2310.15169 section 4.1: far windows then agree on what is to be seen. `noise` is
-    not changed; each frame keeps the statistics of independent noise.
+    FreeNoise, arXiv 2310.15169 section 4.1: distant windows then show consistent content. `noise` is
+    not modified; each frame keeps the statistics of independent noise.
 
     Raises:
         StableIdentityError: an overlap as long as the window.

@@ -1,4 +1,4 @@
-"""One address: asking for a file from some byte on, and saying plainly why it does not come."""
+"""One URL: requesting a file from a given byte on, with a plain reason if that fails."""
 
 from __future__ import annotations
 
@@ -15,141 +15,141 @@ from dataclasses import dataclass
 from functools import partial
 
 from ..background import BackgroundThread
-from .line import Line
+from .connection import Connection
 
-PATIENCE = 30.0  # seconds: for a connection, and for the bytes below
-LEAST = 30_000  # bytes in that time; less is as good as nothing
-ANSWER = 60.0  # seconds until a server begins to answer, connections and redirects included
+STALL_TIMEOUT = 30.0  # seconds: to connect, and to receive MIN_BYTES
+MIN_BYTES = 30_000  # per STALL_TIMEOUT; a slower transfer counts as stalled
+RESPONSE_TIMEOUT = 60.0  # seconds until the response begins, connections and redirects included
 CHUNK = 1 << 16
-MAX_DIGITS = 18  # of a length; more are no size of a file
+MAX_DIGITS = 18  # of a length; a longer one cannot be a file size
 
 _REASONS = {
-    401: "is not open to everyone",
-    403: "is not open to everyone",
-    404: "is not there",
+    401: "is not publicly accessible",
+    403: "is not publicly accessible",
+    404: "was not found",
     407: "is behind a proxy that asks for a password (HTTPS_PROXY)",
-    410: "is not there any more",
-    416: "does not give the file from its first byte on",
-    429: "asks to come back later",
-    503: "asks to come back later",
-    **dict.fromkeys((301, 302, 303, 307, 308), "redirects without an end, or to no web address"),
+    410: "no longer exists",
+    416: "rejects a request for the whole file",
+    429: "is busy, try again later",
+    503: "is busy, try again later",
+    **dict.fromkeys((301, 302, 303, 307, 308), "redirects endlessly or to an invalid address"),
 }
 
 
 class Refused(Exception):
-    """An address that does not give the file; repeating at once would not help."""
+    """The address does not provide the file; retrying at once would not help."""
 
     def __init__(self, reason: str, offline: bool = False):
         super().__init__(reason)
-        self.offline = offline  # no way to the server was found
+        self.offline = offline  # the server is unreachable
 
 
-class CutOff(Exception):
-    """The connection ended too early; asking again from there may help."""
+class ConnectionLost(Exception):
+    """The connection ended too early; resuming from there may help."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    start: int  # byte of the file that comes first
-    total: int | None  # bytes of the whole file, where the server says
-    self_ending: bool  # the transfer itself tells its end
+    start: int  # first byte of the file that is sent
+    total: int | None  # bytes of the whole file; None if the server does not say
+    self_ending: bool  # the transfer marks its own end
     chunks: Iterator[bytes]  # as they arrive; a server may also stop too early without an error
 
 
 @contextmanager
 def open_at(url: str, start: int, on_wait: Callable[[], None]) -> Iterator[Answer]:
-    """Ask for a file from byte `start` on (RFC 9110, range requests); proxies of the environment are used.
+    """Request a file from byte `start` on (RFC 9110, range requests), using the proxies of the environment.
 
     Args:
-        on_wait: called five times a second while nothing comes. What it raises closes the connection.
+        on_wait: called five times a second while waiting for data. If it raises, the connection is closed.
 
     Raises:
-        Refused: nothing to be had there.
-        CutOff: (while the chunks are read) the connection broke, or hardly anything came.
+        Refused: the file is not available there.
+        ConnectionLost: (while the chunks are read) the connection broke or stalled.
     """
-    line = Line()
+    connection = Connection()
     try:
         with BackgroundThread() as thread:
-            answered = _request(partial(_patient, thread, on_wait), line, url, start)
-            if isinstance(answered, Answer):
-                yield answered
+            response = _request(partial(_with_timeout, thread, on_wait), connection, url, start)
+            if isinstance(response, Answer):
+                yield response
                 return
-            begins, total = _span(answered, start)
+            first, total = _span(response, start)
             yield Answer(
-                start=begins,
+                start=first,
                 total=total,
-                self_ending=bool(getattr(answered, "chunked", False)),
-                chunks=_chunks(thread, answered, on_wait),
+                self_ending=bool(getattr(response, "chunked", False)),
+                chunks=_chunks(thread, response, on_wait),
             )
     finally:
-        line.hang_up()
+        connection.close()
 
 
-def _patient(
+def _with_timeout(
     thread: BackgroundThread, on_wait: Callable[[], None], act: Callable[[], http.client.HTTPResponse]
 ) -> http.client.HTTPResponse:
-    end = time.monotonic() + ANSWER
+    end = time.monotonic() + RESPONSE_TIMEOUT
 
     def waiting() -> None:
         on_wait()
         if time.monotonic() > end:
-            raise Refused(f"did not answer within {ANSWER:.0f} seconds")
+            raise Refused(f"did not respond within {RESPONSE_TIMEOUT:.0f} seconds")
 
     return thread(act, waiting)
 
 
 def _request(
-    patient: Callable[[Callable[[], http.client.HTTPResponse]], http.client.HTTPResponse],
-    line: Line,
+    with_timeout: Callable[[Callable[[], http.client.HTTPResponse]], http.client.HTTPResponse],
+    connection: Connection,
     url: str,
     start: int,
 ) -> http.client.HTTPResponse | Answer:
-    """The server's answer; an empty one where all bytes are there already."""
+    """The server's response; an empty Answer if all bytes were already downloaded."""
     if not url.lower().startswith(("https://", "http://")):
-        raise Refused("is no https or http address")
+        raise Refused("is not an https or http address")
     headers = {"User-Agent": "ComfyUI-StableIdentity", **({"Range": f"bytes={start}-"} if start else {})}
     try:
-        return patient(lambda: line.open(urllib.request.Request(url, headers=headers), PATIENCE))
+        return with_timeout(lambda: connection.open(urllib.request.Request(url, headers=headers), STALL_TIMEOUT))
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == 416 and start:
             if error.headers.get("Content-Range", "").strip() == f"bytes */{start}":
                 return Answer(start=start, total=start, self_ending=True, chunks=iter(()))
-            return _request(patient, line, url, 0)
+            return _request(with_timeout, connection, url, 0)
         raise Refused(f"{_REASONS.get(error.code, 'failed')} (HTTP {error.code})") from error
-    except TimeoutError as error:  # after it was reached: before, urllib makes it a URLError
-        raise Refused(f"did not answer within {PATIENCE:.0f} seconds") from error
+    except TimeoutError as error:  # after connecting; before that, urllib raises a URLError
+        raise Refused(f"did not respond within {STALL_TIMEOUT:.0f} seconds") from error
     except (OSError, http.client.HTTPException, ValueError, OverflowError) as error:  # URLError is an OSError
         reason = getattr(error, "reason", None) or error
-        said = str(reason) or type(reason).__name__
-        raise Refused(f"could not be reached ({said})", offline=_no_way(reason)) from error
+        description = str(reason) or type(reason).__name__
+        raise Refused(f"could not be reached ({description})", offline=_is_unreachable(reason)) from error
 
 
-def _no_way(reason: object) -> bool:
+def _is_unreachable(reason: object) -> bool:
     unreachable = isinstance(reason, OSError) and reason.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH)
     return unreachable or isinstance(reason, socket.gaierror | ConnectionError | TimeoutError)
 
 
 def _span(response: http.client.HTTPResponse, start: int) -> tuple[int, int | None]:
-    """The first byte that comes, and the length of the whole file where the server says it."""
+    """The first byte that is sent, and the length of the whole file, or None if the server does not say."""
     if response.status not in (200, 206):
         raise Refused(f"failed (HTTP {response.status})")
     if response.headers.get_content_type() in ("text/html", "application/xhtml+xml"):
-        raise Refused("gives a web page instead of the file")
+        raise Refused("returned a web page instead of the file")
     packed = response.headers.get("Content-Encoding", "identity").strip().lower()
     if packed not in ("identity", ""):
-        raise Refused(f"gives the file compressed ({packed[:20]}), asked for it as it is")
+        raise Refused(f"returned the file compressed ({packed[:20]}), needed it uncompressed")
     length = _number(response.headers.get("Content-Length", ""))
     if response.status == 200:
         return 0, length
     found = re.fullmatch(r"bytes\s+(\d+)-(\d+)/(\d+|\*)", response.headers.get("Content-Range", "").strip())
     if not found:
-        raise Refused("answers a range request without saying which range")
+        raise Refused("answered a range request without a valid Content-Range")
     first, last, total = (_number(text) for text in found.groups())
     if first not in (0, start) or first is None:
-        raise Refused(f"begins at byte {found[1][:MAX_DIGITS]}, asked for {start:,}")
+        raise Refused(f"sent the file from byte {found[1][:MAX_DIGITS]}, requested {start:,}")
     if last is None or last < first or (total or last + 1) <= last or length not in (None, last - first + 1):
-        raise Refused("contradicts itself about the length of the file")
+        raise Refused("sent contradictory file lengths")
     return first, total
 
 
@@ -160,29 +160,29 @@ def _number(text: str) -> int | None:
 def _chunks(
     thread: BackgroundThread, response: http.client.HTTPResponse, on_wait: Callable[[], None]
 ) -> Iterator[bytes]:
-    spent, came = 0.0, 0  # seconds of waiting, and bytes, since the last look at both
+    spent, received = 0.0, 0  # seconds of waiting, and bytes, since the last check
     while True:
         begun = time.monotonic()
 
-        def waiting(begun: float = begun, spent: float = spent, came: int = came) -> None:
+        def waiting(begun: float = begun, spent: float = spent, received: int = received) -> None:
             on_wait()
-            _check_pace(spent + time.monotonic() - begun, came)
+            _check_rate(spent + time.monotonic() - begun, received)
 
         try:
             chunk = thread(lambda: response.read1(CHUNK), waiting)
         except TimeoutError as error:
-            raise CutOff(f"gave no bytes for {PATIENCE:.0f} seconds") from error
-        except (OSError, http.client.HTTPException, ValueError, OverflowError) as error:  # a chunk of no length
-            raise CutOff(f"broke off ({error or type(error).__name__})") from error
+            raise ConnectionLost(f"sent no bytes for {STALL_TIMEOUT:.0f} seconds") from error
+        except (OSError, http.client.HTTPException, ValueError, OverflowError) as error:  # an invalid chunk length
+            raise ConnectionLost(f"lost the connection ({error or type(error).__name__})") from error
         if not chunk:
             return
-        spent, came = spent + time.monotonic() - begun, came + len(chunk)  # without what the reader does with them
+        spent, received = spent + time.monotonic() - begun, received + len(chunk)  # without the consumer's time
         yield chunk
-        if spent >= PATIENCE:
-            _check_pace(spent, came)
-            spent, came = 0.0, 0
+        if spent >= STALL_TIMEOUT:
+            _check_rate(spent, received)
+            spent, received = 0.0, 0
 
 
-def _check_pace(spent: float, came: int) -> None:
-    if spent >= PATIENCE and came < LEAST:
-        raise CutOff(f"gave {came:,} bytes in {spent:.0f} seconds")
+def _check_rate(spent: float, received: int) -> None:
+    if spent >= STALL_TIMEOUT and received < MIN_BYTES:
+        raise ConnectionLost(f"sent only {received:,} bytes in {spent:.0f} seconds")

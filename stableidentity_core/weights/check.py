@@ -1,4 +1,4 @@
-"""Is a file on disk the one of the table?"""
+"""Checks whether a file on disk is the one in the table."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from .weight import Weight
 
 CHUNK = 1 << 20
 
-# Beginnings of what is often found under the name of weights; none of them begins a file of the table.
+# Signatures of other content that is often saved in place of weights.
 _NO_WEIGHTS = {
     b"<!doctype": "is a web page",
     b"<html": "is a web page",
-    b"version https://git-lfs": "is a pointer of Git LFS (`git lfs pull` fetches the file itself)",
+    b"version https://git-lfs": "is a Git LFS pointer (`git lfs pull` fetches the file itself)",
 }
 
 
 def difference(weight: Weight, path: Path, on_wait: Callable[[], None] = lambda: None) -> str | None:
-    """How a file differs from the table's entry in kind, size or sha256, or None when it does not.
+    """How a file differs from the table's entry in kind, size or sha256, or None if it does not.
 
     Args:
-        on_wait: called for every MB and at least five times a second. What it raises ends the reading.
+        on_wait: called for every MB and at least five times a second. If it raises, reading stops.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     size, digest, head = 0, hashlib.sha256(), b""
     if (problem := _wrong_size(weight, path.stat().st_size)) is not None:
@@ -49,7 +49,7 @@ def difference(weight: Weight, path: Path, on_wait: Callable[[], None] = lambda:
 
 
 def read_in_background(thread: BackgroundThread, path: Path, on_wait: Callable[[], None]) -> Iterator[bytes]:
-    """A file's bytes, some at a time, also from a disk or network share that keeps one waiting."""
+    """A file's bytes in chunks, from a disk or network share that may block."""
     chunks = _chunks(path)
     while chunk := thread(lambda: next(chunks, b""), on_wait):
         on_wait()
@@ -57,7 +57,7 @@ def read_in_background(thread: BackgroundThread, path: Path, on_wait: Callable[[
 
 
 def _chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:  # closed by the thread that reads: another one would have to wait for it
+    with path.open("rb") as file:  # closed by the reading thread: another one would block on it
         yield from iter(lambda: file.read(CHUNK), b"")
 
 

@@ -1,4 +1,4 @@
-"""Networks that find and parse faces, and the ArcFace encoder: all published with facexlib."""
+"""Face detectors, face parsers and the ArcFace encoder, all published with facexlib."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SOURCE = "[facexlib](https://github.com/xinntao/facexlib/releases)"
 MIRROR = f"mirrors (unofficial): [camenduru/PuLID]({CAMENDURU})"
 MIRRORS = f"{MIRROR}, [leonelhs/facexlib]({LEONELHS})"
 ARCH = "the Arch Linux recipe python-facexlib 0.2.5"
-RETINAFACE_READ_ME = "the read-me of clibdev/Pytorch_Retinaface"
+RETINAFACE_READ_ME = "the README of clibdev/Pytorch_Retinaface"
 
 RETINAFACE_LICENCE = "not stated (code: MIT)"
 RETINAFACE_NOTE = "trained on WIDER FACE, tagged CC BY-NC-ND 4.0"
@@ -32,7 +32,7 @@ FACE_NETS = (
     Weight(
         name="retinaface_resnet50",
         section="needed",
-        purpose="finding faces: RetinaFace, ResNet-50",
+        purpose="face detection: RetinaFace, ResNet-50",
         file="detection_Resnet50_Final.pth",
         folder=DETECTION,
         urls=tuple(
@@ -51,7 +51,7 @@ FACE_NETS = (
     Weight(
         name="bisenet",
         section="needed",
-        purpose="masks of face and hair: BiSeNet, 19 classes",
+        purpose="face and hair masks: BiSeNet, 19 classes",
         file="parsing_bisenet.pth",
         folder=PARSING,
         urls=tuple(f"{base}/parsing_bisenet.pth" for base in (f"{FACEXLIB}/v0.2.0", LEONELHS_FILES, CAMENDURU_FILES)),
@@ -59,7 +59,7 @@ FACE_NETS = (
         revision="v0.2.0",
         bytes=53_289_463,
         sha256="468e13ca13a9b43cc0881a9f99083a430e9c0a38abd935431d1c28ee94b26567",
-        hash_from=f"{ARCH}; lists of MuseTalk's files, where it is `79999_iter.pth`",
+        hash_from=f"{ARCH}; MuseTalk's file lists, where it is `79999_iter.pth`",
         licence="not stated (code: MIT)",
         note=f"trained on {CELEBAMASK}",
         elsewhere=("facexlib", "facedetection"),
@@ -67,7 +67,7 @@ FACE_NETS = (
     Weight(
         name="retinaface_mobile0.25",
         section="choice",
-        purpose="finding faces, smaller: RetinaFace, MobileNet 0.25",
+        purpose="face detection, smaller: RetinaFace, MobileNet 0.25",
         file="detection_mobilenet0.25_Final.pth",
         folder=DETECTION,
         urls=tuple(
@@ -85,7 +85,7 @@ FACE_NETS = (
     Weight(
         name="parsenet",
         section="choice",
-        purpose="masks of face and hair: ParseNet, 19 classes",
+        purpose="face and hair masks: ParseNet, 19 classes",
         file="parsing_parsenet.pth",
         folder=PARSING,
         urls=tuple(
@@ -96,9 +96,9 @@ FACE_NETS = (
         revision="v0.2.2",
         bytes=85_331_193,
         sha256="3d558d8d0e42c20224f13cf5a29c79eba2d59913419f945545d8cf7b72920de2",
-        hash_from=f"{ARCH}; several lists of CodeFormer's files",
-        licence="not stated (code after PSFR-GAN: CC BY-NC-SA 4.0)",
-        note=f"who trained it is not known; PSFR-GAN trains this network on {CELEBAMASK}",
+        hash_from=f"{ARCH}; several file lists of CodeFormer",
+        licence="not stated (code based on PSFR-GAN: CC BY-NC-SA 4.0)",
+        note=f"trained by an unknown author; PSFR-GAN trains this network on {CELEBAMASK}",
         elsewhere=("facexlib", "facedetection"),
     ),
     Weight(
@@ -114,7 +114,7 @@ FACE_NETS = (
         sha256="a035c768259b98ab1ce0e646312f48b9e1e218197a0f80ac6765e88f8b6ddf28",
         hash_from=f"{ARCH}; training code that uses `model_ir_se50.pth`",
         licence="not stated (code: MIT)",
-        note="its author recommends MS1M (refined) as training photos",
+        note="its author recommends MS1M (refined) as training data",
         elsewhere=("facexlib",),
     ),
 )

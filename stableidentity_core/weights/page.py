@@ -1,6 +1,6 @@
-"""The tables of MODELS.md, written from the table of weights.
+"""The tables of MODELS.md, generated from the table of weights.
 
-`python -m stableidentity_core.weights.page MODELS.md` brings the page up to date.
+`python -m stableidentity_core.weights.page MODELS.md` updates the page.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _BLOCK = re.compile(r"(<!-- weights: (\w+) -->\n).*?(<!-- end of weights -->)", 
 
 
 def updated(page: str) -> str:
-    """The page with each block `<!-- weights: SECTION -->` ... `<!-- end of weights -->` written anew.
+    """The page with each block `<!-- weights: SECTION -->` ... `<!-- end of weights -->` regenerated.
 
     Raises:
-        StableIdentityError: a section of the table that the page lacks, or the other way round.
+        StableIdentityError: the page and the table have different sections.
     """
     sections = {weight.section for weight in WEIGHTS.values()} | {HASHES}
     found = [match[2] for match in _BLOCK.finditer(page)]

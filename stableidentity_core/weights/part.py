@@ -1,4 +1,4 @@
-"""The `.part` file of a download: the beginning of a file on disk."""
+"""The `.part` file of a download: the data received so far."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from .weight import Weight
 _REMEDIES = {
     errno.ENOSPC: "Free some space or choose another models folder.",
     errno.ENAMETOOLONG: "Choose a models folder with a shorter path.",
-    errno.EFBIG: "The file system, or a limit of this process, allows no file of this size.",
+    errno.EFBIG: "The file system, or a limit of this process, does not allow a file of this size.",
     errno.EISDIR: "Move that folder away.",
-    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST), "A file stands where a folder is needed; move it away."),
+    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST), "There is a file where a folder is needed; move it away."),
     **dict.fromkeys(
-        (errno.EACCES, errno.EPERM, errno.EROFS), "Make the folder writable, or close what has the file open."
+        (errno.EACCES, errno.EPERM, errno.EROFS), "Make the folder writable, or close the program using the file."
     ),
 }
 
 
-class Wrong(Exception):
-    """The bytes are not those of the table."""
+class Mismatch(Exception):
+    """The data does not match the table."""
 
 
 class Part:
-    """Opens what an earlier attempt left, or begins anew; closed by `with`, which keeps what is there.
+    """Opens the file of an earlier attempt or a new one; a context manager that closes it and keeps its data.
 
     Raises:
-        DownloadError: (every method) the disk is full, the folder cannot be written, or somebody else writes the file.
+        DownloadError: (every method) the disk is full, the folder is not writable, or another process writes the file.
     """
 
     def __init__(self, target: Path, weight: Weight, origin: str):
-        # Without a hash nothing would show that halves of two addresses do not fit together.
+        # Without a hash, a mix of data from two addresses would go unnoticed.
         tag = "" if weight.sha256 else f".{hashlib.sha256(origin.encode(errors='replace')).hexdigest()[:8]}"
         self.target = target
         self.path = target.with_name(f"{target.name}{tag}.part")
@@ -50,7 +50,7 @@ class Part:
         self.size = 0
         with self._disk():
             target.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("ab", buffering=0)  # what is counted as written is written
+            self._file = self.path.open("ab", buffering=0)  # unbuffered, so `size` is what is written
             self.size = os.fstat(self._file.fileno()).st_size
 
     def __enter__(self) -> Part:
@@ -63,7 +63,7 @@ class Part:
             self.path.unlink(missing_ok=True)
 
     def restart(self) -> None:
-        """Throw away what is there."""
+        """Discard the data."""
         with self._disk():
             self._file.truncate(0)
         self.size = 0
@@ -78,48 +78,48 @@ class Part:
                 left = left[written:]
 
     def _check_alone(self) -> None:
-        """Locks keep others away; not every network share has them."""
+        """Detect another writer; locks prevent that, but some network shares have none."""
         found = os.fstat(self._file.fileno()).st_size
         if found != self.size:
             raise DownloadError(
-                f"{self.path} has {found:,} bytes, {self.size:,} were written here: another process writes into it. "
-                "Let one finish, remove that file if none is left, and repeat."
+                f"{self.path} has {found:,} bytes, but {self.size:,} were written here: another process is writing it. "
+                "Wait for that process, or delete the file if there is none, and try again."
             )
 
     def check_total(self, total: int) -> None:
-        """Before the bytes come: is it the table's size, and does it fit on the disk?"""
+        """Check, before any data arrives, that the size matches the table and fits on the disk."""
         if self._weight.bytes not in (None, total):
             self.restart()
-            raise Wrong(f"offers {total:,} bytes, needed {self._weight.size}")
+            raise Mismatch(f"offers {total:,} bytes, needed {self._weight.size}")
         if self._total not in (None, total):
             self.restart()
-            raise Wrong(f"offered {self._total:,} bytes at first and {total:,} later: the file there has changed")
+            raise Mismatch(f"offered {self._total:,} bytes at first and {total:,} later: the file there has changed")
         self._total = total
         with self._disk():
             free = shutil.disk_usage(self.target.parent).free
         if free < total - self.size:
             raise DownloadError(
-                f"{self.target.name} needs {total - self.size:,} bytes more in {self.target.parent}, and "
+                f"{self.target.name} needs {total - self.size:,} more bytes in {self.target.parent}, but only "
                 f"{free:,} are free there. Free some space or choose another folder."
             )
 
     def put_in_place(self, on_wait: Callable[[], None]) -> None:
-        """Check the whole file as it is on the disk and give it its name; a wrong one is removed.
+        """Verify the complete file on disk and rename it; a file that does not match is deleted.
 
         Args:
-            on_wait: called at least five times a second. What it raises leaves the part as it is.
+            on_wait: called at least five times a second. If it raises, the part is kept.
 
         Raises:
-            Wrong: its kind, size or sha256 is not that of the table.
+            Mismatch: the kind, size or sha256 differs from the table.
         """
         with self._disk():
-            call_in_background(lambda: os.fsync(self._file.fileno()), on_wait)  # which may take long on a slow disk
+            call_in_background(lambda: os.fsync(self._file.fileno()), on_wait)  # may take long on a slow disk
             self._check_alone()
             self._file.close()
             problem = difference(self._weight, self.path, on_wait)
             if problem:
                 self.path.unlink()
-                raise Wrong(f"gave a file that {problem}; it was removed")
+                raise Mismatch(f"sent a file that {problem}; it was deleted")
             os.replace(self.path, self.target)
             for rest in parts_of(self.target):
                 rest.unlink(missing_ok=True)
@@ -131,13 +131,13 @@ class Part:
         except DownloadError:
             raise
         except (OSError, ValueError) as error:  # ValueError: a null character in the path
-            code, said = (error.errno, error.strerror) if isinstance(error, OSError) else (None, None)
+            code, reason = (error.errno, error.strerror) if isinstance(error, OSError) else (None, None)
             raise DownloadError(
-                f"{self.path} could not be written after {self.size:,} bytes: {said or error}. "
-                f"{_REMEDIES.get(code or 0, 'Choose another models folder.')} Then repeat."
+                f"{self.path} could not be written after {self.size:,} bytes: {reason or error}. "
+                f"{_REMEDIES.get(code or 0, 'Choose another models folder.')} Then try again."
             ) from error
 
 
 def parts_of(target: Path) -> list[Path]:
-    """What unfinished downloads of a file have left, of any address."""
+    """The `.part` files of unfinished downloads of a file, from any address."""
     return sorted(target.parent.glob(f"{glob.escape(target.name)}*.part"))

@@ -1,6 +1,6 @@
-"""The one table of weights: loaders, MODELS.md and the command `download` read it.
+"""The table of all weights, used by the loaders, MODELS.md and the command `download`.
 
-Sizes and hashes were published by others, see `hash_from`; a download is compared with them.
+Sizes and hashes are third-party data, see `hash_from`; downloads are verified against them.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ NEEDED = tuple(weight.name for weight in WEIGHTS.values() if weight.section == "
 
 
 def get_weight(name: str) -> Weight:
-    """The table's entry of a name.
+    """The table's entry with the given name.
 
     Raises:
-        StableIdentityError: no such entry; the message lists all, and the one that was probably meant.
+        StableIdentityError: no such entry; the message lists all and suggests the closest.
     """
     if name in WEIGHTS:
         return WEIGHTS[name]
     close = difflib.get_close_matches(name, WEIGHTS, n=1)
     raise StableIdentityError(
-        f"No weights are called {name[:100]!r}"
+        f"There are no weights named {name[:100]!r}"
         + (f"; did you mean {close[0]!r}?" if close else ".")
-        + f" There are: {', '.join(WEIGHTS)}."
+        + f" Known names: {', '.join(WEIGHTS)}."
     )

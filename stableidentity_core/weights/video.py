@@ -28,7 +28,7 @@ VIDEO = (
         revision="8227dddc",
         about="2.82 GB",
         licence=NON_COMMERCIAL,
-        note="hash not known; 256x256, 16 frames",
+        note="hash unknown; 256x256, 16 frames",
     ),
     Weight(
         name="modelscope_t2v",
@@ -44,7 +44,7 @@ VIDEO = (
         revision="56892350",
         about="5.65 GB",
         licence=NON_COMMERCIAL,
-        note="hash not known; its open_clip and VQGAN files are not needed",
+        note="hash unknown; its open_clip and VQGAN files are not needed",
     ),
     Weight(
         name="zeroscope_576w",
@@ -60,12 +60,12 @@ VIDEO = (
         revision="54580d55",
         about="2.82 GB",
         licence=NON_COMMERCIAL,
-        note="hash not known; 576x320, 24 frames",
+        note="hash unknown; 576x320, 24 frames",
     ),
     Weight(
         name="zeroscope_xl",
         section="optional",
-        purpose="video to larger video: ZeroScope v2 XL, fp16, for workflows/video_upscale.json",
+        purpose="video upscaling: ZeroScope v2 XL, fp16, for workflows/video_upscale.json",
         file=PTH,
         folder="text2video/zeroscope_v2_XL",
         urls=(

@@ -180,7 +180,7 @@ def test_overlapping_windows_are_weighed_and_short_clips_left_alone(model, windo
     joined = sample(cut)
     assert seen == [(12, 2)] * 4 and joined.isfinite().all()
     assert torch.equal(sample(cut, NOISE[:6]), sample(model, NOISE[:6]))
-    with pytest.raises(StableIdentityError, match="6 frames that overlap by 6"):
+    with pytest.raises(StableIdentityError, match="6 frames with an overlap of 6"):
         windows.with_windows(model, 6, 6, False)
 
 

@@ -49,7 +49,7 @@ def odd_paths(tmp_path_factory) -> dict[str, str]:
         "null character": "a\0b.safetensors",
         "lone surrogates": "\ud800.safetensors",
         "longer than the file system allows": f"{'x' * 300}.safetensors",
-        "leads back to itself": str(folder / "loop"),
+        "points to itself": str(folder / "loop"),
     }
     if hasattr(os, "mkfifo"):
         os.mkfifo(folder / "pipe.safetensors")
@@ -76,7 +76,7 @@ def test_every_command_takes_paths():
 def test_steps_between_checkpoints_are_counted_from_one(capsys, command, value):
     with pytest.raises(SystemExit):
         main(given(command, "--checkpoint-every", value))
-    assert "is no whole number from 1 on" in capsys.readouterr().err
+    assert "is not an integer of at least 1" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,7 @@ def test_the_others_say_that_they_need_one(world, tmp_path, capsys, method):
     options = f"--model {world / 'model'} --photo {world / 'photo.png'} --out {out} --device cpu --method {method}"
     assert main(["train", *options.split()]) == 1
     error = capsys.readouterr().err
-    assert f"{method} learns from what a face encoder sees" in error and "--encoder" in error and not out.exists()
+    assert f"{method} needs a face encoder" in error and "--encoder" in error and not out.exists()
 
 
 def test_the_help_tells_each_methods_defaults(capsys):
@@ -169,7 +169,7 @@ def test_convert_keeps_the_words(tmp_path, ending):
         (["--out", "anna.png"], ["anna.png", ".safetensors"]),
         (["--steps", "0"], ["steps is 0", "from 1 to"]),
         (["--names", "nowhere.txt"], ["nowhere.txt"]),
-        (["--checkpoint", __file__], ["test_cli.py", "whole safetensors"]),
+        (["--checkpoint", __file__], ["test_cli.py", "complete safetensors"]),
     ],
 )
 def test_an_error_is_a_sentence_and_exit_code_1(world, tmp_path, capsys, options, said):

@@ -113,14 +113,14 @@ def test_a_file_is_no_folder_for_results(tmp_path, capsys):
     assert main(["demo", "--out", str(taken)]) == 1
     assert f"--out is {taken}, which is a file, needed a folder" in capsys.readouterr().err
     assert main(["demo", "--out", str(taken / "within")]) == 1
-    assert "where nothing can be written" in capsys.readouterr().err
+    assert "which cannot be written" in capsys.readouterr().err
     assert taken.read_text() == "mine"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc takes no files there")
 def test_a_folder_that_cannot_be_written_is_told(capsys):
     assert main(["demo", "--out", "/proc/demo"]) == 1
-    assert "--out is /proc/demo, where nothing can be written" in capsys.readouterr().err
+    assert "--out is /proc/demo, which cannot be written" in capsys.readouterr().err
 
 
 def test_damaged_weights_are_told(pack, tmp_path):
@@ -139,8 +139,8 @@ def test_damaged_weights_are_told(pack, tmp_path):
 @pytest.mark.parametrize(
     "program,told",
     [
-        (DIES_AT_START, ["ComfyUI ended while starting", "RuntimeError: no such device"]),
-        (DIES_AT_WORK, ["takes no websocket connection", "ComfyUI has ended", "Killed while loading the model"]),
+        (DIES_AT_START, ["ComfyUI exited during startup", "RuntimeError: no such device"]),
+        (DIES_AT_WORK, ["accepts no websocket connection", "ComfyUI has exited", "Killed while loading the model"]),
     ],
     ids=["at the start", "at work"],
 )

@@ -49,7 +49,7 @@ def test_a_folder_becomes_a_projector_and_a_new_photo_an_identity(world, tmp_pat
     projector, anna = tmp_path / "many.safetensors", tmp_path / "anna.safetensors"
     assert learn(world, projector) == 0
     told = capsys.readouterr()
-    assert "5 of 6 photos can be learned from" in told.out and "broken.jpg" in told.err
+    assert "5 of 6 photos can be used for training" in told.out and "broken.jpg" in told.err
     assert load_projector(projector).facts["projector_people"] == "5"
     assert project(world, projector, anna) == 0
     identity = load_identity(anna)

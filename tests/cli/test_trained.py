@@ -35,7 +35,7 @@ def test_the_list(filled, capsys):
     shown = capsys.readouterr().out.splitlines()
     assert "4 trainings, 0.00 of 2 GB" in shown[0] and str(filled.folder) in shown[0]
     assert ["<person-0>: stableidentity, 3 steps" in line for line in shown] == [False, True, False, False, False]
-    assert "broken off at step 300" in shown[-1] and len(shown) == 5
+    assert "interrupted at step 300" in shown[-1] and len(shown) == 5
     assert all(line.startswith("0" * 12) and " MB " in line for line in shown[1:])
 
 
@@ -67,7 +67,7 @@ def test_nothing_is_removed_where_nothing_has_the_name(filled, capsys, name):
     before = sorted(os.listdir(filled.folder))
     assert command(filled, "--delete", "person-1", name) == 1
     error = capsys.readouterr().err
-    assert f"holds no training of {name!r}; nothing was removed" in error
+    assert f"has no training of {name!r}; nothing was removed" in error
     assert sorted(os.listdir(filled.folder)) == before
 
 
@@ -117,7 +117,7 @@ def test_without_a_comfyui_the_folder_must_be_named(tmp_path, monkeypatch, capsy
     monkeypatch.setattr(trained, "PACK", tmp_path)
     monkeypatch.setenv("PWD", str(tmp_path))
     assert main(["trained"]) == 1
-    assert "Give --folder DIR" in capsys.readouterr().err
+    assert "Use --folder DIR" in capsys.readouterr().err
     for place in (tmp_path / "missing", Path(__file__)):
         assert main(["trained", "--folder", str(place), "--empty"]) == 1
-        assert "which is no folder" in capsys.readouterr().err
+        assert "which is not a folder" in capsys.readouterr().err

@@ -203,7 +203,7 @@ def test_weights_that_are_not_those_of_ir_se50_are_named(network, tmp_path, chan
 def test_a_file_cut_short_is_told_with_its_path(file, tmp_path):
     path = tmp_path / "arcface.pth"
     path.write_bytes(file.read_bytes()[:1_000_000])
-    with pytest.raises(StableIdentityError, match=r"arcface\.pth.*not a whole torch file"):
+    with pytest.raises(StableIdentityError, match=r"arcface\.pth.*not a complete torch file"):
         load_face_encoder(path)
 
 

@@ -99,7 +99,7 @@ def test_missing_folders_are_made_and_the_files_mode_follows_the_umask(tmp_path,
 def test_a_name_that_is_taken_is_left_to_its_owner(tmp_path):
     path = tmp_path / "anna"
     write_atomically(path, b"abc", replace=False)
-    with pytest.raises(FileTakenError, match="already there"):
+    with pytest.raises(FileTakenError, match="already exists"):
         write_atomically(path, b"other", replace=False)
     assert path.read_bytes() == b"abc" and os.listdir(tmp_path) == ["anna"]
 

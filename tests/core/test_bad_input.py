@@ -20,7 +20,7 @@ from stableidentity_core.encode import load_face_encoder
 from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.evaluate.temporal.plot import clip_plot
 from stableidentity_core.evaluate.temporal.score import Series, TemporalScore
-from stableidentity_core.files.readable import files_in, read_json_object, read_text, stands_at
+from stableidentity_core.files.readable import files_in, path_kind, read_json_object, read_text
 from stableidentity_core.methods import all_settings
 from stableidentity_core.train import TrainConfig
 from stableidentity_core.video.weights import arrange
@@ -235,7 +235,7 @@ def test_every_seed_that_is_taken_can_be_used(seed):
 def test_names_that_are_no_text(tmp_path, content):
     (tmp_path / "names.txt").write_bytes(content)
     said = refusal(lambda: read_text(tmp_path / "names.txt", "a list of names"))
-    assert str(tmp_path) in said and ("Save it as UTF-8" in said or "is no text" in said)
+    assert str(tmp_path) in said and ("Save it as UTF-8" in said or "is not a text file" in said)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
@@ -256,15 +256,15 @@ def odd_paths(folder: Path) -> list[Path]:
 
 def test_places_where_no_file_can_be(tmp_path):
     for path in odd_paths(tmp_path):
-        assert refusal(lambda path=path: stands_at(path)), ascii(path)[:80]
+        assert refusal(lambda path=path: path_kind(path)), ascii(path)[:80]
         assert refusal(lambda path=path: load_face_encoder(path)), ascii(path)[:80]
         assert refusal(lambda path=path: read_text(path, "a list of names")), ascii(path)[:80]
-    assert stands_at(tmp_path / "none" / "below") == "nothing" and refusal(lambda: files_in(tmp_path / "none"))
+    assert path_kind(tmp_path / "none" / "below") == "nothing" and refusal(lambda: files_in(tmp_path / "none"))
 
 
 def test_a_file_in_the_place_of_a_folder_has_nothing_below(tmp_path):
     (tmp_path / "file").touch()
-    assert stands_at(tmp_path / "file" / "below") == "nothing"
+    assert path_kind(tmp_path / "file" / "below") == "nothing"
 
 
 @pytest.mark.filterwarnings("ignore:.*[Gg]lyph")

@@ -194,18 +194,24 @@ WIDE = some_names(count=3, width=1024)
 @pytest.mark.parametrize(
     "people, weights, names, told",
     [
-        ([], [], WIDE, "nobody to mix, needed at least one identity"),
+        ([], [], WIDE, "0 identities to mix, needed at least 1"),
         ([some_identity()], [1, 1], WIDE, "2 weights for 1 people"),
         ([some_identity(), some_identity()], [0, 0], WIDE, r"All weights are 0 \(0, 0\)"),
         ([some_identity(), some_identity()], [1, -0.5], WIDE, "weights are 1, -0.5; needed numbers of 0 or more"),
         ([some_identity(), some_identity()], [1, float("nan")], WIDE, "weights are 1, nan"),
         ([some_identity(), some_identity()], [1, float("inf")], WIDE, "weights are 1, inf"),
-        ([sd15()], [1], WIDE, r"<anna> was learned for clip_l \(width 768\), the connected name space is of clip_h"),
+        (
+            [sd15()],
+            [1],
+            WIDE,
+            r"<anna> was learned for clip_l \(width 768\), but the connected name space is for clip_h",
+        ),
         (
             [some_identity(trigger="ben"), sd15()],
             [1, 1],
             WIDE,
-            r"<ben> was learned for clip_h \(width 1024\), <anna> for clip_l \(width 768\): words of different bases",
+            r"<ben> was learned for clip_h \(width 1024\), <anna> for clip_l \(width 768\): "
+            "words of different base models",
         ),
         (
             [Identity(trigger="long", words={"clip_h": randn(5, 1024)})],
@@ -225,7 +231,7 @@ def test_people_of_other_text_spaces_are_of_another_base():
     half = Identity(trigger="half", words={"clip_l": xl.words["clip_l"]})
     with pytest.raises(WrongModelError, match=r"clip_g \(width 32\), clip_l \(width 24\), <half> for clip_l"):
         mix_identities([xl, half], [1, 1], SDXL, "mix")
-    with pytest.raises(WrongModelError, match="the connected name space is of clip_l"):
+    with pytest.raises(WrongModelError, match="but the connected name space is for clip_l"):
         mix_identities([xl], [1], SDXL[:1], "mix")
     with pytest.raises(StableIdentityError, match="no name space"):
         sample_identity([], 0, "drawn")

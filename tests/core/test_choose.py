@@ -49,7 +49,7 @@ def test_of_equal_faces_the_lower_number_is_taken(rule):
 @pytest.mark.parametrize(
     ("faces", "number", "said"),
     [
-        (ALL, 4, "number 4 was asked for, and there are 3 faces.*left to right.*Choose 1 to 3"),
+        (ALL, 4, "number 4 was requested, but there are 3 faces.*left to right.*Choose 1 to 3"),
         (ALL, 0, "number 0 .*are 3 faces"),
         (ALL, -1, "number -1"),
         ([LEFT], 2, "number 2 .*is 1 face in the photo.*Choose 1\\."),
@@ -63,5 +63,5 @@ def test_a_number_too_high_or_low_is_a_sentence_with_the_count(faces, number, sa
 def test_no_faces_and_no_such_rule_are_sentences():
     with pytest.raises(StableIdentityError, match="0 faces"):
         choose_face([], "largest", SIZE)
-    with pytest.raises(StableIdentityError, match=r"no rule 'smallest'.*largest, most central, leftmost, number"):
+    with pytest.raises(StableIdentityError, match=r"Unknown rule 'smallest'.*largest, most central, leftmost, number"):
         choose_face(ALL, "smallest", SIZE)  # type: ignore[arg-type]

@@ -119,7 +119,7 @@ def test_no_face_is_a_sentence_with_all_that_was_tried():
     text = str(caught.value)
     for words in ("4032x3024", "640, 1280, 320 (within 640) and 2150", "scored 0.41 (needed 0.70)", "crop it closer"):
         assert words in text
-    size = text.partition(" and is ")[2].partition(" pixels")[0]  # about 400x400
+    size = text.partition(" and measures ")[2].partition(" pixels")[0]  # about 400x400
     assert all(abs(int(side) - 400) <= 12 for side in size.split("x")), text
 
 
@@ -137,7 +137,7 @@ def test_nothing_at_all_is_said_so():
     ],
 )
 def test_faces_without_usable_landmarks_are_left_out_and_counted(points, said):
-    with pytest.raises(StableIdentityError, match=f"five points that cannot be a face's: .*{said}"):
+    with pytest.raises(StableIdentityError, match=f"impossible landmarks: .*{said}"):
         detect_faces(photo_with(480, 640, (100, 100, 140)), SeesRed(points=points))
 
 

@@ -45,7 +45,7 @@ def test_another_file_in_the_place_is_left_as_it_is(server, tmp_path, content, t
     path = weight.path(tmp_path)
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
-    with pytest.raises(DownloadError, match=f"is there already but {told}"):
+    with pytest.raises(DownloadError, match=f"already exists but {told}"):
         download(weight, tmp_path)
     assert path.read_bytes() == content and server.requests == []
 
@@ -102,7 +102,7 @@ def test_a_connection_that_leads_no_further_is_given_up_and_the_part_kept(server
     weight = weight_at(server.url("dead", NAME))
     begun = cancel_after(weight_at(server.url("good", NAME)), tmp_path, 500_000)
     said = failing(weight, tmp_path)
-    assert f"broke off after {begun:,} of 1,500,000 bytes" in said and "goes on from there" in said
+    assert f"lost the connection after {begun:,} of 1,500,000 bytes" in said and "the same command resumes it" in said
     assert parts(tmp_path)[0].stat().st_size == begun
     assert [path for path, _ in server.requests].count(f"/dead/{NAME}") == 3
 
@@ -165,7 +165,7 @@ def test_each_address_that_fails_says_why(server, tmp_path):
     weight = weight_at(server.url("missing", NAME), server.url("busy", NAME), server.url("page", NAME))
     said = failing(weight, tmp_path)
     for url, reason in zip(
-        weight.urls, ("is not there (HTTP 404)", "later (HTTP 503)", "gives a web page"), strict=True
+        weight.urls, ("was not found (HTTP 404)", "later (HTTP 503)", "returned a web page"), strict=True
     ):
         assert re.search(f"{re.escape(url)} [^;]*{re.escape(reason)}", said), said
     assert str(weight.path(tmp_path)) in said and "1,500,000 bytes" in said and "offline" not in said
@@ -176,7 +176,7 @@ def test_a_wrong_hash_is_told_and_the_file_removed(server, tmp_path):
     server.files[NAME] = WRONG
     said = failing(weight_at(server.url("good", NAME)), tmp_path)
     assert hashlib.sha256(WRONG).hexdigest() in said and hashlib.sha256(CONTENT).hexdigest() in said
-    assert "it was removed" in said and parts(tmp_path) == []
+    assert "it was deleted" in said and parts(tmp_path) == []
 
 
 def test_a_wrong_size_is_told_before_the_bytes_come(server, tmp_path):
@@ -192,7 +192,7 @@ def test_an_empty_file_is_never_taken(server, tmp_path):
 
 
 def test_a_file_of_unknown_length_is_taken_only_when_the_hash_can_tell_that_it_is_whole(server, tmp_path):
-    assert "does not say how long" in failing(unknown_at(server.url("lengthless", NAME)), tmp_path)
+    assert "does not state the file's length" in failing(unknown_at(server.url("lengthless", NAME)), tmp_path)
     assert download(weight_at(server.url("lengthless", NAME)), tmp_path).read_bytes() == CONTENT
 
 
@@ -207,7 +207,7 @@ def test_a_machine_without_a_network_is_told_so(tmp_path, server):
 
 
 def test_an_address_that_is_no_web_address_is_refused(tmp_path):
-    assert "no https or http address" in failing(weight_at((tmp_path / NAME).as_uri()), tmp_path)
+    assert "not an https or http address" in failing(weight_at((tmp_path / NAME).as_uri()), tmp_path)
 
 
 # The disk.
@@ -219,7 +219,7 @@ def test_a_disk_without_the_room_is_told_before_the_bytes_come(server, tmp_path)
     assert shutil.disk_usage(tmp_path).free < exabyte
     with Part(weight.path(tmp_path), weight, "here") as part, pytest.raises(DownloadError) as caught:
         part.check_total(exabyte)
-    assert "needs 1,000,000,000,000,000,000 bytes more" in str(caught.value) and "are free there" in str(caught.value)
+    assert "needs 1,000,000,000,000,000,000 more bytes" in str(caught.value) and "are free there" in str(caught.value)
 
 
 LIMITED = """
@@ -268,7 +268,8 @@ def test_a_file_is_taken_from_a_folder(tmp_path, place):
 
 
 @pytest.mark.parametrize(
-    "content, told", [(WRONG, "gave a file that has sha256"), (CONTENT[:9], "offers 9 bytes"), (None, "has no")]
+    "content, told",
+    [(WRONG, "sent a file that has sha256"), (CONTENT[:9], "offers 9 bytes"), (None, "does not contain")],
 )
 def test_a_folder_with_another_file_or_none_is_refused(tmp_path, content, told):
     (tmp_path / "mirror").mkdir()

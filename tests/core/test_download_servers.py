@@ -15,22 +15,22 @@ from stableidentity_core.weights import DownloadError, address, difference, down
 
 @pytest.fixture
 def impatient(monkeypatch) -> None:
-    monkeypatch.setattr(address, "PATIENCE", 0.5)
-    monkeypatch.setattr(address, "ANSWER", 0.5)
+    monkeypatch.setattr(address, "STALL_TIMEOUT", 0.5)
+    monkeypatch.setattr(address, "RESPONSE_TIMEOUT", 0.5)
 
 
 SAID = {
-    "never": "does not give the file from its first byte on (HTTP 416)",
-    "circle": "redirects without an end, or to no web address (HTTP 302)",
-    "astray": "redirects without an end, or to no web address (HTTP 302)",
-    "packed": "gives the file compressed (gzip)",
+    "never": "rejects a request for the whole file (HTTP 416)",
+    "circle": "redirects endlessly or to an invalid address (HTTP 302)",
+    "astray": "redirects endlessly or to an invalid address (HTTP 302)",
+    "packed": "returned the file compressed (gzip)",
     "empty": "failed (HTTP 204)",
-    "unsaid": "without saying which range",
-    "contrary": "contradicts itself about the length",
+    "unsaid": "without a valid Content-Range",
+    "contrary": "contradictory file lengths",
     "no_http": "could not be reached (220 mail.example ESMTP",
-    "page": "gives a web page",
+    "page": "returned a web page",
     "boundless": "could not be reached (",
-    "more": "gives more than the 1,500,000 bytes",
+    "more": "sent more than the expected 1,500,000 bytes",
 }
 
 
@@ -52,27 +52,28 @@ def test_a_mirror_goes_on_where_a_bad_server_was_asked_to(server, tmp_path, mann
 
 def test_bytes_of_another_range_than_was_asked_for_are_never_taken(server, tmp_path):
     begun = cancel_after(weight_at(server.url("good", NAME)), tmp_path, 500_000)
-    assert f"begins at byte 7, asked for {begun:,}" in failing(weight_at(server.url("shifted", NAME)), tmp_path)
+    said = failing(weight_at(server.url("shifted", NAME)), tmp_path)
+    assert f"sent the file from byte 7, requested {begun:,}" in said
     assert parts(tmp_path)[0].read_bytes() == CONTENT[:begun]
 
 
 @pytest.mark.parametrize("manner", ["hidden_page", "lfs"])
 def test_a_web_page_or_a_pointer_under_the_name_of_weights_is_not_taken(server, tmp_path, manner):
     said = failing(unknown_at(server.url(manner, NAME)), tmp_path)
-    assert {"hidden_page": "is a web page", "lfs": "is a pointer of Git LFS"}[manner] in said
+    assert {"hidden_page": "is a web page", "lfs": "is a Git LFS pointer"}[manner] in said
     assert files(tmp_path) == []
 
 
 def test_a_pointer_in_the_users_own_folder_is_not_taken(tmp_path):
     (tmp_path / NAME).write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
     weight = unknown_at("https://nowhere.invalid/x")
-    with pytest.raises(DownloadError, match="is a pointer of Git LFS"):
+    with pytest.raises(DownloadError, match="is a Git LFS pointer"):
         take_from_folder(weight, tmp_path, tmp_path / "models")
     assert "Git LFS" in (difference(weight, tmp_path / NAME) or "") and files(tmp_path / "models") == []
 
 
 def test_a_length_that_is_no_number_counts_as_not_said(server, tmp_path):
-    assert "does not say how long" in failing(unknown_at(server.url("no_number", NAME)), tmp_path)
+    assert "does not state the file's length" in failing(unknown_at(server.url("no_number", NAME)), tmp_path)
     assert download(weight_at(server.url("no_number", NAME)), tmp_path).read_bytes() == CONTENT
 
 
@@ -90,7 +91,7 @@ def test_a_file_that_changes_on_the_server_is_never_joined(server, tmp_path):
 
 
 def test_a_server_that_gives_a_byte_at_a_time_is_given_up(server, tmp_path):
-    assert "broke off after 3 of 1,500,000" in failing(weight_at(server.url("miserly", NAME)), tmp_path)
+    assert "lost the connection after 3 of 1,500,000" in failing(weight_at(server.url("miserly", NAME)), tmp_path)
     assert len(server.requests) == 3
 
 
@@ -98,8 +99,8 @@ def test_a_server_that_gives_a_byte_at_a_time_is_given_up(server, tmp_path):
 def test_a_server_that_gives_hardly_anything_is_left_for_the_mirror(server, tmp_path, impatient, manner):
     bad = weight_at(server.url(manner, NAME))
     said = failing(bad, tmp_path)
-    told = "gave [0-9]+ bytes in " if manner == "drip" else "did not answer within"
-    assert re.search(f"{re.escape(bad.urls[0])} ({told})", said) and "no server was reached" not in said, said
+    told = "sent only [0-9]+ bytes in " if manner == "drip" else "did not respond within"
+    assert re.search(f"{re.escape(bad.urls[0])} ({told})", said) and "no server could be reached" not in said, said
     assert download(weight_at(*bad.urls, server.url("good", NAME)), tmp_path).read_bytes() == CONTENT
 
 
@@ -114,7 +115,8 @@ def test_a_proxy_that_keeps_silent_is_a_sentence(server, tmp_path, impatient, mo
         monkeypatch.setenv(f"{scheme}_proxy", f"http://127.0.0.1:{port}")
         monkeypatch.setenv("no_proxy", "")
         said = failing(weight_at(f"{scheme}://weights.invalid/{NAME}"), tmp_path)
-    assert re.search(f"{scheme}://weights.invalid/{NAME} (did not answer|could not be reached .*timed out)", said), said
+    reason = "(did not respond|could not be reached .*timed out)"
+    assert re.search(f"{scheme}://weights.invalid/{NAME} {reason}", said), said
 
 
 @pytest.mark.parametrize(

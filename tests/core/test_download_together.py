@@ -15,7 +15,7 @@ import pytest
 
 from downloads import CONTENT, NAME, SHA256, WRONG, failing, files, unknown_at, weight_at
 from file_server import STALL, FileServer
-from stableidentity_core.weights import DownloadError, download, take_from_folder, turn
+from stableidentity_core.weights import DownloadError, download, download_lock, take_from_folder
 from stableidentity_core.weights.part import Part
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,7 +69,7 @@ def test_a_second_process_waits_for_the_first_and_finds_its_file(server: FileSer
     first = fetching(server.url("gate", NAME), tmp_path, known)
     server.stalled.wait()
     second = fetching(server.url("gate", NAME), tmp_path, known)
-    assert f"{NAME}: another process is fetching this file; waiting" in told_to_wait(second)
+    assert f"{NAME}: another process is downloading this file; waiting" in told_to_wait(second)
     server.gate.set()
     ended(first)
     ended(second)
@@ -128,7 +128,7 @@ def lockless(request, monkeypatch) -> None:
     def refuse(*_arguments: object, **_options: object) -> None:
         raise request.param
 
-    monkeypatch.setattr(turn.FileLock, "acquire", refuse)
+    monkeypatch.setattr(download_lock.FileLock, "acquire", refuse)
 
 
 def test_a_download_needs_no_locks(server: FileServer, tmp_path, lockless):
@@ -147,7 +147,8 @@ def test_without_locks_a_second_writer_is_noticed_and_nothing_corrupt_gets_the_n
             server.gate.set()
 
     weight = make(server.url("gate", NAME))
-    with pytest.raises(DownloadError, match="501,000 bytes, 500,000 were written here: another process writes into it"):
+    said = "501,000 bytes, but 500,000 were written here: another process is writing it"
+    with pytest.raises(DownloadError, match=said):
         download(weight, tmp_path, interfere)
     assert not place(tmp_path).exists()
 
@@ -164,7 +165,7 @@ def test_bytes_that_others_add_at_the_end_are_noticed(tmp_path, lockless, make, 
             other.write(b"x")
 
     monkeypatch.setattr(os, "fsync", add)
-    with pytest.raises(DownloadError, match="another process writes into it"):
+    with pytest.raises(DownloadError, match="another process is writing it"):
         take_from_folder(make("https://nowhere.invalid/x"), tmp_path / "own", tmp_path / "models")
     assert not place(tmp_path / "models").exists()
 
@@ -179,5 +180,5 @@ def test_what_is_checked_is_what_lies_on_the_disk(server: FileServer, tmp_path, 
             file.write(b"spoiled")
 
     monkeypatch.setattr(os, "fsync", spoil)
-    assert "gave a file that has sha256" in failing(weight_at(server.url("good", NAME)), tmp_path)
+    assert "sent a file that has sha256" in failing(weight_at(server.url("good", NAME)), tmp_path)
     assert files(tmp_path) == []

@@ -48,7 +48,7 @@ def holds(path: Path, seed: int) -> bool:
 def test_a_name_taken_in_a_folder_below_is_taken(folder, where, file):
     there = stranger(folder / where / file)
     assert save_under_name(some_identity(), folder, "col").name == "col-2.safetensors"
-    with pytest.raises(StableIdentityError, match=f"embedding:col already stands for {there}"):
+    with pytest.raises(StableIdentityError, match=f"embedding:col already refers to {there}"):
         save_under_name(some_identity(seed=1), folder, "col", IfExists.STOP)
     assert not (folder / "col.safetensors").exists()
 
@@ -107,7 +107,7 @@ def test_replace_leaves_one_file_with_the_name_where_it_was(folder, where, file)
     there = stranger(folder / where / file)
     path = save_under_name(some_identity(), folder, "col", IfExists.REPLACE)
     assert path == there.with_name("col.safetensors") and holds(path, 0)
-    assert Places([folder]).answering("col") == [path]
+    assert Places([folder]).files_for("col") == [path]
     assert [file for file in folder.rglob("*") if file.is_file()] == [path]
 
 
@@ -115,7 +115,7 @@ def test_replace_keeps_the_file_where_the_file_system_takes_both_spellings_for_o
     """Played by a link, as macOS would show the file under either name."""
     stranger(folder / "col.safetensors")
     (folder / "Col.safetensors").symlink_to("col.safetensors")
-    monkeypatch.setattr(Places, "answering", lambda _places, _name: [folder / "Col.safetensors"])
+    monkeypatch.setattr(Places, "files_for", lambda _places, _name: [folder / "Col.safetensors"])
     path = save_under_name(some_identity(), folder, "col", IfExists.REPLACE)
     assert path == folder / "col.safetensors" and holds(path, 0) and holds(folder / "Col.safetensors", 0)
 
@@ -123,7 +123,7 @@ def test_replace_keeps_the_file_where_the_file_system_takes_both_spellings_for_o
 def test_replace_among_several_files_of_a_name_changes_none(folder, tmp_path):
     files = [stranger(folder / "people" / "col.pt"), stranger(tmp_path / "other" / "col.safetensors")]
     before = [file.read_bytes() for file in files]
-    with pytest.raises(StableIdentityError, match=r"embedding:col stands for 2 files, .*Remove or rename all but one"):
+    with pytest.raises(StableIdentityError, match=r"embedding:col refers to 2 files, .*Delete or rename all but one"):
         save_under_name(some_identity(), folder, "col", IfExists.REPLACE, [tmp_path / "other"])
     assert [file.read_bytes() for file in files] == before and not (folder / "col.safetensors").exists()
 
@@ -131,7 +131,8 @@ def test_replace_among_several_files_of_a_name_changes_none(folder, tmp_path):
 def test_replace_keeps_what_has_no_ending_of_an_embedding(folder):
     notes = folder / "notes.txt"
     notes.write_text("mine")
-    with pytest.raises(StableIdentityError, match=r"notes.txt, which has no ending of an embedding .* is not replaced"):
+    said = r"notes.txt, which does not have the extension of an embedding .* is not replaced"
+    with pytest.raises(StableIdentityError, match=said):
         save_under_name(some_identity(), folder, "notes.txt", IfExists.REPLACE)
     assert notes.read_text() == "mine"
     assert save_under_name(some_identity(), folder, "notes.txt").name == "notes.txt-2.safetensors"
@@ -155,7 +156,7 @@ def test_folders_behind_links_are_searched_and_circles_end(folder, tmp_path):
     stranger(tmp_path / "shared" / "col.pt")
     linked(folder / "linked", tmp_path / "shared")
     linked(tmp_path / "shared" / "back", folder)
-    assert Places([folder]).answering("col") == [folder / "linked" / "col.pt"]
+    assert Places([folder]).files_for("col") == [folder / "linked" / "col.pt"]
     assert save_under_name(some_identity(), folder, "col").name == "col-2.safetensors"
 
 
@@ -165,7 +166,7 @@ def test_one_file_seen_in_several_places_is_one(folder, tmp_path):
     linked(tmp_path / "again", folder)
     linked(folder / "col.safetensors", path)
     places = [folder, folder, folder / "people", tmp_path / "again"]
-    assert Places(places).answering("col") == [path]
+    assert Places(places).files_for("col") == [path]
     replaced = save_under_name(some_identity(), folder, "col", IfExists.REPLACE, places[1:])
     assert replaced == path and holds(folder / "col.safetensors", 0)
 
@@ -216,7 +217,7 @@ def test_a_process_that_was_faster_keeps_its_file(folder, monkeypatch, same):
     assert holds(folder / "anna.safetensors", 0 if same else 7) and holds(path, 0)
     if not same:
         (folder / "anna.safetensors").unlink()
-        with pytest.raises(StableIdentityError, match="embedding:anna already stands for"):
+        with pytest.raises(StableIdentityError, match="embedding:anna already refers to"):
             save_under_name(some_identity(), folder, "anna", IfExists.STOP)
 
 

@@ -107,13 +107,13 @@ def test_unknown_content_is_told_by_its_first_names_and_the_kinds_there_are(tmp_
 
 def test_a_clip_of_open_clip_is_named_as_such(tmp_path):
     save_file({"visual.conv1.weight": torch.zeros(1), "logit_scale": torch.zeros(1)}, tmp_path / "clip.safetensors")
-    with pytest.raises(StableIdentityError, match="open_clip saves it; take its Hugging Face form"):
+    with pytest.raises(StableIdentityError, match="in open_clip's format; use its Hugging Face version"):
         load_face_encoder(tmp_path / "clip.safetensors")
 
 
 def test_the_state_of_a_training_is_refused(tmp_path):
     torch.save({"epoch": 3, "state_dict": {"embeddings.cls_token": torch.zeros(1)}}, tmp_path / "last.pth")
-    with pytest.raises(StableIdentityError, match="2 entries that are no weights, the first is 'epoch'"):
+    with pytest.raises(StableIdentityError, match="2 entries that are not weights, the first is 'epoch'"):
         load_face_encoder(tmp_path / "last.pth")
 
 
@@ -121,7 +121,7 @@ def test_a_folder_of_several_files_asks_for_one_and_the_usual_name_wins(folders,
     state = load_file(folders["FR-ViT"] / "model.safetensors")
     for name in ("a.safetensors", "b.safetensors"):
         save_file(state, tmp_path / name)
-    with pytest.raises(StableIdentityError, match=r"2 files of weights \(a\.safetensors, b\.safetensors\)"):
+    with pytest.raises(StableIdentityError, match=r"2 weight files \(a\.safetensors, b\.safetensors\)"):
         load_face_encoder(tmp_path)
     save_file(state, tmp_path / "model.safetensors")
     assert read_weight_file(tmp_path).path.name == "model.safetensors"

@@ -46,7 +46,7 @@ def test_usable_names_are_kept_as_they_are_and_can_be_written(tmp_path, name):
         ("a" * 90 + "\ud800" * 5, "contains"),
         ("a" * 101, "has 101 characters, at most 100"),
         ("a" * 300, "has 300 characters, at most 100"),
-        ("2026", r"read as a number: ComfyUI takes \(embedding:2026\) for a weight\..*'person-2026'"),
+        ("2026", r"read as a number: ComfyUI parses it in \(embedding:2026\) as a weight\..*'person-2026'"),
         ("007", "as a number"),
         ("-1.5", "as a number"),
         ("1e5", "as a number"),
@@ -118,7 +118,7 @@ def test_stop_names_the_file_and_the_ways_out_and_keeps_it(tmp_path):
     path = save_under_name(some_identity(), tmp_path, "anna")
     before = saved(tmp_path)
     with pytest.raises(
-        StableIdentityError, match=rf"embedding:anna already stands for {path}, which .*add a number.*replace"
+        StableIdentityError, match=rf"embedding:anna already refers to {path}, which .*add a number.*replace"
     ):
         save_under_name(some_identity(seed=1), tmp_path, "anna", IfExists.STOP)
     assert saved(tmp_path) == before
@@ -134,7 +134,7 @@ def test_a_name_taken_by_another_ending_is_taken(tmp_path, suffix):
     """The host finds `embedding:anna` whatever the ending."""
     torch.save(torch.zeros(1, 2, 1024), tmp_path / f"anna{suffix}")
     assert save_under_name(some_identity(), tmp_path, "anna").name == "anna-2.safetensors"
-    with pytest.raises(StableIdentityError, match=f"anna{suffix}, which does not hold this person"):
+    with pytest.raises(StableIdentityError, match=f"anna{suffix}, which is not this person"):
         save_under_name(some_identity(seed=1), tmp_path, "anna", IfExists.STOP)
 
 

@@ -41,7 +41,7 @@ def test_what_is_hidden_and_what_systems_keep_beside_photos_is_no_person(tmp_pat
     assert found.found == (tmp_path / "anna.png",)
     assert list(found.left_out) == [HIDDEN] and len(found.left_out[HIDDEN]) == 1
     (line,) = found.remarks()
-    assert line.startswith("1 left out (hidden, or kept by the system beside photos): ")
+    assert line.startswith("1 left out (hidden or system files): ")
 
 
 @pytest.mark.parametrize("name", ["Thumbs.db", "desktop.ini", ".DS_Store", "Icon\r"])
@@ -89,7 +89,7 @@ def test_what_cannot_be_read_is_counted_and_named_by_reason(tmp_path):
     assert "2 left out (not a picture): list.csv, notes.txt" in lines
     assert any("XML" in line and "anna.xmp" in line for line in lines)
     assert any("video" in line and "clip.mp4" in line for line in lines)
-    assert any("link to nothing" in line and "gone.png" in line for line in lines)
+    assert any("broken link" in line and "gone.png" in line for line in lines)
     assert sum(int(line.split()[0]) for line in lines) == len(list(tmp_path.iterdir())) - 1
 
 
@@ -129,7 +129,7 @@ def test_no_such_folder_is_a_sentence(tmp_path, name):
 
 
 def test_a_folder_without_any_picture_says_what_is_in_it(tmp_path):
-    with pytest.raises(MissingFileError, match=r"No picture in .* or below it\.$"):
+    with pytest.raises(MissingFileError, match=r"No picture in .* or its subfolders\.$"):
         pictures_in(tmp_path)
     (tmp_path / "a.heic").write_bytes(b"\x00\x00\x00\x18ftypheic")
     with pytest.raises(MissingFileError, match=r"No picture in .*\n1 left out \(a HEIC picture.*a\.heic"):

@@ -92,7 +92,7 @@ def test_every_text_space_comes_back(path, widths):
 
 @pytest.mark.parametrize("space", ["", "a,b", "__metadata__", "a b", "<x>"])
 def test_a_text_space_must_have_a_plain_name(space):
-    with pytest.raises(StableIdentityError, match=r"are of a text space .*, needed a name of letters"):
+    with pytest.raises(StableIdentityError, match=r"have the text space .*, needed a name of letters"):
         Identity(trigger="anna", words={space: randn(2, 768)})
 
 
@@ -109,7 +109,8 @@ def test_a_text_space_must_have_a_plain_name(space):
 )
 def test_a_header_that_contradicts_its_tensors_is_refused(path, tensors, header):
     save_file(tensors, path, {"format": "stableidentity-1", "trigger": "<anna>", **header})
-    with pytest.raises(StableIdentityError, match=r"says in its header .* but its tensors are .*use the original"):
+    said = r"contains .* according to its header, but its tensors are .*use the original"
+    with pytest.raises(StableIdentityError, match=said):
         load_identity(path)
 
 
@@ -178,7 +179,7 @@ def test_a_truncated_file_is_told_with_path_and_size(path, share):
 
 
 def test_a_missing_file_and_a_folder_are_told_by_path(tmp_path):
-    with pytest.raises(MissingFileError, match=f"{tmp_path}/none.safetensors cannot be read: nothing is there"):
+    with pytest.raises(MissingFileError, match=f"{tmp_path}/none.safetensors cannot be read: it does not exist"):
         load_identity(tmp_path / "none.safetensors")
     with pytest.raises(DamagedFileError, match=f"{tmp_path} is a folder, needed a file"):
         load_identity(tmp_path)

@@ -80,16 +80,16 @@ def test_a_file_name_that_is_no_trigger_still_gives_one(tmp_path, name):
 @pytest.mark.parametrize(
     "content,message",
     [
-        ({"a": randn(2, 55)}, r"width 55; known are 768 \(clip_l\), 1024 \(clip_h\), 1280 \(clip_g\)"),
-        ({"a": randn(2, 768), "b": randn(2, 1024)}, "holds 2 tensors, among them 'b', .*ComfyUI would not use all"),
-        ({"clip_l": randn(2, 768), "t5xxl": randn(2, 4096)}, "among them 't5xxl', which is no key"),
+        ({"a": randn(2, 55)}, r"width 55, needed one of 768 \(clip_l\), 1024 \(clip_h\), 1280 \(clip_g\)"),
+        ({"a": randn(2, 768), "b": randn(2, 1024)}, "contains 2 tensors, including 'b', .*ComfyUI would not use all"),
+        ({"clip_l": randn(2, 768), "t5xxl": randn(2, 4096)}, "including 't5xxl', which are not keys"),
         ({f"layer{i:03}": randn(2, 768, seed=i) for i in range(99)}, r"'layer005' and 93 more, .*model or a LoRA"),
-        ({"a": randn(100, 768)}, "holds 100 words of width 768, needed 1 to 75"),
-        ({"a": torch.zeros(0, 768)}, "holds 0 words of width 768, needed 1 to 75"),
-        ({"a": randn(2, 2, 768)}, r"holds a tensor \[2, 2, 768\], needed \[N, D\]"),
-        ({"a": randn(2, 768).double() * 1e300}, "not finite in 32 bits"),
+        ({"a": randn(100, 768)}, "contains 100 words of width 768, needed 1 to 75"),
+        ({"a": torch.zeros(0, 768)}, "contains 0 words of width 768, needed 1 to 75"),
+        ({"a": randn(2, 2, 768)}, r"contains a tensor \[2, 2, 768\], needed \[N, D\]"),
+        ({"a": randn(2, 768).double() * 1e300}, "not finite in float32"),
         ({"a": torch.zeros(2, 0)}, "."),
-        ({"a": torch.tensor(3.0)}, "no embedding"),
+        ({"a": torch.tensor(3.0)}, "does not contain an embedding"),
         ({"a": torch.full((2, 768), float("nan"))}, "not finite"),
     ],
 )
@@ -105,7 +105,7 @@ def test_safetensors_that_hold_no_embedding_are_refused(tmp_path, content, messa
 )
 def test_pickles_that_hold_no_embedding_are_refused(tmp_path, content):
     torch.save(content, tmp_path / "a.pt")
-    with pytest.raises(StableIdentityError, match="holds no embedding"):
+    with pytest.raises(StableIdentityError, match="does not contain an embedding"):
         load_identity(tmp_path / "a.pt")
 
 
@@ -124,7 +124,7 @@ def test_a_truncated_torch_file_is_told_by_path(tmp_path, suffix, share):
     [
         (b"<!DOCTYPE html><html>Not found</html>", ", but a web page"),
         (bytes(100), ": it begins with zeros"),
-        (b"version https://git-lfs.github.com/spec/v1", ", but a pointer of Git LFS"),
+        (b"version https://git-lfs.github.com/spec/v1", ", but a Git LFS pointer"),
         (b"", ": it is empty"),
         (b"\x89PNG\r\n\x1a\n" + bytes(50), ""),
         (b"{}", ""),

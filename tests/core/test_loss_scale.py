@@ -104,7 +104,7 @@ def test_a_damaged_scale_leaves_the_run_as_it_was(own_backend, names, tmp_path):
     tensors, metadata = read_tensors(path)
     save_tensors(path, tensors, {**metadata, "loss_scale": '["large"'})
     before = words(other)
-    with pytest.raises(DamagedFileError, match="its loss_scale is no JSON"):
+    with pytest.raises(DamagedFileError, match="its loss_scale is not valid JSON"):
         other.load(path)
     assert other.step == 0 and torch.equal(words(other), before)
 

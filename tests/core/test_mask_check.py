@@ -85,12 +85,12 @@ BAD_FACES = {
     "softly inverted": (1 - gaussian(0.5, 0.58, 0.2), "inverted"),
     "all": (torch.ones(SIDE, SIDE), "whole portrait"),
     "the person": (PERSON, "lies outside"),
-    "hair": (HAIR, "leaves out"),
-    "another place": (FACE.roll((-200, 180), (0, 1)), "leaves out"),
+    "hair": (HAIR, "it misses"),
+    "another place": (FACE.roll((-200, 180), (0, 1)), "it misses"),
     "a rectangle around the head": (rectangle(0.05, 0.98, 0.1, 0.9), "lies outside"),
-    "a rectangle beside it": (rectangle(0.0, 0.3, 0.0, 0.3), "leaves out"),
-    "only the eyes": (rectangle(0.42, 0.54, 0.25, 0.75), "leaves out"),
-    "a dot": (rectangle(0.5, 0.51, 0.5, 0.51), "leaves out 100%"),
+    "a rectangle beside it": (rectangle(0.0, 0.3, 0.0, 0.3), "it misses"),
+    "only the eyes": (rectangle(0.42, 0.54, 0.25, 0.75), "it misses"),
+    "a dot": (rectangle(0.5, 0.51, 0.5, 0.51), "it misses 100%"),
 }
 
 
@@ -98,7 +98,7 @@ BAD_FACES = {
 @pytest.mark.parametrize("kind", list(GOOD_FACES))
 def test_face_masks_that_fit_pass_without_a_word(parser, kind):
     one = prepared(parser, face_mask=GOOD_FACES[kind])
-    assert one.report.contradictions == () and "mask contradicts" not in one.report.text()
+    assert one.report.contradictions == () and "mask does not fit" not in one.report.text()
 
 
 @parsers
@@ -106,10 +106,10 @@ def test_face_masks_that_fit_pass_without_a_word(parser, kind):
 def test_face_masks_that_contradict_the_face_are_said_first_and_refused_by_strict(parser, kind):
     mask, said = BAD_FACES[kind]
     one = prepared(parser, face_mask=mask)
-    assert first_line(one).startswith("[!] The face mask contradicts the face: ") and said in first_line(one)
-    assert ("that the parser sees" in first_line(one)) == (parser is not None)
+    assert first_line(one).startswith("[!] The face mask does not fit the face: ") and said in first_line(one)
+    assert ("found by the parser" in first_line(one)) == (parser is not None)
     assert one.face.quality["good"] is False and len(one.face.quality["contradictions"]) == 1
-    with pytest.raises(StableIdentityError, match=r"The face mask contradicts.*Correct the masks"):
+    with pytest.raises(StableIdentityError, match=r"The face mask does not fit.*Correct the masks"):
         require_good(one.report)
 
 
@@ -165,7 +165,7 @@ def test_without_a_parser_hair_on_the_face_is_said_and_an_empty_mask_is_nothing_
 def test_swapped_masks_are_called_so(parser):
     one = prepared(parser, face_mask=HAIR, hair_mask=FACE)
     assert one.report.contradictions == (
-        "The face mask marks the hair and the hair mask the face. Swap face_mask and hair_mask.",
+        "The face mask marks the hair and the hair mask marks the face. Swap face_mask and hair_mask.",
     )
     assert not prepared(parser, face_mask=FACE, hair_mask=HAIR).report.contradictions
 
@@ -188,13 +188,13 @@ def test_masks_of_the_other_person_in_the_photo():
     with pytest.raises(StableIdentityError, match=r"nothing within the portrait of the chosen face.*which_face"):
         prepare_face(photo, detector=TwoFaces(), face_mask=right)
     said = prepare_face(photo, detector=TwoFaces(), hair_mask=right).report.contradictions
-    assert len(said) == 1 and "nothing within the portrait, only other places of the photo" in said[0]
+    assert len(said) == 1 and "nothing within the portrait, only other parts of the photo" in said[0]
 
 
 def test_an_empty_mask_of_another_size_is_called_empty():
     """Load Image gives 64 x 64 zeros for every picture without a mask."""
     for photo in (rand(3, 512, 1024), rand(3, 400, 300)):
-        with pytest.raises(StableIdentityError, match=r"face mask marks nothing.*Load Image gives an empty one"):
+        with pytest.raises(StableIdentityError, match=r"face mask marks nothing.*Load Image outputs an empty one"):
             prepare_face(photo, detector=TwoFaces(), face_mask=torch.zeros(64, 64))
 
 
@@ -207,7 +207,7 @@ def test_an_empty_mask_of_another_size_is_called_empty():
         (FACE * 255, "from 0.00 to 255.00"),
         (FACE - 0.5, "from -0.50"),
         (torch.zeros(0, SIDE), "is empty"),
-        (FACE[:200], "proportions differ"),
+        (FACE[:200], "aspect ratios differ"),
         (FACE[None], r"shape \[1, 512, 512\]"),
         (FACE.to(torch.complex64), "complex64"),
     ],
@@ -226,7 +226,7 @@ def test_masks_of_other_types_are_taken(dtype):
 def test_of_a_square_at_which_nobody_looked_nothing_is_praised():
     one = prepare_face(torch.full((3, SIDE, SIDE), 0.5) + 0.2 * FACE)
     text = one.report.text().splitlines()
-    assert text[0] == "No detector looked for a face: the picture was taken as an aligned portrait."
+    assert text[0] == "No face detector was used: the picture was assumed to be an aligned portrait."
     assert text[1].startswith("Photo quality: unknown. If it is an aligned portrait, ")
     assert not any(line.startswith("[ok]") or "good" in line for line in text)
     assert one.face.quality["good"] is None and one.face.quality["face_detected"] is False
@@ -251,10 +251,10 @@ def test_only_true_sentences(parser, detector, given_hair, given_face):
     masks |= {"hair_mask": shown[1]} if given_hair else {}
     text = prepare_face(photo, detector=detector, parser=parser, **masks).report.text()
     assert ("the face mask is the oval" in text) == (parser is None and not given_face)
-    assert ("the hair is not known" in text) == (parser is None and not given_hair)
+    assert ("the hair mask is empty" in text) == (parser is None and not given_hair)
     assert ("No parsing" in text) == (parser is None and not (given_face and given_hair))
-    assert text.startswith("No detector looked for a face") == (detector is None)
-    assert ("there are no landmarks" in text) == ("taken as an aligned portrait" in text) == (detector is None)
+    assert text.startswith("No face detector was used") == (detector is None)
+    assert ("there are no landmarks" in text) == ("assumed to be an aligned portrait" in text) == (detector is None)
     assert ("no map of face parts" in text) == (parser is None)
     assert ("no hair is marked" in text) == (parser is None and not given_hair)
     assert ("[ok]" in text) == (parser is not None or detector is not None)

@@ -48,14 +48,14 @@ def test_a_package_that_is_there_is_given():
 
 def test_a_package_that_is_not_installed_gives_the_line_to_type(site):
     assert sentence("facething.net") == (
-        f"Face detection needs the package facething, which is not installed. In ComfyUI's Python type: {LINE}"
+        f"Face detection needs the package facething, which is not installed. In ComfyUI's Python run: {LINE}"
     )
 
 
 def test_a_package_that_lacks_another_one_names_it(site):
     write(site, "facething", "import secondthing.part\n")
     assert sentence("facething").startswith(
-        "Face detection needs the package facething, which is installed, but lacks secondthing that it needs in turn."
+        "Face detection needs the package facething, which is installed, but its own dependency secondthing is missing."
     )
 
 
@@ -81,7 +81,7 @@ def test_a_package_without_the_module_is_of_another_version(site):
 def test_a_package_that_breaks_while_it_is_imported_says_how(site, code, told):
     write(site, "facething", code)
     said = sentence("facething")
-    assert "is installed but breaks when it is imported" in said and told in said
+    assert "is installed but fails to import (" in said and told in said
     assert said.endswith(f"{LINE} --upgrade")
 
 
@@ -94,9 +94,9 @@ def test_a_package_that_breaks_another_one_is_the_one_to_upgrade(site):
     write(site, "facething", "import compiled\n")
     write(site, "facething.net", "")
     said = sentence("facething.net")
-    assert "the package facething, which is installed but breaks when its part compiled is imported" in said
+    assert "the package facething, which is installed but fails to import, because of compiled" in said
     assert "numpy.core.multiarray failed to import" in said
-    assert said.endswith("type: pip install --upgrade fast-compiled"), "pip's name, not the module's"
+    assert said.endswith("run: pip install --upgrade fast-compiled"), "pip's name, not the module's"
 
 
 def test_a_compiled_module_without_lines_of_its_own_is_named(site):
@@ -104,8 +104,8 @@ def test_a_compiled_module_without_lines_of_its_own_is_named(site):
     (site / name).write_bytes(b"not a library")
     write(site, "facething", "import compiled\n")
     said = sentence("facething")
-    assert "breaks when its part compiled is imported (ImportError: " in said
-    assert said.endswith("type: pip install --upgrade compiled")
+    assert "fails to import, because of compiled (ImportError: " in said
+    assert said.endswith("run: pip install --upgrade compiled")
 
 
 def test_a_repaired_package_is_found_without_a_restart(site):

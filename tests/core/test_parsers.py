@@ -176,18 +176,16 @@ def test_other_files_are_refused_with_what_they_hold(networks, tmp_path):
     ):
         load_parser(saved(tmp_path, {"body.0.weight": torch.zeros(3)}))
     with pytest.raises(
-        WrongModelError, match=r"holds a table with 1 entries \(state_dict\), needed a table of weights"
+        WrongModelError, match=r"contains a dict with 1 entries \(state_dict\), needed a dict of weights"
     ):
         load_parser(saved(tmp_path, {"state_dict": {}}))
-    with pytest.raises(WrongModelError, match="holds a list, needed a table of weights"):
+    with pytest.raises(WrongModelError, match="contains a list, needed a dict of weights"):
         load_parser(saved(tmp_path, [torch.zeros(3)]))
     with pytest.raises(WrongModelError, match="BiSeNet with 11 classes, needed the 19"):
         load_parser(saved(tmp_path, state | {"conv_out.conv_out.weight": torch.zeros(11, 256, 1, 1)}))
-    with pytest.raises(
-        WrongModelError, match=r"of its 191 weights 1 are missing and 0 have .* 0 are unknown \(such as"
-    ):
+    with pytest.raises(WrongModelError, match=r"of 191 weights, 1 are missing and 0 have .* 0 are unknown \(such as"):
         load_parser(saved(tmp_path, {key: value for key, value in state.items() if key != "cp.resnet.conv1.weight"}))
-    with pytest.raises(WrongModelError, match=r"0 are missing and 1 have another shape, and 1 are unknown \(such as"):
+    with pytest.raises(WrongModelError, match=r"0 are missing and 1 have the wrong shape; 1 are unknown \(such as"):
         load_parser(saved(tmp_path, state | {"cp.resnet.conv1.weight": torch.zeros(2), "zz": torch.zeros(1)}))
 
 
@@ -212,7 +210,7 @@ def test_a_map_without_a_face_is_refused_with_the_share_found():
     parts = torch.full((100, 100), int(FacePart.HAIR))
     parts[:4] = FacePart.SKIN
     parts[90:] = FacePart.NECK
-    message = r"marks 4.0% of the portrait as face \(most of it: hair 86%, neck 10%\), needed at least 5%"
+    message = r"marks 4.0% of the portrait as face \(largest parts: hair 86%, neck 10%\), needed at least 5%"
     with pytest.raises(StableIdentityError, match=message):
         check_parts(parts)
     parts[:5] = FacePart.SKIN

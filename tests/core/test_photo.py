@@ -13,7 +13,7 @@ from PIL import Image
 from core.make import rand
 from stableidentity_core.errors import MissingFileError, StableIdentityError
 from stableidentity_core.face import photo_of_image, read_mask, read_photo
-from stableidentity_core.face.photo import shrink_for_looking
+from stableidentity_core.face.photo import downscale
 
 HEIGHT, WIDTH = 40, 60
 
@@ -105,7 +105,7 @@ def test_of_an_animation_the_first_picture_is_used_and_said_so(save, caplog, end
         photo = read_photo(path)
     assert photo.shape == (3, HEIGHT, WIDTH)
     assert torch.equal(photo.amax((1, 2)), torch.tensor([1.0, 0.0, 0.0]))
-    assert "holds 3 pictures; the first one" in caplog.text and path.name in caplog.text
+    assert "contains 3 pictures; the first one" in caplog.text and path.name in caplog.text
 
 
 def encoded(image: Image.Image, kind: str) -> bytes:
@@ -135,14 +135,14 @@ UNREADABLE = {
     "zeros": (b"\x00" * 1000, "cannot be read as a picture"),
     "HEIC": (ftyp(b"heic"), r"is a HEIC picture, which the installed Pillow does not read .*Convert it to JPEG"),
     "HEIF": (ftyp(b"mif1"), "is a HEIC picture"),
-    "video": (ftyp(b"isom"), r"is a video .*Save a picture of it"),
+    "video": (ftyp(b"isom"), r"is a video .*Save a frame of it"),
     "JPEG XL": (b"\xff\x0a" + b"\x00" * 50, r"is a JPEG XL picture.*Convert it"),
-    "page": (b"\n<!DOCTYPE html><html>", r"is a web page .*the download gave a page"),
+    "page": (b"\n<!DOCTYPE html><html>", r"is a web page .*the download returned a page"),
     "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", r"is a vector drawing.*Convert it"),
     "pdf": (b"%PDF-1.7", r"is a PDF document.*Save the picture in it"),
     "zip": (b"PK\x03\x04" + b"\x00" * 50, "is a ZIP archive"),
-    "git lfs": (b"version https://git-lfs.github.com/spec/v1\n", r"pointer of Git LFS.*git lfs pull"),
-    "AppleDouble": (b"\x00\x05\x16\x07" + b"\x00" * 50, "what macOS stores beside one"),
+    "git lfs": (b"version https://git-lfs.github.com/spec/v1\n", r"a Git LFS pointer.*git lfs pull"),
+    "AppleDouble": (b"\x00\x05\x16\x07" + b"\x00" * 50, "macOS metadata of one"),
     # Pillow knows both and would start Ghostscript, or knows no more than their size.
     "PostScript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "format that the installed"),
     "MPEG": (b"\x00\x00\x01\xb3\x10\x10\x10" + b"\x00" * 50, "format that the installed"),
@@ -164,7 +164,7 @@ def test_too_many_pixels_are_called_so(save, monkeypatch):
     """Pillow's own limit is 179 million."""
     path = save(Image.fromarray(pixels(HEIGHT, WIDTH, 3)), "poster.jpg")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
-    with pytest.raises(StableIdentityError, match=r"more than 0 megapixels.*Shrink the photo") as caught:
+    with pytest.raises(StableIdentityError, match=r"more than 0 megapixels.*Downscale the photo") as caught:
         read_photo(path)
     assert "Copy it again" not in str(caught.value)
 
@@ -176,7 +176,7 @@ def test_a_photo_that_may_not_be_read_is_called_so(save, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Image, "open", locked)
-    with pytest.raises(StableIdentityError, match=r"cannot be opened: Permission denied.*right to read it"):
+    with pytest.raises(StableIdentityError, match=r"cannot be opened: Permission denied.*permission to read it"):
         read_photo(path)
 
 
@@ -199,11 +199,11 @@ def test_a_missing_file_and_unknown_ranges_are_sentences(save, tmp_path):
         read_photo(tmp_path / ("n" * 300))
     with pytest.raises(MissingFileError, match="No picture at"):
         read_photo(tmp_path)
-    with pytest.raises(StableIdentityError, match="floating-point values whose range is not known"):
+    with pytest.raises(StableIdentityError, match="floating-point values of unknown range"):
         read_photo(save(Image.fromarray(np.ones((4, 4), np.float32)), "depth.tiff"))
     with pytest.raises(StableIdentityError, match="from -5 to 70000, needed 0 to 65535"):
         read_photo(save(Image.fromarray(np.array([[-5, 70000]], np.int32)), "heights.tiff"))
-    with pytest.raises(StableIdentityError, match="colours of the mode LAB, needed RGB or grey"):
+    with pytest.raises(StableIdentityError, match="colour mode LAB, needed RGB or grey"):
         read_mask(save(Image.new("LAB", (4, 4)), "lab.tiff"))
 
 
@@ -227,7 +227,7 @@ def test_a_hosts_picture_is_not_copied():
         (torch.zeros(0, 4, 3), r"shape \[0, 4, 3\].*some pixels"),
         (torch.full((4, 4, 3), 255.0), "float32 from 255.00 to 255.00, needed floating-point values from 0 to 1"),
         (torch.full((4, 4, 3), 1, dtype=torch.uint8), "uint8 from 1.00 to 1.00, needed floating-point"),
-        (torch.zeros(4, 4, 3, dtype=torch.complex64), "holds torch.complex64, needed floating-point"),
+        (torch.zeros(4, 4, 3, dtype=torch.complex64), "has dtype torch.complex64, needed floating-point"),
         (torch.full((4, 4, 3), -0.5), "from -0.50"),
         (torch.full((4, 4, 3), float("nan")), "48 values that are not finite"),
         (torch.zeros(4, 4, 3).index_fill(0, torch.tensor(2), float("inf")), "12 values that are not finite"),
@@ -242,7 +242,7 @@ def test_unusable_pictures_of_a_host_are_sentences(image, said):
 def test_a_thinned_photo_shows_everything_in_its_place(height, width):
     """A ramp stays a ramp: what a pixel of the small picture shows is where `spanned` says."""
     x = ((torch.arange(width) + 0.5) / width).expand(3, height, width)
-    picture, spanned = shrink_for_looking(x, 96, 128)
+    picture, spanned = downscale(x, 96, 128)
     assert picture.shape == (3, 96, 128)
     there = (torch.arange(128) + 0.5) * spanned[0] / width
     inner = slice(2, -2)  # the resizing kernel is cut off at the borders

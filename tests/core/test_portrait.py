@@ -53,7 +53,7 @@ def test_a_half_precision_picture_on_another_stride_is_taken():
     [
         (torch.zeros(3, 1, 1), "1x1 pixels, needed at least 64x64"),
         (torch.zeros(3, 63, 63), "63x63 pixels, needed at least 64x64"),
-        (torch.zeros(3, 200, 100), "100x200 pixels, needed a square one"),
+        (torch.zeros(3, 200, 100), "100x200 pixels, needed a square, FFHQ-aligned one"),
         (torch.zeros(3, 0, 0), r"shape \[3, 0, 0\], needed one picture"),
         (torch.zeros(0, 64, 64), r"shape \[0, 64, 64\], needed one picture"),
         (torch.zeros(2, 64, 64), r"shape \[2, 64, 64\], needed one picture"),
@@ -100,7 +100,7 @@ def test_masks_of_another_size_mark_the_same_place(side):
     [
         (torch.zeros(64, 64), "face mask marks nothing .* 0.00"),
         (torch.full((64, 64), 0.4), "face mask marks nothing .* 0.40"),
-        (torch.ones(64, 128), "face mask is 128x64 pixels, its picture 64x64: their proportions differ"),
+        (torch.ones(64, 128), "face mask is 128x64 pixels, its picture 64x64: their aspect ratios differ"),
         (torch.ones(1, 64, 64), r"face mask has shape \[1, 64, 64\], needed \[h, w\]"),
         (torch.full((64, 64), float("nan")), "The face mask has 4096 values that are not finite"),
         (torch.full((64, 64), 255.0), "The face mask has values from 255.00"),

@@ -51,7 +51,7 @@ ODD = {
     "facts is a list": lambda state, header: header.update(facts="[]"),
     "facts with numbers": lambda state, header: header.update(facts='{"projector_people": 3}'),
     "facts with nothing": lambda state, header: header.update(facts='{"projector_people": null}'),
-    "facts is no JSON": lambda state, header: header.update(facts="people"),
+    "facts is not valid JSON": lambda state, header: header.update(facts="people"),
     "facts nested without end": lambda state, header: header.update(facts='{"a":' * 50_000),
     "no weights": lambda state, header: state.clear(),
     "whole numbers": lambda state, header: state.update({FIRST: state[FIRST].long()}),

@@ -19,7 +19,7 @@ from stableidentity_core.face.align import Alignment, align_face
 from stableidentity_core.face.parsing import FacePart
 from stableidentity_core.face.portrait import ffhq_oval
 from stableidentity_core.face.quality import Finding, QualityReport, assess, head_pose, require_good
-from stableidentity_core.face.quality.occlusion import beyond_border, covered, eyes_region, features_region
+from stableidentity_core.face.quality.occlusion import eyes_region, features_region, measure_occlusion, outside_photo
 from stableidentity_core.face.quality.picture import blur_sigma, light
 from stableidentity_core.face.quality.pose import FACE
 
@@ -98,7 +98,7 @@ def test_the_astronaut_is_good_but_small():
     # Her eyes are 43.4 pixels apart and FFHQ's square is 4 times as wide.
     assert of(result, "resolution").value == pytest.approx(4 * 43.44, rel=0.01)
     assert [finding.measure for finding in result.bad] == ["resolution"]
-    assert "is 174 pixels wide in it, 512 are best" in result.bad[0].advice
+    assert "is 174 pixels wide, 512 are best" in result.bad[0].advice
 
 
 # Resolution
@@ -114,7 +114,7 @@ def test_a_photo_shrunk_by_half_has_half_the_resolution():
 def test_a_portrait_without_alignment_has_its_own_size_as_resolution():
     result = assess_portrait(rand(3, SIDE, SIDE), photo_size=(200, 204))
     assert of(result, "resolution").value == 200 and not of(result, "resolution").good
-    assert any("the photo was taken as an aligned portrait" in sentence for sentence in result.left_out)
+    assert any("the photo was assumed to be an aligned portrait" in sentence for sentence in result.left_out)
 
 
 # Blur
@@ -187,10 +187,10 @@ def test_too_dark_and_too_bright_faces_are_told_from_good_ones(name):
     for gamma in (0.6, 1.0, 1.6, 2.2):
         assert assess_portrait(picture**gamma).good, gamma
     dark = assess_portrait(picture**9)
-    assert {"brightness", "lost in black"} <= {finding.measure for finding in dark.bad}
+    assert {"brightness", "underexposed"} <= {finding.measure for finding in dark.bad}
     assert of(dark, "brightness").advice.startswith("Use more light on the face")
     bright = assess_portrait((picture * 2.5).clamp(0, 1))
-    assert {"burnt out", "brightness"} == {finding.measure for finding in bright.bad}
+    assert {"overexposed", "brightness"} == {finding.measure for finding in bright.bad}
     assert of(bright, "brightness").advice.startswith("Use less light on the face")
 
 
@@ -311,7 +311,7 @@ def bare_face(side: int = SIDE) -> torch.Tensor:
 
 
 def test_a_bare_face_is_not_covered():
-    cover = covered(bare_face())
+    cover = measure_occlusion(bare_face())
     assert (cover.hair, cover.hat, cover.glasses, cover.other) == (0, 0, 0, 0)
     assert assess_portrait(portrait("astronaut"), parts=bare_face()).good
 
@@ -319,7 +319,7 @@ def test_a_bare_face_is_not_covered():
 def test_shares_are_what_counting_pixel_by_pixel_gives():
     side = 48
     parts = torch.randint(0, 19, (side, side), generator=rng())
-    cover = covered(parts)
+    cover = measure_occlusion(parts)
     counts = dict.fromkeys(("features", "hair", "other", "eyes", "glasses", "oval", "hat"), 0)
     for row in range(side):
         for column in range(side):
@@ -379,7 +379,7 @@ def test_glasses_count_and_thin_frames_do_not():
         frames[(radius < 1) & (radius > 0.92)] = FacePart.GLASSES
     assert of(assess_portrait(picture, parts=frames), "glasses").good
     finding = of(assess_portrait(picture, parts=lenses), "glasses")
-    assert finding.value > 90 and finding.advice.startswith("Take off the glasses, unless they belong to the person")
+    assert finding.value > 90 and finding.advice.startswith("Take off the glasses, unless the person always wears them")
 
 
 def test_a_painted_hair_mask_stands_in_for_parts():
@@ -399,7 +399,7 @@ def test_a_painted_hair_mask_stands_in_for_parts():
 def test_what_lies_beyond_the_border_is_counted(cut):
     # The portrait of 512 pixels is the photo, enlarged twice, moved up by a part of its height.
     matrix = torch.tensor([[2.0, 0.0, 0.0], [0.0, 2.0, cut * SIDE]], dtype=torch.float64)
-    beyond = beyond_border(Alignment(matrix=matrix, size=SIDE), (SIDE // 2, SIDE // 2))
+    beyond = outside_photo(Alignment(matrix=matrix, size=SIDE), (SIDE // 2, SIDE // 2))
     # Counted on 128 rows, so a row may be missed.
     assert beyond.portrait == pytest.approx(cut, abs=1 / 128)
     rows = torch.arange(SIDE) + 0.5 < cut * SIDE
@@ -411,9 +411,9 @@ def test_a_face_cut_by_the_border_is_told():
     shares = []
     for left in (150, 185, 200, 215, 230):  # of the photo, cut off
         result = report(picture[:, :, left:], points - torch.tensor([left, 0.0]))
-        shares.append((of(result, "face cut by the border").value, of(result, "portrait beyond the border").value))
+        shares.append((of(result, "face outside the photo").value, of(result, "portrait outside the photo").value))
         # Her face reaches from column 180 to 270.
-        assert of(result, "face cut by the border").good == (left <= 185), result.text()
+        assert of(result, "face outside the photo").good == (left <= 185), result.text()
     assert shares == sorted(shares)
     assert "Use a photo that shows the whole face" in result.text()
 
@@ -429,7 +429,7 @@ def test_what_cannot_be_measured_is_said():
         "The head's pose was not measured: there are no landmarks.",
         "Hair on the face was not measured: there is no map of face parts, and no hair is marked.",
         "Hat, glasses and other things on the face were not measured: there is no map of face parts.",
-        "What the border cuts off was not measured: the photo was taken as an aligned portrait.",
+        "Cropping by the photo's border was not measured: the photo was assumed to be an aligned portrait.",
     )
     assert all(f"[not measured] {sentence}" in result.text() for sentence in result.left_out)
 
@@ -437,7 +437,7 @@ def test_what_cannot_be_measured_is_said():
 def test_a_face_of_one_colour_has_no_blur_and_useless_landmarks_no_pose():
     result = assess_portrait(torch.full((3, SIDE, SIDE), 0.5), landmarks=torch.full((5, 2), 7.0))
     assert "blur" not in {finding.measure for finding in result.findings}
-    assert "Sharpness was not measured: the face mask covers a single colour without any edge." in result.left_out
+    assert "Sharpness was not measured: the face mask covers a single colour without edges." in result.left_out
     assert any("pose was not measured from its landmarks: they coincide" in text for text in result.left_out)
 
 
@@ -456,7 +456,7 @@ def test_the_text_puts_what_to_change_first():
         "[ok] roll: 2 degrees (at most 45)",
         "[not measured] No hair.",
     ]
-    assert QualityReport(findings=FINDINGS[1:2]).text().startswith("Photo quality: good in all of 1 measure.")
+    assert QualityReport(findings=FINDINGS[1:2]).text().startswith("Photo quality: good in 1 measure.")
 
 
 def test_the_dict_goes_through_json_unchanged():
@@ -479,8 +479,8 @@ def test_the_strict_switch_lists_every_fault():
     with pytest.raises(StableIdentityError) as caught:
         require_good(QualityReport(findings=FINDINGS), what="Photo 2")
     assert str(caught.value) == (
-        "Photo 2 has 2 faults: (1) blur: 4.57 px (at most 3). Use a sharper photo.; "
-        "(2) yaw: 40 degrees (at most 30). Turn the head. Use a better photo, or switch the strict check off."
+        "Photo 2 has 2 problems: (1) blur: 4.57 px (at most 3). Use a sharper photo.; "
+        "(2) yaw: 40 degrees (at most 30). Turn the head. Use a better photo, or turn the strict check off."
     )
 
 

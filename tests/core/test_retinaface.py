@@ -187,10 +187,13 @@ def changed(path: Path, to: Path, change) -> Path:
         (lambda s: s.update({"module.fc.weight": torch.zeros(2)}), r"1 unknown, such as fc.weight"),
         (
             lambda s: s.update({"module.ClassHead.0.conv1x1.bias": torch.zeros(7)}),
-            r"1 of another shape, such as ClassHead.0.conv1x1.bias: \[7\], needed \[4\]",
+            r"1 of the wrong shape, such as ClassHead.0.conv1x1.bias: \[7\], needed \[4\]",
         ),
-        (lambda s: (s.clear(), s.update(fc=torch.zeros(2))), "holds 1 tensors, such as 'fc', and is no RetinaFace"),
-        (lambda s: s.update(epoch=3), "holds no network weights"),
+        (
+            lambda s: (s.clear(), s.update(fc=torch.zeros(2))),
+            "contains 1 tensors, such as 'fc', and is not a RetinaFace network",
+        ),
+        (lambda s: s.update(epoch=3), "does not contain network weights"),
     ],
 )
 def test_weights_that_do_not_fit_are_a_sentence(files, tmp_path, change, said):
@@ -202,7 +205,8 @@ def test_weights_that_do_not_fit_are_a_sentence(files, tmp_path, change, said):
 def test_a_wrong_kind_a_missing_and_a_damaged_file_are_sentences(files, tmp_path):
     with pytest.raises(DamagedFileError, match=r"is a RetinaFace mobile0.25, needed resnet50 \(detection_Resnet50"):
         load_retinaface(files["mobile0.25"], "resnet50")
-    with pytest.raises(StableIdentityError, match=r"no RetinaFace 'resnet18', needed one of resnet50, mobile0.25"):
+    said = r"Unknown RetinaFace network 'resnet18', needed one of resnet50, mobile0.25"
+    with pytest.raises(StableIdentityError, match=said):
         load_retinaface(files["mobile0.25"], "resnet18")  # type: ignore[arg-type]
     with pytest.raises(MissingFileError, match=r"nowhere.pth, needed detection_Resnet50_Final.pth or .*download"):
         load_retinaface(tmp_path / "nowhere.pth")
@@ -215,7 +219,7 @@ def test_weights_that_are_not_finite_are_not_called_a_photo_without_a_face(files
     path = changed(
         files["mobile0.25"], tmp_path / "nan.pth", lambda s: s["module.fpn.merge1.0.weight"].fill_(float("nan"))
     )
-    with pytest.raises(StableIdentityError, match=r"RetinaFace mobile0.25 computes values that are not finite"):
+    with pytest.raises(StableIdentityError, match=r"RetinaFace mobile0.25 outputs values that are not finite"):
         load_retinaface(path)(rand(3, 64, 64))
 
 

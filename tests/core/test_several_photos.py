@@ -254,5 +254,5 @@ def test_masks_go_with_the_photo_of_the_same_place(tmp_path):
 @pytest.mark.parametrize(("photos", "face", "hair"), [(2, 1, 0), (1, 2, 0), (2, 2, 1), (2, 0, 3)])
 def test_another_number_of_masks_than_of_photos_is_refused(photos, face, hair):
     which, count = ("--face-mask", face) if face not in (0, photos) else ("--hair-mask", hair)
-    with pytest.raises(StableIdentityError, match=f"{which} names {count} files and --photo {photos}"):
+    with pytest.raises(StableIdentityError, match=f"{which} has {count} files, but --photo has {photos}"):
         read_faces([Path("p.png")] * photos, [Path("m.png")] * face, [Path("h.png")] * hair)

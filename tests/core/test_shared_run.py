@@ -192,7 +192,7 @@ def test_other_files_are_no_projectors(learned, tmp_path):
     cut.write_bytes(cut.read_bytes()[:-50])
     for path, kind, said in (
         (foreign, StableIdentityError, "is not a projector"),
-        (cut, DamagedFileError, "not a whole safetensors file"),
+        (cut, DamagedFileError, "not a complete safetensors file"),
         (tmp_path / "none.safetensors", MissingFileError, "No projector at"),
     ):
         with pytest.raises(kind, match=said):

@@ -78,7 +78,7 @@ ODD_HEADERS = {
     "no header at all": (WORDS, lambda tensors, header: header.clear()),
     "other format": (WORDS, lambda tensors, header: header.update(format="stableidentity-result-0")),
     "header is a list": (WORDS, lambda tensors, header: header.update(header="[]")),
-    "header is no JSON": (WORDS, lambda tensors, header: header.update(header="{")),
+    "header is not valid JSON": (WORDS, lambda tensors, header: header.update(header="{")),
     "header nested without end": (WORDS, lambda tensors, header: header.update(header="[" * 100_000)),
     "header with numbers": (WORDS, lambda tensors, header: header.update(header=with_json(seed=1))),
     "header without steps": (WORDS, lambda tensors, header: header.update(header='{"method": "stableidentity"}')),

@@ -268,7 +268,7 @@ def test_what_is_stored_is_told_from_the_headers(store):
     store.path(key(3)).write_bytes(b"damaged")
     told = {training.key: (training.trigger, training.what) for training in stored_trainings(store.folder)}
     assert told == {
-        key(0): ("<person-0>", "stableidentity, 3 steps, its projector has left"),
+        key(0): ("<person-0>", "stableidentity, 3 steps, its projector was removed"),
         key(1): ("<person-1>", "stableidentity, 3 steps"),
         key(2): (None, "projector of 12 people, 1500 steps"),
         key(3): (None, "cannot be read"),

@@ -50,12 +50,12 @@ def test_a_header_whose_length_looks_like_the_start_of_a_pickle_is_safetensors(t
     [
         (b"", "it is empty"),
         (b"  <!DOCTYPE html><html>log in</html>", "a web page"),
-        (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
         (b"\0" * 100, "neither a safetensors nor a torch file"),
-        (b"PK\x03\x04" + b"\0" * 96, "not a whole torch file"),
+        (b"PK\x03\x04" + b"\0" * 96, "not a complete torch file"),
         (b"\x80\x02" + b"\0" * 98, "damaged"),
-        (save({"w": torch.ones(9)})[:-3], "not a whole safetensors file"),
-        (struct.pack("<Q", 1 << 60) + b"{", "not a whole safetensors file"),
+        (save({"w": torch.ones(9)})[:-3], "not a complete safetensors file"),
+        (struct.pack("<Q", 1 << 60) + b"{", "not a complete safetensors file"),
     ],
 )
 def test_what_is_neither_is_called_what_it_is(tmp_path, content, message):
@@ -87,7 +87,7 @@ def test_tensors_that_are_not_plain_are_refused_by_name(tmp_path, kind, zipped):
     path = tmp_path / "a.pt"
     path.write_bytes(torch_bytes({"outer": [{"the words": UNFIT[kind]()}]}, zipped))
     unread = kind in ("half complex", "nested") and not zipped  # torch itself does not read these in its old format
-    named = "not a whole torch file, or of a kind" if unread else r"holds the tensor 'outer\.0\.the words'"
+    named = "not a complete torch file, or of a kind" if unread else r"contains the tensor 'outer\.0\.the words'"
     with pytest.raises(DamagedFileError, match=rf"{path} .*{named}"):
         read_pickled_tensors(path)
 
@@ -158,7 +158,7 @@ def test_a_zip_bomb_is_refused_unread(tmp_path):
     path.write_bytes(rezipped(torch_bytes({"w": torch.zeros(10_000_000)}), zipfile.ZIP_DEFLATED))
     assert path.stat().st_size < 100_000
     tracemalloc.start()
-    with pytest.raises(DamagedFileError, match=r"compressed or overlap.*torch\.save"):
+    with pytest.raises(DamagedFileError, match=r"compressed or overlapping.*torch\.save"):
         read_pickled_tensors(path)
     assert tracemalloc.get_traced_memory()[1] < 5_000_000
     tracemalloc.stop()
@@ -196,7 +196,7 @@ def archive(data: bytes) -> bytes:
         (torch_bytes(a_loop()), "nested more than"),
         (torch_bytes(deep(200)), "nested more than"),
         (archive(deep_pickle(100_000)), "nested more than"),
-        (torch_bytes({("a", 1): torch.ones(2)}), "keys are no names but of the type tuple"),
+        (torch_bytes({("a", 1): torch.ones(2)}), "keys of the type tuple"),
         (torch_bytes({"\ud800": torch.ones(2)}), "lone surrogates"),
         (torch_bytes(torch.device("cuda")), ""),
     ],
@@ -218,9 +218,9 @@ def test_what_is_no_file_is_said(tmp_path, read):
     (tmp_path / "loop.pt").symlink_to(tmp_path / "loop.pt")
     expected: list[tuple[Path | str, type[Exception], str]] = [
         (tmp_path / "folder.pt", DamagedFileError, "is a folder, needed a file"),
-        (tmp_path / "nowhere.pt", MissingFileError, "nothing is there"),
-        (tmp_path / "none.pt", MissingFileError, "nothing is there"),
-        (tmp_path / "loop.pt", DamagedFileError, "leads back to itself"),
+        (tmp_path / "nowhere.pt", MissingFileError, "it does not exist"),
+        (tmp_path / "none.pt", MissingFileError, "it does not exist"),
+        (tmp_path / "loop.pt", DamagedFileError, "points to itself"),
         (tmp_path / ("a" * 5000), DamagedFileError, "longer than the file system allows"),
         (tmp_path / "a\0b", DamagedFileError, "null character"),
         (tmp_path / "\ud800.pt", DamagedFileError, "lone surrogates"),

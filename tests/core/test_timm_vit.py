@@ -149,7 +149,7 @@ def with_config(folder: Path, target: Path, change) -> Path:
         (lambda config: config["model_args"].update(embed_dim=96), "not a complete .*mismatched keys"),
         (lambda config: config.update(num_classes=9), r"2 mismatched keys \(e\.g\. head\.bias\)"),
         (lambda config: config["pretrained_cfg"].update(mean=[0.5]), r"mean \[0\.5\].*three numbers"),
-        (lambda config: config["pretrained_cfg"].update(interpolation="lanczos"), "'lanczos', known are bilinear"),
+        (lambda config: config["pretrained_cfg"].update(interpolation="lanczos"), "'lanczos', needed one of bilinear"),
         (lambda config: config["model_args"].update(in_chans=1), r"patch_embed\.proj\.weight"),
         (lambda config: config["model_args"].update(global_pool=""), r"gives \[1, 197, 512\] for one picture"),
     ],
@@ -161,7 +161,7 @@ def test_a_config_that_does_not_fit_is_told(face_folder, tmp_path, change, said)
 
 def test_without_a_config_the_place_for_it_is_told(face_folder, tmp_path):
     save_file(load_file(face_folder / "model.safetensors"), tmp_path / "face.safetensors")
-    with pytest.raises(StableIdentityError, match=r"looks like a network of timm.*no config\.json.*Put the one"):
+    with pytest.raises(StableIdentityError, match=r"looks like a timm network.*no config\.json.*Put the one"):
         load_face_encoder(tmp_path / "face.safetensors")
 
 

@@ -50,13 +50,14 @@ def test_known_and_present_passes():
 
 @pytest.mark.parametrize("typed", ["<ana>", "<br>", "<\u5b89\u5a1c>"])
 def test_an_unknown_one_is_named_with_those_there_are(typed):
-    with pytest.raises(StableIdentityError, match=rf"names {typed}, but the identities here are: <anna>, <bob>\."):
+    said = rf"contains {typed}, but the connected identities are: <anna>, <bob>\."
+    with pytest.raises(StableIdentityError, match=said):
         check_triggers(f"photo of {typed}", ["<bob>", "<anna>"])
 
 
 @pytest.mark.parametrize("typed", ["<anna:1.2>", "<anna: 1.2>", "<anna:1.2 >"])
 def test_a_weight_inside_the_brackets_is_told_where_it_belongs(typed):
-    with pytest.raises(StableIdentityError, match=rf"says {typed}, .* Type \(<anna>:1\.2\)\."):
+    with pytest.raises(StableIdentityError, match=rf"contains {typed}, .* Type \(<anna>:1\.2\)\."):
         check_triggers(f"photo of {typed}", ["<bob>", "<anna>"])
 
 
@@ -116,7 +117,7 @@ def test_what_is_not_spelled_as_a_trigger_is_text(text):
 )
 @pytest.mark.parametrize("text", ["{}", "photo of {} and <ben>", "<ben> and ({}:1.2)"])
 def test_what_was_meant_for_a_trigger_is_told_with_the_right_spelling(typed, text):
-    with pytest.raises(StableIdentityError, match=r"The prompt (says|names) .*Type <anna>") as error:
+    with pytest.raises(StableIdentityError, match=r"The prompt contains .*Type <anna>") as error:
         check_triggers(text.format(typed), ["<anna>", "<ben>"])
     assert "\u200b" not in str(error.value)
 
@@ -140,12 +141,12 @@ def test_a_character_that_cannot_be_told_apart_is_named():
 )
 def test_an_embedding_without_a_name(text):
     """The host's nodes break off there."""
-    with pytest.raises(StableIdentityError, match="says 'embedding:' without a name"):
+    with pytest.raises(StableIdentityError, match="contains 'embedding:' without a name"):
         check_triggers(f"{text} <anna>" if text == "embedding:)" else text, ["<anna>"])
 
 
 @pytest.mark.parametrize(
-    ("text", "what"), [("(" * 3000 + "a" + ")" * 3000, "3000 brackets"), ("\ud800 <anna>", "half a")]
+    ("text", "what"), [("(" * 3000 + "a" + ")" * 3000, "3000 levels of nested brackets"), ("\ud800 <anna>", "half a")]
 )
 def test_a_prompt_that_no_node_could_read(text, what):
     with pytest.raises(StableIdentityError, match=what) as error:

@@ -24,7 +24,7 @@ def test_presets_are_sound(clip):
         ({"height": 7}, "height is 7 pixels.*Choose 8"),
         ({"height": 0}, "height is 0 pixels.*Choose 8"),
         ({"length": 0}, "0 frames"),
-        ({"fps": 0.0}, "at 0 a second"),
+        ({"fps": 0.0}, "at 0 fps"),
     ],
 )
 def test_a_clip_without_latents_is_refused(change, said):
@@ -46,7 +46,7 @@ def test_windows_cover_all_frames_in_order_and_end_with_the_clip(frames, overlap
 
 @pytest.mark.parametrize("length,overlap", [(0, 0), (4, 4), (4, 5), (4, -1)])
 def test_windows_that_do_not_advance_are_refused(length, overlap):
-    with pytest.raises(StableIdentityError, match=f"Windows of {length} frames that overlap by {overlap}"):
+    with pytest.raises(StableIdentityError, match=f"Windows of {length} frames with an overlap of {overlap}"):
         windows(9, length, overlap)
 
 

@@ -74,14 +74,14 @@ def test_what_comfyui_saved_is_read_again(theirs):
 @pytest.mark.parametrize(
     "name,kind",
     [
-        ("input_blocks.1.1.proj_in.weight", "UNet for single pictures"),
-        ("model.diffusion_model.input_blocks.0.0.weight", "UNet for single pictures"),
+        ("input_blocks.1.1.proj_in.weight", "an image UNet"),
+        ("model.diffusion_model.input_blocks.0.0.weight", "an image UNet"),
         ("down_blocks.0.motion_modules.0.temporal_transformer.norm.weight", "AnimateDiff"),
         ("model.diffusion_model.input_blocks.1.0.time_stack.in_layers.0.weight", "Stable Video Diffusion"),
         ("transformer.resblocks.0.ln_1.weight", "text encoder"),
         ("state_dict.first_stage_model.encoder.conv_in.weight", "VAE"),
         ("lora_unet_down_blocks_0.lora_up.weight", "LoRA"),
-        ("blocks.0.self_attn.q.weight", "a kind this node does not know"),
+        ("blocks.0.self_attn.q.weight", "an unknown kind"),
     ],
 )
 def test_other_files_are_refused_by_what_they_are(name, kind):
@@ -94,7 +94,7 @@ def test_other_files_are_refused_by_what_they_are(name, kind):
 def test_a_unet_of_sd21_is_refused_whichever_names_it_has():
     with torch.device("meta"):
         weights = UNet2DConditionModel(cross_attention_dim=1024, use_linear_projection=True).state_dict()
-    with pytest.raises(WrongModelError, match=r"UNet for single pictures.*Load Diffusion Model"):
+    with pytest.raises(WrongModelError, match=r"an image UNet.*Load Diffusion Model"):
         arrange(weights)
 
 
@@ -111,7 +111,7 @@ def test_a_missing_weight_is_noticed_wherever_it_is(unet, theirs, source):
     for name in tried:
         with pytest.raises(WrongModelError) as caught:
             arrange({other: value for other, value in whole.items() if other != name})
-        assert "no whole" in str(caught.value) or "not whole" in str(caught.value), name
+        assert "not a complete" in str(caught.value) or "is incomplete" in str(caught.value), name
 
 
 def test_left_over_and_misshapen_weights_are_named(theirs):
@@ -123,5 +123,5 @@ def test_left_over_and_misshapen_weights_are_named(theirs):
     message = str(caught.value)
     assert "1 missing (e.g. mid_block.resnets.0.norm1.bias)" in message
     assert "1 unexpected (e.g. image_latents_proj_in.0.weight)" in message
-    assert "1 of another shape (e.g. conv_out.bias)" in message
-    assert f"of {len(theirs)} weights" in message
+    assert "1 of the wrong shape (e.g. conv_out.bias)" in message
+    assert f"of the {len(theirs)} weights" in message

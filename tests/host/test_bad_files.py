@@ -59,7 +59,7 @@ def checkpoint(path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "write", "needed"),
     [
-        ("short.safetensors", truncated, ("bytes", "not a whole safetensors file", "Copy it again")),
+        ("short.safetensors", truncated, ("bytes", "not a complete safetensors file", "Copy it again")),
         ("empty.safetensors", Path.touch, ("(0 bytes)", "neither a safetensors nor a torch file", "it is empty")),
         (
             "noise.safetensors",
@@ -71,9 +71,13 @@ def checkpoint(path: Path) -> None:
         (
             "two.safetensors",
             lambda path: save_file({"a": torch.zeros(2, 64), "b": torch.ones(2, 64)}, path),
-            ("2 tensors", "'b'", "ComfyUI would not use all", "of its own"),
+            ("2 tensors", "'b'", "ComfyUI would not use all", "in its own file"),
         ),
-        ("list.pt", lambda path: torch.save([1, 2], path), ("no embedding", "found list", "[N, D]", "another file")),
+        (
+            "list.pt",
+            lambda path: torch.save([1, 2], path),
+            ("does not contain an embedding", "found list", "[N, D]", "another file"),
+        ),
         (
             "checkpoint.safetensors",
             checkpoint,
@@ -108,7 +112,7 @@ def test_a_damaged_result_in_the_store_is_trained_again(world, bad):
     log = world.server.log_file.stat().st_size
     result = bad.good()
     assert any(event.data.get("max") == 1 for event in result.of("progress")), "it did not train"
-    assert "cannot be used and counts as not there" in world.server.log_tail()
+    assert "cannot be used and is ignored" in world.server.log_tail()
     bad.clean(log, errors=0)
     for path, content in before.items():
         assert path.read_bytes() in (content, content[:1000])
@@ -172,7 +176,7 @@ def spoilt_encoder(world):
         ),
         (
             lambda folder: save_file({"a": torch.zeros(1)}, folder / "model.safetensors"),
-            ("is no face encoder", "1 tensors"),
+            ("is not a face encoder", "1 tensors"),
         ),
     ],
     ids=["weights cut", "config cut", "config of another", "other weights"],

@@ -72,7 +72,7 @@ def test_a_bad_name_that_arrives_by_a_link(world, bad):
 def test_a_name_that_is_taken(world, bad, people):
     prompt = {"who": person("bert")}
     prompt["save"] = node("StableIdentitySave", identity=["who", 0], name="good", if_exists="stop")
-    bad.refused(prompt, "embedding:good already stands for", "good.safetensors", "'add a number'", "'replace'")
+    bad.refused(prompt, "embedding:good already refers to", "good.safetensors", "'add a number'", "'replace'")
 
 
 def test_a_bad_name_costs_no_training(world, bad):

@@ -151,7 +151,7 @@ def test_people_of_different_bases(world, bad, people):
             "way": way(identity_2=["carl", 0]),
         }.items():
             prompt = graph(world, carl=person("carl"), **{key: made}, save=saved(key, "bad"))
-            bad.refused(prompt, "<anna>", "clip_h (width 64)", "<carl>", "clip_l (width 768)", "different bases")
+            bad.refused(prompt, "<anna>", "clip_h (width 64)", "<carl>", "clip_l (width 768)", "different base models")
         drawn = node("StableIdentityMap", name_space=["names", 0], identity=["carl", 0], method="PCA")
         prompt = graph(world, carl=person("carl"), map=drawn, shown=node("PreviewImage", images=["map", 0]))
         bad.refused(

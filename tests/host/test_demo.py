@@ -112,7 +112,7 @@ def test_a_host_that_dies_at_work_is_told(pack, through_tasks, tmp_path):
         server.kill()
         _out, err = process.communicate(timeout=60)
     assert process.returncode == 1
-    ours, found, _log = err.partition("ComfyUI has ended; the end of its log:\n")  # in which 0.8.0 has tracebacks
+    ours, found, _log = err.partition("ComfyUI has exited; the end of its log:\n")  # in which 0.8.0 has tracebacks
     assert "ComfyUI closed the connection" in ours and found
     assert "Traceback" not in ours and files_in(out) == {"comfyui.log"}
 

@@ -162,7 +162,7 @@ def test_forty_people_by_lists_of_lists(world):
     [
         ({"train": {"trigger": "anna"}}, ("are 2 faces and 1 trigger (<anna>)", "such as person-1, person-2")),
         ({"train": {"trigger": "anna, ben, carl"}}, ("are 2 faces and 3 triggers (<anna>, <ben>, <carl>)",)),
-        ({"train": {"trigger": "anna, anna"}}, ("several have the trigger <anna>", "one of their own")),
+        ({"train": {"trigger": "anna, anna"}}, ("several have the trigger <anna>", "a different one per person")),
         ({"people": {"trigger": "several-ben"}}, ("several have the trigger <several-ben>",)),
         ({"people": {"trigger": "a, b"}}, ("is 1 face and 2 triggers",)),
         ({"people": {"face_2": ["face 2", 0]}}, ("<several-ben>: The face has no feature yet",)),

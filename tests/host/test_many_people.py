@@ -178,6 +178,6 @@ def test_broken_off_work_is_kept_listed_and_removed_when_asked(world, folder, ca
     (state,) = world.store.glob("*.checkpoint.safetensors")
     assert not list(world.store.glob("*.lock"))
     assert cli.main(["trained", "--folder", str(world.store)]) == 0
-    assert f"{state.name[:12]}  " in (shown := capsys.readouterr().out) and "broken off at step " in shown
+    assert f"{state.name[:12]}  " in (shown := capsys.readouterr().out) and "interrupted at step " in shown
     assert cli.main(["trained", "--folder", str(world.store), "--delete", state.name[:12]]) == 0
     assert not state.exists()

@@ -76,7 +76,7 @@ def test_of_a_square_without_a_detector_the_first_line_says_that_nobody_looked(w
     result = world.server.run(prepare("wall.png", strict=False))
     assert result.status == "success", result.error
     first, second, *rest = result.outputs["2"]["text"][0].splitlines()
-    assert first == "No detector looked for a face: the picture was taken as an aligned portrait."
+    assert first == "No face detector was used: the picture was assumed to be an aligned portrait."
     assert second.startswith("Photo quality: unknown") and not any("[ok]" in line for line in rest)
 
 
@@ -103,8 +103,8 @@ def test_the_mask_of_a_cut_out_portrait_is_said_first_and_refused_by_strict(worl
     result = world.server.run(with_own_mask(cut_out, strict=False))
     assert result.status == "success", result.error
     first = result.outputs["2"]["text"][0].splitlines()[0]
-    assert first.startswith("[!] The face mask contradicts the face: ") and "transparent background" in first
-    bad.refused(with_own_mask(cut_out, strict=True), "The face mask contradicts", "Disconnect", "strict")
+    assert first.startswith("[!] The face mask does not fit the face: ") and "transparent background" in first
+    bad.refused(with_own_mask(cut_out, strict=True), "The face mask does not fit", "Disconnect", "strict")
 
 
 def test_a_picture_without_a_mask_connected_to_face_mask_is_refused_for_that(world, bad: Refusals, wide):
@@ -113,7 +113,7 @@ def test_a_picture_without_a_mask_connected_to_face_mask_is_refused_for_that(wor
     prompt["face"]["inputs"]["face_mask"] = ["image", 1]
     Image.new("RGB", (600, 590), "grey").save(world.server.input / "nearly.png")
     prompt["image"]["inputs"]["image"] = "nearly.png"
-    bad.refused(prompt, "face mask marks nothing", "Load Image gives an empty one")
+    bad.refused(prompt, "face mask marks nothing", "Load Image outputs an empty one")
 
 
 def folder(name: str, **settings) -> Json:
@@ -226,4 +226,4 @@ def test_several_photos_of_one_person_are_learned_together(world, nets, wide):
 def test_downloading_without_a_network_is_a_sentence(world, bad: Refusals, wide):
     prompt = learn(world.eps, name="bad", image=wide)
     prompt["face"]["inputs"] |= AUTO | {"find_face": "retinaface_resnet50", "download": True}
-    bad.refused(prompt, "detection_Resnet50_Final.pth could not be fetched", "offline", "put it at")
+    bad.refused(prompt, "detection_Resnet50_Final.pth could not be downloaded", "offline", "put it at")

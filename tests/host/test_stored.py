@@ -87,7 +87,7 @@ def test_the_limit_in_the_settings_holds_and_the_oldest_leaves(world, stored):
         settings.write_text("damaged")
         result = world.server.run(training(world, "oldest", seed))
         assert result.status == "success" and was_trained(result) and projector.exists(), result.error
-        assert "settings.json is not used" in world.server.log_tail()
+        assert "settings.json is ignored" in world.server.log_tail()
     finally:
         settings.unlink()
 

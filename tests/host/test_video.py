@@ -215,8 +215,12 @@ def test_other_files_are_refused(models, bad):
     cut = models.server.models / "text2video" / "cut.safetensors"
     cut.write_bytes((models.server.models / "text2video/of people/tiny.safetensors").read_bytes()[:-999])
     files = {
-        put(models, "pictures.safetensors", pictures): ("UNet for single pictures", "Load Diffusion Model"),
-        put(models, "missing.safetensors", missing): ("no whole text-to-video UNet", "missing", "mid_block.resnets.1"),
+        put(models, "pictures.safetensors", pictures): ("an image UNet", "Load Diffusion Model"),
+        put(models, "missing.safetensors", missing): (
+            "not a complete text-to-video UNet",
+            "missing",
+            "mid_block.resnets.1",
+        ),
         cut.name: ("not a whole safetensors file",),
     }
     for name, words in files.items():
@@ -254,4 +258,4 @@ def test_settings_that_make_no_clip_are_refused(models, bad):
     prompt = shipped("video_from_identity", models)
     prompt["windows"] = node("StableIdentityVideoWindows", model=["2", 0], length=8, overlap=8, share_noise=True)
     prompt["8"]["inputs"]["model"] = ["windows", 0]
-    bad.refused(prompt, "8 frames that overlap by 8")
+    bad.refused(prompt, "8 frames with an overlap of 8")

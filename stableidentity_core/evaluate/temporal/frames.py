@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...errors import MissingFileError, StableIdentityError
 from ...face import read_photo
-from ...files.readable import files_in, stands_at
+from ...files.readable import files_in, path_kind
 from ...optional import optional_import
 
 PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
@@ -27,7 +27,7 @@ def read_clip(path: Path) -> Iterator[Tensor]:  # [3, H, W] each
         MissingPackageError: a video, and no working PyAV.
         StableIdentityError: no video, or a picture that cannot be read.
     """
-    standing = stands_at(path)
+    standing = path_kind(path)
     if standing == "folder":
         yield from map(read_photo, pictures_of(path))
     elif standing == "file":

@@ -1,4 +1,4 @@
-"""Measures a photo that was made a portrait, and says what to change."""
+"""Measures the quality of a photo and its portrait, with advice on what to change."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from ..align import Alignment
 from ..landmarks import landmark_problem
 from ..parsing import shows_face
 from ..portrait import SIZE
-from .occlusion import beyond_border, covered, features_region
+from .occlusion import features_region, measure_occlusion, outside_photo
 from .picture import blur_sigma, light
 from .pose import head_pose
 from .report import Finding, QualityReport
 
-# Why each limit lies where it does. "Tried" means seen on two FFHQ portraits and skimage's astronaut.
-MIN_SOURCE = 256  # px; half of the portrait: face encoders look at 376 of its 512 in 112 to 224 pixels
-MAX_BLUR = 3.0  # px of 512; tried: 1.0 to 1.7, and 2.8 to 2.9 when blurred by 2, where lashes and irises are gone
-MAX_YAW = 30.0  # degrees; there the nose is seen 3 times nearer to the far eye than from the front, at 41 on it
-MAX_PITCH = 25.0  # degrees; smiles and long noses alone feign 10
-TURNED = 45.0  # degrees; from there on the report says that the portrait was turned upright
+# The reason for each limit. "Measured" means on two FFHQ portraits and skimage's astronaut.
+MIN_SOURCE = 256  # px; half of the portrait: face encoders use 376 of its 512 pixels, resized to 112 to 224
+MAX_BLUR = 3.0  # px of 512; measured: 1.0 to 1.7, and 2.8 to 2.9 after a blur of 2, which hides lashes and irises
+MAX_YAW = 30.0  # degrees; the nose then appears 3 times closer to the far eye than in a frontal view, at 41 on it
+MAX_PITCH = 25.0  # degrees; a smile or a long nose alone can add an apparent 10
+TURNED = 45.0  # degrees; from here on the report mentions that the portrait was rotated upright
 MIN_MEAN, MAX_MEAN = 0.12, 0.85  # dark skin reflects 5 to 8 % of the light, 0.25 to 0.31 in sRGB: 2 stops below
 MAX_WHITE = 0.05  # highlights of the nose and forehead take up less
 MAX_BLACK = 0.15  # pupils, nostrils, black beards and brows take up less
 MAX_HAIR = 0.1  # of brows to mouth: a strand or a fringe above the brows is less
-MAX_HAT = 0.2  # of the face's oval: from there a brim reaches the brows
+MAX_HAT = 0.2  # of the face's oval: above this, a brim reaches the brows
 MAX_GLASSES = 0.25  # of the eyes: thin frames alone are less
 MAX_OTHER = 0.15  # of brows to mouth: a turned face shows some background there
 MAX_CUT = 0.02  # of the face's oval: a rim of 0.03 of the portrait at the chin
-MAX_PADDING = 0.2  # of the portrait: all that lies above the forehead is 0.24
+MAX_PADDING = 0.2  # of the portrait: the whole area above the forehead is 0.24
 MIN_PIXELS = 500  # of a face mask at 512, for statistics
 
-Results = list[Finding | str]  # a measure that could not be taken is a sentence
+Results = list[Finding | str]  # a sentence for each measure that could not be taken
 
 
 def assess(
@@ -45,14 +45,14 @@ def assess(
     face_mask: Tensor,  # [S, S] in 0..1
     hair_mask: Tensor,  # [S, S] in 0..1
 ) -> QualityReport:
-    """Measure resolution, sharpness, light, pose, cover and border of one face.
+    """Measure resolution, sharpness, light, pose, occlusion and border of one face.
 
-    Sharpness and light are taken where the face mask is above a half, on the portrait at 512
-    pixels; hair on the face from the parts, or without them from the hair mask. What cannot be
-    measured for want of landmarks, parts or a face mask is named in `left_out` instead.
+    Sharpness and light are measured where the face mask is above 0.5, on the portrait at 512 pixels;
+    hair on the face from the parts, or without them from the hair mask. Measures that need missing
+    landmarks, parts or a face mask are listed in `left_out` instead.
 
     Raises:
-        ShapeError: inputs of shapes other than given above.
+        ShapeError: inputs of other shapes than given above.
     """
     side = check_shape(portrait, "3 s s", "The portrait")["s"]
     check_shape(face_mask, "s s", "The face mask", s=side)
@@ -61,7 +61,7 @@ def assess(
         *_resolution(photo_size, alignment),
         *_picture(portrait, face_mask),
         *_pose(landmarks),
-        *_cover(parts, hair_mask),
+        *_occlusion(parts, hair_mask),
         *_border(alignment, photo_size),
     ]
     return QualityReport(
@@ -87,9 +87,7 @@ def _percent(measure: str, share: float, limit: float, advice: str) -> Finding:
 def _resolution(photo_size: tuple[int, int], alignment: Alignment | None) -> Results:
     source = min(photo_size) if alignment is None else alignment.size / alignment.enlargement
     good = source >= MIN_SOURCE
-    advice = (
-        f"Use a larger photo or one taken closer: the face's square is {source:.0f} pixels wide in it, {SIZE} are best."
-    )
+    advice = f"Use a larger photo or one taken closer: the face's square is {source:.0f} pixels wide, {SIZE} are best."
     return [
         Finding(
             measure="resolution",
@@ -109,19 +107,19 @@ def _picture(portrait: Tensor, face_mask: Tensor) -> Results:
     if pixels < MIN_PIXELS:
         return [f"Sharpness and light were not measured: the face mask marks {pixels} pixels, needed {MIN_PIXELS}."]
     seen = light(picture, face)
-    white = f"Use less light or a shorter exposure: {seen.white:.0%} of the face is plain white."
-    black = f"Light up the shadows: {seen.black:.0%} of the face is plain black."
+    white = f"Use less light or a shorter exposure: {seen.white:.0%} of the face is pure white."
+    black = f"Light up the shadows: {seen.black:.0%} of the face is pure black."
     return [
         _blur(blur_sigma(picture, face)),
         _mean(seen.mean),
-        _percent("burnt out", seen.white, MAX_WHITE, white),
-        _percent("lost in black", seen.black, MAX_BLACK, black),
+        _percent("overexposed", seen.white, MAX_WHITE, white),
+        _percent("underexposed", seen.black, MAX_BLACK, black),
     ]
 
 
 def _blur(sigma: float | None) -> Finding | str:
     if sigma is None:
-        return "Sharpness was not measured: the face mask covers a single colour without any edge."
+        return "Sharpness was not measured: the face mask covers a single colour without edges."
     width = 2.355 * sigma  # of a Gaussian at half its height
     return _at_most(
         "blur",
@@ -170,30 +168,30 @@ def _pose(landmarks: Tensor | None) -> Results:
 
 
 def _turned(landmarks: Tensor | None, alignment: Alignment | None) -> tuple[str, ...]:
-    """That the portrait does not lie as the photo does; how upright the photo is does not matter to it."""
+    """A remark if the portrait was rotated far; the photo's own rotation does not affect the portrait."""
     if landmarks is None or alignment is None or landmark_problem(landmarks):
         return ()
     roll = abs(head_pose(landmarks).roll)
     if roll < TURNED:
         return ()
-    return (f"The face lies {roll:.0f} degrees aslant in the photo; the portrait was turned upright.",)
+    return (f"The face is rotated by {roll:.0f} degrees in the photo; the portrait was rotated upright.",)
 
 
-def _cover(parts: Tensor | None, hair_mask: Tensor) -> Results:
+def _occlusion(parts: Tensor | None, hair_mask: Tensor) -> Results:
     if parts is None:
         unknown = "Hat, glasses and other things on the face were not measured: there is no map of face parts."
         if not hair_mask.any():
             return ["Hair on the face was not measured: there is no map of face parts, and no hair is marked.", unknown]
         return [_hair(hair_mask.detach().cpu()[features_region(hair_mask.shape[-1])].float().mean().item()), unknown]
-    cover = covered(parts)
-    hat = f"Take off the hat or push it back: it covers {cover.hat:.0%} of the face."
-    glasses = f"Take off the glasses, unless they belong to the person: they cover {cover.glasses:.0%} of the eyes."
-    other = f"Uncover the face: {cover.other:.0%} between brows and mouth is neither skin nor hair."
+    found = measure_occlusion(parts)
+    hat = f"Take off the hat or push it back: it covers {found.hat:.0%} of the face."
+    glasses = f"Take off the glasses, unless the person always wears them: they cover {found.glasses:.0%} of the eyes."
+    other = f"Uncover the face: {found.other:.0%} between brows and mouth is neither skin nor hair."
     return [
-        _hair(cover.hair),
-        _percent("hat on the face", cover.hat, MAX_HAT, hat),
-        _percent("glasses", cover.glasses, MAX_GLASSES, glasses),
-        _percent("other things on the face", cover.other, MAX_OTHER, other),
+        _hair(found.hair),
+        _percent("hat on the face", found.hat, MAX_HAT, hat),
+        _percent("glasses", found.glasses, MAX_GLASSES, glasses),
+        _percent("other things on the face", found.other, MAX_OTHER, other),
     ]
 
 
@@ -204,11 +202,11 @@ def _hair(share: float) -> Finding:
 
 def _border(alignment: Alignment | None, photo_size: tuple[int, int]) -> Results:
     if alignment is None:
-        return ["What the border cuts off was not measured: the photo was taken as an aligned portrait."]
-    beyond = beyond_border(alignment, photo_size)
-    cut = f"Use a photo that shows the whole face: {beyond.face:.0%} of it lies beyond the border."
-    narrow = f"Use a photo with more room around the head: {beyond.portrait:.0%} of the portrait had to be made up."
+        return ["Cropping by the photo's border was not measured: the photo was assumed to be an aligned portrait."]
+    outside = outside_photo(alignment, photo_size)
+    cut = f"Use a photo that shows the whole face: {outside.face:.0%} of it lies outside the photo."
+    narrow = f"Use a photo with more space around the head: {outside.portrait:.0%} of the portrait had to be filled in."
     return [
-        _percent("face cut by the border", beyond.face, MAX_CUT, cut),
-        _percent("portrait beyond the border", beyond.portrait, MAX_PADDING, narrow),
+        _percent("face outside the photo", outside.face, MAX_CUT, cut),
+        _percent("portrait outside the photo", outside.portrait, MAX_PADDING, narrow),
     ]

@@ -1,7 +1,7 @@
-"""What of a face the photo does not show: covered, or beyond its border.
+"""Parts of a face that the photo does not show: occluded, or outside the photo.
 
-Regions are where FFHQ alignment puts things, in parts of the portrait's side: eyes at x = 0.375 and
-0.625, y = 0.475, the corners of the mouth around y = 0.725, the face in `ffhq_oval`.
+Regions follow FFHQ alignment, in fractions of the portrait's side: eyes at x = 0.375 and 0.625,
+y = 0.475, mouth corners at about y = 0.725, the face in `ffhq_oval`.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from ..align import Alignment
 from ..parsing import FacePart, masks_of_parts
 from ..portrait import ffhq_oval
 
-GRID = 128  # points per side at which the border is looked for
+GRID = 128  # sample points per side
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cover:
-    """Shares of a region that something lies on, 0..1."""
+class Occlusion:
+    """Covered shares of a region, 0..1."""
 
     hair: float  # of brows, eyes, nose and mouth
     hat: float  # of the whole face
-    glasses: float  # of the eyes and what is next to them
+    glasses: float  # of the eyes and their surroundings
     other: float  # of brows, eyes, nose and mouth: neither face nor hair, hat or glasses
 
 
 @dataclass(frozen=True, kw_only=True)
-class Beyond:
-    """Shares of the portrait that lie outside the photo, 0..1."""
+class OutsidePhoto:
+    """Shares that lie outside the photo, 0..1."""
 
     face: float  # of the face's oval
-    portrait: float  # of all of it
+    portrait: float  # of the whole portrait
 
 
 def features_region(side: int) -> Tensor:  # [S, S] bool
@@ -43,12 +43,12 @@ def features_region(side: int) -> Tensor:  # [S, S] bool
 
 
 def eyes_region(side: int) -> Tensor:  # [S, S] bool
-    """Both eyes with what is next to them, as wide as a lens of glasses."""
+    """Both eyes with their surroundings, as wide as the lenses of glasses."""
     return _ellipse(side, (0.375, 0.475), (0.075, 0.045)) | _ellipse(side, (0.625, 0.475), (0.075, 0.045))
 
 
-def covered(parts: Tensor) -> Cover:
-    """What lies on the face, of the parts [S, S] of an aligned portrait (`FacePart` numbers)."""
+def measure_occlusion(parts: Tensor) -> Occlusion:
+    """What covers the face, from the parts [S, S] of an aligned portrait (`FacePart` numbers)."""
     side = check_shape(parts, "s s", "The map of face parts")["s"]
     features, eyes, oval = features_region(side), eyes_region(side), ffhq_oval(side) > 0
     parts = parts.cpu()
@@ -58,7 +58,7 @@ def covered(parts: Tensor) -> Cover:
     def share(of: Tensor, region: Tensor) -> float:
         return of[region].float().mean().item()
 
-    return Cover(
+    return Occlusion(
         hair=share(parts == FacePart.HAIR, features),
         hat=share(parts == FacePart.HAT, oval),
         glasses=share(parts == FacePart.GLASSES, eyes),
@@ -66,15 +66,15 @@ def covered(parts: Tensor) -> Cover:
     )
 
 
-def beyond_border(alignment: Alignment, photo_size: tuple[int, int]) -> Beyond:
-    """How much of a portrait was not in its photo of (height, width) and had to be made up."""
+def outside_photo(alignment: Alignment, photo_size: tuple[int, int]) -> OutsidePhoto:
+    """How much of a portrait lies outside its photo of (height, width) and had to be filled in."""
     axis = (torch.arange(GRID, dtype=torch.float64) + 0.5) * alignment.size / GRID
     y, x = torch.meshgrid(axis, axis, indexing="ij")
     points = alignment.unmap_points(torch.stack([x, y], dim=-1).reshape(-1, 2))
     height, width = photo_size
     within = (points >= 0).all(1) & (points <= torch.tensor([width, height])).all(1)
     outside = ~within.reshape(GRID, GRID)
-    return Beyond(
+    return OutsidePhoto(
         face=outside[ffhq_oval(GRID) > 0].float().mean().item(),
         portrait=outside.float().mean().item(),
     )

@@ -13,18 +13,18 @@ from ...shapes import check_shape
 LUMA = (0.2126, 0.7152, 0.0722)  # BT.709
 REBLUR = 1.5  # sigma in pixels
 EDGES = 0.9  # the strongest tenth of a face's pixels
-UNSHARP = 20.0  # pixels; a larger estimate says no more
+UNSHARP = 20.0  # pixels; larger estimates carry no more information
 DIFFERENCE = 1 / 3  # variance of a box two pixels wide
 WHITE, BLACK = 0.96, 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
 class Light:
-    """How bright a face is, on the scale of the picture's values."""
+    """How bright a face is, in the image's own value range."""
 
     mean: float  # 0..1
-    white: float  # share of pixels that are white or nearly
-    black: float  # share of pixels that are black or nearly
+    white: float  # share of (nearly) white pixels
+    black: float  # share of (nearly) black pixels
 
 
 def brightness(picture: Tensor) -> Tensor:  # [H, W]
@@ -44,17 +44,17 @@ def light(picture: Tensor, face: Tensor) -> Light:
 
 
 def blur_sigma(picture: Tensor, face: Tensor) -> float | None:
-    """How blurred a picture [3, H, W] is where `face` [H, W] (bool) is true: a Gaussian's sigma in pixels.
+    """Blur of a picture [3, H, W] where `face` [H, W] (bool) is true, as a Gaussian's sigma in pixels.
 
-    The picture is blurred once more by a known sigma r. At an edge that was blurred by s, the slope
-    falls by the factor sqrt((s^2 + r^2) / s^2), whatever the edge's contrast (Zhuo and Sim, "Defocus
-    map estimation from a single image", Pattern Recognition 2011); s is solved from the energy of all
-    slopes in the strongest tenth, less what the differences over two pixels blur. None where nothing
-    but one colour is seen.
+    The picture is blurred again by a known sigma r. At an edge with a blur of s, the slope decreases
+    by the factor sqrt((s^2 + r^2) / s^2), whatever the edge's contrast (Zhuo and Sim, "Defocus map
+    estimation from a single image", Pattern Recognition 2011). s follows from the energy of the
+    strongest tenth of all slopes, minus the blur of the two-pixel differences. None if the face has
+    only one colour.
 
-    The variance of the Laplacian, the usual measure, differs by 1.6 times between two equally sharp
-    portraits of FFHQ and grows 1.7 to 20 times by noise of 2 %; this one differs and falls by less
-    than 0.2 pixels.
+    The variance of the Laplacian, the usual measure, differs by a factor of 1.6 between two equally
+    sharp FFHQ portraits, and noise of 2 % raises it by a factor of 1.7 to 20; this measure differs
+    between them, and decreases with the noise, by less than 0.2 pixels.
     """
     if not face.any():
         return None
@@ -73,7 +73,7 @@ def blur_sigma(picture: Tensor, face: Tensor) -> float | None:
 
 
 def _span(marked: Tensor, margin: int) -> slice:
-    """From the first to the last true value of [n], and some more."""
+    """From the first to the last true value of [n], extended by the margin."""
     at = marked.nonzero()
     return slice(max(int(at[0]) - margin, 0), int(at[-1]) + 1 + margin)
 

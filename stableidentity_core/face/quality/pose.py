@@ -1,4 +1,4 @@
-"""Where a face looks, from its five landmarks."""
+"""Head pose from five landmarks."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import Tensor
 
 from ...shapes import check_shape
 
-# A generic face in eye distances: x to the viewer's right, y down, z towards the camera. x and y are the
+# A generic face in units of the eye distance: x to the viewer's right, y down, z towards the camera. x and y are the
 # mean landmarks of FFHQ portraits (facexlib's template of 512 pixels, made symmetric), so 0 degrees is how people
-# look into a camera on average. Depth: eyes and corners of the mouth in one plane, the tip of the nose
-# 0.57 before it, as in two published models (Multi-PIE's 68 points in hysts/pytorch_mpiigaze: 36.7 mm at
-# 64.2 mm between the eyes; MediaPipe's canonical face: 36 mm at 63 mm).
+# look into a camera on average. Depth: eyes and mouth corners in one plane, the tip of the nose 0.57 in front
+# of it, as in two published models (Multi-PIE's 68 points in hysts/pytorch_mpiigaze: 36.7 mm at an eye distance of
+# 64.2 mm; MediaPipe's canonical face: 36 mm at 63 mm).
 FACE = np.array(
     [
         [-0.5, 0.0, 0.0],
@@ -24,12 +24,12 @@ FACE = np.array(
         [0.444, 1.042, 0.0],
     ]
 )
-WIDEST = 84.0  # degrees; beyond, eyes and mouth corners fall on one another
+WIDEST = 84.0  # degrees; beyond this, eyes and mouth corners coincide
 
 
 @dataclass(frozen=True, kw_only=True)
 class HeadPose:
-    """Angles in degrees, as the viewer sees them."""
+    """Angles in degrees, from the viewer's perspective."""
 
     yaw: float  # above 0: turned to the viewer's right
     pitch: float  # above 0: looking up
@@ -39,13 +39,13 @@ class HeadPose:
 def head_pose(landmarks: Tensor) -> HeadPose:
     """Fit the generic face to landmarks [5, 2] (x, y in pixels) by weak perspective and least squares.
 
-    For a yaw and a pitch, scale, roll and shift follow in closed form: a regression of complex
-    numbers (Umeyama 1991 in the plane). Yaw and pitch are searched on a grid, first of 3
-    degrees and then of a tenth, so there is no start to choose and no other minimum to end in.
+    Given yaw and pitch, scale, roll and translation have a closed form: a complex regression
+    (Umeyama 1991 in the plane). Yaw and pitch are found by grid search, first in steps of 3 degrees,
+    then of 0.1, which needs no initial guess and cannot end in a local minimum.
 
-    People differ from the generic face: with each coordinate 6 % and the nose 15 % off, the
+    People differ from the generic face: with each coordinate off by 6 % and the nose by 15 %, the
     deviation was 1.4 (frontal) to 3.5 degrees in yaw and 2.6 to 4.2 in pitch, over 150 random
-    faces; a broad smile, which lifts the corners of the mouth, adds up to 10 degrees of pitch downwards.
+    faces; a broad smile, which raises the mouth corners, adds up to 10 degrees of downward pitch.
     """
     check_shape(landmarks, "5 2", "The landmarks")
     points = landmarks.detach().cpu().double().numpy() @ np.array([1, 1j])
@@ -67,7 +67,7 @@ def _best(points: NDArray, yaws: NDArray, pitches: NDArray) -> tuple[float, floa
 
 
 def _seen(yaw: NDArray, pitch: NDArray) -> NDArray:
-    """The generic face turned about its upright axis, then nodded: x + iy in the picture."""
+    """The generic face rotated by yaw, then by pitch: x + iy in the picture."""
     x, y, z = FACE.T
     turned_x, turned_z = np.cos(yaw) * x + np.sin(yaw) * z, np.cos(yaw) * z - np.sin(yaw) * x
     return turned_x + 1j * (np.cos(pitch) * y - np.sin(pitch) * turned_z)

@@ -1,4 +1,4 @@
-"""Findings about a photo, for people, for the file header, and as an error."""
+"""Findings about a photo: as text, for the file header, and as an error."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Any
 
 from ...errors import StableIdentityError
 
-NO_DETECTOR = "No detector looked for a face: the picture was taken as an aligned portrait."
+NO_DETECTOR = "No face detector was used: the picture was assumed to be an aligned portrait."
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One measure of a photo and whether it will do."""
+    """One measure of a photo and whether it is within its limit."""
 
     measure: str
     value: float
     unit: str  # "%", "px", "degrees"
     limit: str  # "at most 30", "10 to 85"
     good: bool
-    advice: str  # a plain sentence of what to change; empty when good
+    advice: str  # a sentence on what to change; empty when good
 
     @property
     def line(self) -> str:
@@ -34,9 +34,9 @@ class QualityReport:
     findings: tuple[Finding, ...]
     left_out: tuple[str, ...] = ()  # a sentence for each measure that could not be taken
     contradictions: tuple[str, ...] = ()  # sentences about masks that do not fit the face
-    face_seen: bool = True  # False: neither a detector nor a parser has seen a face where the measures were taken
-    detected: bool = True  # False: no detector looked for a face
-    remarks: tuple[str, ...] = ()  # other sentences about how the portrait and its masks came about
+    face_seen: bool = True  # False: neither a detector nor a parser has confirmed a face where it was measured
+    detected: bool = True  # False: no detector was used
+    remarks: tuple[str, ...] = ()  # other sentences about how the portrait and its masks were made
 
     @property
     def bad(self) -> tuple[Finding, ...]:
@@ -44,11 +44,11 @@ class QualityReport:
 
     @property
     def good(self) -> bool:
-        """Nothing is known against the photo; with `face_seen` False little is known in its favour."""
+        """No finding is bad and no mask contradicts the face; if `face_seen` is False this says little."""
         return not self.bad and not self.contradictions
 
     def text(self) -> str:
-        """Lines for people: what is wrong with masks and photo first, then the rest."""
+        """The report as lines of text: problems of masks and photo first, then the rest."""
         lines = [f"[!] {sentence}" for sentence in self.contradictions]
         lines += [] if self.detected else [NO_DETECTOR]
         lines += [self._headline(), *(f"[!] {finding.line}" for finding in self.bad)]
@@ -61,18 +61,18 @@ class QualityReport:
         count = len(self.findings)
         taken = f"{count} measure{'' if count == 1 else 's'}"
         if not self.findings:
-            return "Photo quality: nothing could be measured."
+            return "Photo quality: unknown, nothing could be measured."
         if not self.face_seen:
             return (
                 f"Photo quality: unknown. If it is an aligned portrait, {count - len(self.bad)} of {taken} are within "
-                "their limits."
+                "the limits."
             )
         if self.bad:
             return f"Photo quality: {len(self.bad)} of {taken} to improve."
-        return f"Photo quality: good in all of {taken}."
+        return f"Photo quality: good in {'all ' if count > 1 else ''}{taken}."
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; figures to four digits."""
+        """Plain values for JSON, rounded to four digits."""
         good = None if self.good and not self.face_seen else self.good  # unknown
         findings = [asdict(finding) | {"value": float(f"{finding.value:.4g}")} for finding in self.findings]
         return {
@@ -85,16 +85,16 @@ class QualityReport:
 
 
 def require_good(report: QualityReport, what: str = "The photo") -> None:
-    """For the strict switch: a photo with a bad finding or masks that contradict its face is an error.
+    """For the strict option: raise for a photo with a bad finding or with masks that contradict its face.
 
     Raises:
-        StableIdentityError: listing every fault with its advice.
+        StableIdentityError: lists every problem with its advice.
     """
     if report.good:
         return
     lines = [*report.contradictions, *(finding.line for finding in report.bad)]
     faults = "; ".join(f"({number}) {line}" for number, line in enumerate(lines, start=1))
-    count = f"{len(lines)} fault{'' if len(lines) == 1 else 's'}"
+    count = f"{len(lines)} problem{'' if len(lines) == 1 else 's'}"
     advice = [*["correct the masks"] * bool(report.contradictions), *["use a better photo"] * bool(report.bad)]
-    remedy = f"{' and '.join(advice)}, or switch the strict check off."
+    remedy = f"{' and '.join(advice)}, or turn the strict check off."
     raise StableIdentityError(f"{what} has {count}: {faults} {remedy[0].upper()}{remedy[1:]}")

@@ -1,4 +1,4 @@
-"""One process at a time fetches a file; the others wait for it."""
+"""A lock that lets one process at a time download a file while others wait."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ log = get_logger(__name__)
 
 
 @contextmanager
-def turn(target: Path, on_wait: Callable[[], None]) -> Iterator[None]:
-    """Hold the right to fetch `target`, by a lock file beside it that is gone afterwards.
+def download_lock(target: Path, on_wait: Callable[[], None]) -> Iterator[None]:
+    """Hold the lock for downloading `target`: a lock file next to it, removed afterwards.
 
-    Where locks cannot be had (some network shares, a folder that cannot be written) there are none; `Part` notices a
-    second writer by itself.
+    Where locking is not possible (some network shares, a read-only folder) no lock is held; `Part` detects a second
+    writer by itself.
 
     Args:
-        on_wait: called five times a second while another process holds it. What it raises ends the waiting.
+        on_wait: called five times a second while another process holds the lock. If it raises, waiting stops.
     """
     lock = _lock(target, on_wait)
     try:
         yield
     finally:
         if lock is not None:
-            if os.name != "nt":  # there the library does it
+            if os.name != "nt":  # on Windows the library does it
                 with contextlib.suppress(OSError):
                     os.unlink(lock.lock_file)
             lock.release()
 
 
 def _lock(target: Path, on_wait: Callable[[], None]) -> BaseFileLock | None:
-    told = False
+    reported = False
     while True:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -48,10 +48,10 @@ def _lock(target: Path, on_wait: Callable[[], None]) -> BaseFileLock | None:
             return lock
         except Timeout:  # also an OSError
             pass
-        except (OSError, ValueError, NotImplementedError):  # what is wrong with the folder, the part says
+        except (OSError, ValueError, NotImplementedError):  # Part reports problems with the folder
             return None
-        if not told:
-            log.warning("%s: another process is fetching this file; waiting for it to finish.", target.name)
-        told = True
+        if not reported:
+            log.warning("%s: another process is downloading this file; waiting for it to finish.", target.name)
+        reported = True
         on_wait()
         time.sleep(POLL)

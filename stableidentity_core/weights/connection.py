@@ -1,4 +1,4 @@
-"""The connections of one request, which another thread can end at any time."""
+"""HTTP connections of one request, which another thread can close at any time."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from threading import Lock
 from typing import Any
 
 
-class Line:
-    """Opens web addresses with the environment's proxies; `hang_up` ends whatever is going on.
+class Connection:
+    """Opens URLs with the environment's proxies; `close` aborts a request in progress.
 
-    A thread that waits for a proxy's word, a TLS handshake or bytes gets an error then. Only the search for a name's
-    address (DNS) cannot be ended; nothing is sent after it.
+    A thread that is waiting for a proxy, a TLS handshake or data then gets an error. Only a DNS lookup cannot be
+    aborted; nothing is sent after it.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class Line:
         self._lock = Lock()
 
     def open(self, request: urllib.request.Request, timeout: float) -> http.client.HTTPResponse:
-        """Ask; raises what urllib raises. Redirects lead to http and https only."""
+        """Send the request; raises urllib's errors. Redirects are followed to http and https only."""
         opener = urllib.request.OpenerDirector()
         for handler in (
             urllib.request.ProxyHandler(),
@@ -38,19 +38,19 @@ class Line:
             opener.add_handler(handler)
         return opener.open(request, timeout=timeout)
 
-    def hang_up(self) -> None:
+    def close(self) -> None:
         with self._lock:
             self._ended = True
             sockets, self._sockets = self._sockets, []
-        for twin in sockets:
-            with contextlib.suppress(OSError):  # ended by the other side already
-                twin.shutdown(socket.SHUT_RDWR)
-            twin.close()
+        for duplicate in sockets:
+            with contextlib.suppress(OSError):  # already closed by the other side
+                duplicate.shutdown(socket.SHUT_RDWR)
+            duplicate.close()
 
     def _connecting(self, kind: type[http.client.HTTPConnection]) -> Callable[..., http.client.HTTPConnection]:
         def make(host: str, **options: Any) -> http.client.HTTPConnection:
             connection: Any = kind(host, **options)
-            connection._create_connection = self._connect  # before proxy and TLS, which may keep silent too
+            connection._create_connection = self._connect  # before proxy and TLS, which may also block
             return connection
 
         return make
@@ -61,7 +61,7 @@ class Line:
             if self._ended:
                 connected.close()
                 raise ConnectionAbortedError("cancelled")
-            # A twin of the socket: TLS takes the descriptor out of the first one.
+            # A duplicate: TLS detaches the descriptor of the original socket.
             self._sockets.append(connected.dup())
         return connected
 
