@@ -1,6 +1,6 @@
 """Which part of the published code's augmentation costs likeness: each part alone, in the mini world.
 
-python benchmarks/augmentation_parts.py [--people 16] [--seeds 0] [--only PART ...]
+python benchmarks/augmentation_parts.py [--people 16] [--seeds 0] [--only PART ...] [--at-once 16]
 
 The paper's settings but for the augmentation: all of it, none, or the colour jitter, the mirror image, the crop or the
 pasting on black alone.
@@ -8,16 +8,16 @@ pasting on black alone.
 
 from __future__ import annotations
 
-import argparse
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from pathlib import Path
+from functools import partial
 from unittest.mock import patch
 
-from closed_world import make_world, row_of_words, train_config
-from crowd import learn_crowd, make_crowd
-from tables import Results, weights_hash, write_tables
+from options import parser_of, results_of
+from tables import Row, write_tables
 from torch import Tensor
+from world import World, make_world, row_of_words, train_config
 
 from stableidentity_core.train import augment
 
@@ -49,27 +49,23 @@ def _unmirrored(stack: Tensor, generator: object) -> tuple[Tensor, bool]:
     return stack, False
 
 
+def run(world: World, part: str, seed: int) -> Row:
+    started = time.monotonic()
+    with alone(part) if part in TITLES else nullcontext():
+        words = world.learn(train_config(seed, "none" if part == "none" else "published"))
+    return row_of_words(world, part, SETTINGS[part], seed, words, time.monotonic() - started)
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--people", type=int, default=16)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser = parser_of(__doc__, "augmentation_parts", people=16, seeds=[0])
     parser.add_argument("--only", nargs="+", choices=list(SETTINGS), default=list(SETTINGS))
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "augmentation_parts")
     options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    world = make_world(options.people)
-    store = Results(options.out, {"people": options.people, "weights": weights_hash()})
+    world = make_world(options.people, options.at_once)
+    results = results_of(options)
     for seed in options.seeds:
         for part in options.only:
-            if store.has(f"{part}_{seed}"):
-                continue
-            config = train_config(seed, "none" if part == "none" else "published")
-            with alone(part) if part in TITLES else nullcontext():
-                crowd = make_crowd(world.backend, world.faces, config)
-            words = learn_crowd(world.backend, crowd, world.name_space, config)
-            store.once(f"{part}_{seed}", lambda: [row_of_words(world, part, SETTINGS[part], seed, words, 0.0)])  # noqa: B023
-            print(store.last_line(), flush=True)
-    write_tables(options.out, store.rows(), base="all")
+            results.measure(f"{part}_{seed}", partial(run, world, part, seed))
+    write_tables(results, base="all")
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from speed_clock import profile, take
+from speed_loops import config_of, ours, places_of_ours
 from speed_models import SpeedWorld
-from training_speed import config_of, ours, places_of_ours, profile, take
 
 from mini_world.weights import load_weights
 from stableidentity_core.train import TrainingRun

@@ -14,19 +14,17 @@ import json
 from pathlib import Path
 
 import torch
-from closed_world import SETTINGS, World, make_world, pictures_of, train_config
-from crowd import learn_crowd, make_crowd
+from ablations import SETTINGS
 from matplotlib.figure import Figure
 from torch import Tensor
+from world import World, make_world, pictures_of, train_config
 
 CHOICES, QUESTIONS_ON_A_PAGE = 5, 5
 
 
 def pictures(world: World) -> Tensor:
     """What everybody's words make of the prompts [P, N, 3, 128, 128]."""
-    config = train_config(0, **SETTINGS["fast"].config)
-    crowd = make_crowd(world.backend, world.faces, config)
-    return pictures_of(world, learn_crowd(world.backend, crowd, world.name_space, config), 0)
+    return pictures_of(world, world.learn(train_config(0, **SETTINGS["fast"].config)), 0)
 
 
 def page(questions: list[tuple[str, list[Tensor]]], path: Path) -> None:

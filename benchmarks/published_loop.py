@@ -16,7 +16,6 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 
-from stableidentity_core.backends.objective import add_noise
 from stableidentity_core.backends.protocol import DiffusionBackend
 from stableidentity_core.encode import FaceEncoder
 from stableidentity_core.face.portrait import Face
@@ -67,9 +66,8 @@ class PublishedLoop:
         loss = two_phase_loss(
             draw,
             self.backend.predict(draw.z_t, draw.times, conditioning),
-            prediction=self.backend.prediction,
-            alphas_cumprod=self.backend.alphas_cumprod,
-            latent_scale=self.backend.latent_scale,
+            objective=self.backend.objective,
+            latents=self.backend.latents,
             config=self.config,
         ).mean()
         self.optimizer.zero_grad()
@@ -81,16 +79,17 @@ class PublishedLoop:
     def draw(self) -> tuple[NoisedBatch, Tensor]:
         """The noised view and the feature [1, F] of the photo."""
         face = self.read()
-        view = augment(face, self.config.resolution, self.backend.latent_factor, self.generator)
+        view = augment(face, self.config.resolution, self.backend.latents.factor, self.generator)
         feature = self.encode(face, view.mirrored)
-        z0 = self.backend.encode_image(view.image[None], self.generator)
-        timesteps = torch.randint(len(self.backend.alphas_cumprod), (1,), generator=self.generator).to(z0.device)
+        z0 = self.backend.encode_posterior(view.image[None]).sample(self.generator)
+        objective = self.backend.objective
+        times = objective.sample_times(1, self.generator).to(z0.device)
         noise = torch.randn(z0.shape, generator=self.generator).to(z0)
         draw = NoisedBatch(
             z0=z0,
-            z_t=add_noise(z0, noise, self.backend.alphas_cumprod, timesteps),
+            z_t=objective.add_noise(z0, noise, times),
             noise=noise,
-            timesteps=timesteps,
+            times=times,
             face_mask=view.face_mask[None].to(z0),
             hair_mask=view.hair_mask[None].to(z0),
         )

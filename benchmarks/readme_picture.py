@@ -10,41 +10,43 @@ import textwrap
 from pathlib import Path
 
 import torch
-from closed_world import TEMPLATES, make_world, photo
 from matplotlib.figure import Figure
 from torch import Tensor
+from world import RESOLUTION, World, make_world
 
-from core.training import learn_identity
 from mini_world.look import PROMPTS
 from mini_world.measure import picture_tensor
-from mini_world.painter import paint
+from mini_world.outcome import TEMPLATES, photo_of
 from mini_world.person import unseen_person
-from mini_world.pipeline import mini_world_encoder
 from mini_world.preset import CFG, SAMPLING_STEPS, SEED, TRAIN
 from mini_world.sheet import prompt_label
-from mini_world.weights import load_weights
 from stableidentity_core.encode import encode_face
 from stableidentity_core.evaluate.sample import sample_pictures
-from stableidentity_core.train import TrainingRun
-from stableidentity_core.train.projector_init import make_projector
+from stableidentity_core.train.session import Person, TrainingSession, unchecked
 
 NUMBERS = (1, 2, 3, 4)
 
 
-def row_of(number: int) -> Tensor:
+def row_of(world: World, number: int) -> Tensor:
     """The photo and twelve prompts [13, 3, 128, 128]."""
-    world = make_world(0)
-    encoder = mini_world_encoder(load_weights())
-    face = encode_face(encoder, photo(paint(unseen_person(number))))
-    projector = make_projector(world.backend, [face], [world.name_space], TRAIN)
-    result = learn_identity(TrainingRun(world.backend, [face], projector, TRAIN), [world.name_space], "anna")
-    words = result.identity.words[world.name_space.space]
-    pictures = sample_pictures(world.backend, TEMPLATES, words, cfg=CFG, steps=SAMPLING_STEPS, seed=SEED)
+    person = Person(trigger="<anna>", faces=[encode_face(world.encoder, photo_of(number))])
+    session = TrainingSession(world.backend, [person], TRAIN, name_spaces=world.name_spaces, check=unchecked)
+    (result,) = session.learn()
+    pictures = sample_pictures(
+        world.backend,
+        TEMPLATES,
+        result.identity.words,
+        size=RESOLUTION,
+        cfg=CFG,
+        steps=SAMPLING_STEPS,
+        seed=SEED,
+    )
     return torch.cat([picture_tensor(unseen_person(number))[None], pictures])
 
 
 def main(path: Path) -> None:
-    rows = [row_of(number) for number in NUMBERS]
+    world = make_world(0)
+    rows = [row_of(world, number) for number in NUMBERS]
     figure = Figure(figsize=(19.5, 6.5), facecolor="white")
     grid = figure.add_gridspec(
         len(rows),

@@ -1,6 +1,6 @@
 """Time and memory of learning 1, 2, 4 and 8 people in one run, as a table.
 
-PYTHONPATH=. python benchmarks/several_people.py [--people 1 2 4 8] [--steps 60] [--rounds 3] [--size sd21]
+python benchmarks/several_people.py [--people 1 2 4 8] [--steps 60] [--rounds 3] [--size sd21]
 
 Times are the least of some rounds in one process, in which the numbers of people take turns; on a processor they are
 its own seconds for this process, which other programs on the machine change little. Making projectors and the pool of
@@ -12,37 +12,35 @@ processor.
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
+from learning import new_run
+from options import RESULTS
+from speed_measures import resident
 from speed_models import random_pipeline
-from tables import weights_hash
+from tables import Part, Results, Row, weights_hash, write_sections
 from torch import Tensor
-from video_memory import resident
 
-from mini_world.painter import paint
-from mini_world.person import unseen_person
+from mini_world.outcome import photo_of
 from mini_world.pipeline import mini_world_backend, mini_world_encoder
 from mini_world.preset import TRAIN
 from mini_world.weights import load_weights
 from stableidentity_core.backends.diffusers_sd import DiffusersBackend
 from stableidentity_core.backends.protocol import DiffusionBackend
 from stableidentity_core.encode import encode_face
-from stableidentity_core.face.portrait import Face, portrait
-from stableidentity_core.text.names import NameSpace, build_name_space
+from stableidentity_core.face.portrait import Face
+from stableidentity_core.text.names import NameSpace
 from stableidentity_core.train import TrainConfig, TrainingRun, train_together
-from stableidentity_core.train.projector_init import make_projector
+from stableidentity_core.train.session import name_spaces_of
 
 FIRST_PERSON = 1001
 MB = 1 << 20
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -56,10 +54,7 @@ class Work:
 
     def runs(self, people: int) -> list[TrainingRun]:
         """The first so many people, each with the same seed as alone; their views are made."""
-        runs = []
-        for face in self.faces[:people]:
-            projector = make_projector(self.backend, [face], self.names, self.config)
-            runs.append(TrainingRun(self.backend, [face], projector, self.config))
+        runs = [new_run(self.backend, self.names, face, self.config) for face in self.faces[:people]]
         for run in runs:
             _ = run.source
         return runs
@@ -82,20 +77,9 @@ SIZES: dict[str, Callable[[int, int], Work]] = {"mini": mini_world, "sd21": sd21
 
 
 def _work(backend: DiffusionBackend, people: int, config: TrainConfig) -> Work:
-    (space,) = backend.text_spaces
-    names = build_name_space(
-        space.name,
-        lambda text: space.tokenize(text),
-        lambda ids: space.embed(ids),
-    )
     encoder = mini_world_encoder(load_weights())
-    return Work(backend, [names], [encode_face(encoder, _photo(number)) for number in range(people)], config)
-
-
-def _photo(number: int) -> Face:
-    drawn = paint(unseen_person(FIRST_PERSON + number))
-    image = torch.from_numpy(drawn.image.copy()).movedim(-1, 0).float() / 255
-    return portrait(image, torch.from_numpy(drawn.face_mask), torch.from_numpy(drawn.hair_mask))
+    faces = [encode_face(encoder, photo_of(FIRST_PERSON + number)) for number in range(people)]
+    return Work(backend, name_spaces_of(backend), faces, config)
 
 
 def seconds(work: Work, people: int) -> tuple[float, Tensor]:
@@ -154,13 +138,13 @@ def _peak_elsewhere(options: argparse.Namespace, people: int) -> int:
     return int(done.stdout.split()[-1])
 
 
-def markdown(rows: list[Row]) -> str:
+def markdown(part: Part) -> str:
     heads = ["people in one run", "time", "for each person", "of single runs", "memory", "words off those alone"]
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     lines += [
         f"| {row['people']} | {row['seconds']:.1f} s | {row['seconds_per_person']:.2f} s | {row['of_single_runs']:.2f} "
         f"| {row['peak_bytes'] / MB:.0f} MiB | {row['words_off']:.0e} |"
-        for row in rows
+        for row in part.rows.values()
     ]
     return "\n".join(lines) + "\n"
 
@@ -171,23 +155,18 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--size", choices=list(SIZES), default="mini")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "several_people")
+    parser.add_argument("--out", type=Path, default=RESULTS / "several_people.json")
     parser.add_argument("--one", type=int, help="print the memory of so many people in this very process")
     options = parser.parse_args()
     if options.one:
         print(peak(SIZES[options.size](options.one, 4), options.one))
         return
-    rows = measured(options)
-    options.out.mkdir(parents=True, exist_ok=True)
-    about = {
-        "size": options.size,
-        "steps": options.steps,
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-    }
-    content = json.dumps({**about, "weights": weights_hash(), "rows": rows}, indent=1)
-    (options.out / f"{options.size}.json").write_text(content + "\n", "utf-8")
-    print(markdown(rows), end="")
+    about = {"size": options.size, "steps": options.steps, "threads": torch.get_num_threads()}
+    results = Results(options.out, {**about, "torch": torch.__version__, "weights": weights_hash()})
+    for row in measured(options):
+        results.put(str(row["people"]), row)
+    write_sections(options.out, results.parts(), markdown)
+    print(options.out.with_suffix(".md").read_text("utf-8"), end="")
 
 
 if __name__ == "__main__":

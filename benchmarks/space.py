@@ -1,18 +1,17 @@
 """The paper's Figure 7 and Table 3 in the mini world: where learned words lie among the names, with AdaIN and without.
 
-python benchmarks/space.py [--people 4] [--out benchmarks/results/space]
+python benchmarks/space.py [--people 4] [--at-once 16] [--out benchmarks/results/space]
+
+Writes the map to OUT.png and the table to OUT.md.
 """
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
 import numpy as np
-from closed_world import SETTINGS, make_world, train_config
-from crowd import learn_crowd, make_crowd
+from ablations import SETTINGS
+from options import parser_of
 from PIL import Image
-from torch import Tensor
+from world import make_world, train_config
 
 from stableidentity_core.evaluate.name_map.picture import space_map
 from stableidentity_core.evaluate.name_map.ranges import range_table
@@ -20,28 +19,18 @@ from stableidentity_core.evaluate.name_map.ranges import range_table
 SHOWN = {"paper": "paper", "no_adain": "no AdaIN", "joint_affine": "joint affine", "demo": "demo"}
 
 
-def learn(people: int) -> tuple[dict[str, Tensor], object]:
-    """Words [2, D] of each person by each setting, and the name space."""
-    world = make_world(people)
+def main() -> None:
+    options = parser_of(__doc__, "space", people=4).parse_args()
+    world = make_world(options.people, options.at_once)
     words = {}
     for key, label in SHOWN.items():
-        config = train_config(0, **SETTINGS[key].config)
-        learned = learn_crowd(world.backend, make_crowd(world.backend, world.faces, config), world.name_space, config)
-        words |= {f"{label} {number}": pair for number, pair in enumerate(learned, 1)}
-    return words, world.name_space
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--people", type=int, default=4)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "space")
-    options = parser.parse_args()
-    words, names = learn(options.people)
-    options.out.mkdir(parents=True, exist_ok=True)
-    picture = (space_map(names, words, "PCA").numpy() * 255).round().astype(np.uint8)
-    Image.fromarray(picture).save(options.out / "map.png")
-    by_space = {label: {names.space: pair} for label, pair in words.items()}
-    (options.out / "table.md").write_text(range_table([names], by_space), "utf-8")
+        learned = world.learn(train_config(0, **SETTINGS[key].config))
+        words |= {f"{label} {number}": own for number, own in enumerate(learned, 1)}
+    pairs = {label: own[world.names.space] for label, own in words.items()}
+    picture = (space_map(world.names, pairs, "PCA").numpy() * 255).round().astype(np.uint8)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(picture).save(options.out.with_suffix(".png"))
+    options.out.with_suffix(".md").write_text(range_table(world.name_spaces, words), "utf-8")
 
 
 if __name__ == "__main__":

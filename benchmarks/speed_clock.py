@@ -60,3 +60,29 @@ class Clock:
         return {
             name: 1e3 * seconds / steps for name, seconds in sorted(self.seconds.items(), key=lambda item: -item[1])
         }
+
+
+def take(steps: Iterator[Any], count: int, device: torch.device) -> float:
+    """Seconds of a step."""
+    wait(device)
+    started = time.perf_counter()
+    for _ in range(count):
+        next(steps)
+    wait(device)
+    return (time.perf_counter() - started) / count
+
+
+def wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def profile(
+    steps: Iterator[Any], places: list[tuple[Any, str, str]], device: torch.device, count: int
+) -> dict[str, float]:
+    clock = Clock(device)
+    with clock.watching(*places):
+        for _ in range(count):
+            with clock.part("all else"):
+                next(steps)
+    return clock.per_step(count)

@@ -47,13 +47,14 @@ def memory_of_steps(step: Callable[[], Any], device: torch.device) -> dict[str, 
         torch.cuda.synchronize(device)
         return {"before": before, "peak": torch.cuda.max_memory_allocated(device)}
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-    before = _resident("VmRSS")
+    before = resident("VmRSS")
     for _ in range(STEPS):
         step()
-    return {"before": before, "peak": _resident("VmHWM")}
+    return {"before": before, "peak": resident("VmHWM")}
 
 
-def _resident(what: str) -> int:
+def resident(what: str) -> int:
+    """Bytes of this process, `VmRSS` now or `VmHWM` at most since it was reset."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith(what)).split()[1]) * 1024
 

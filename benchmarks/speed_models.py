@@ -16,7 +16,8 @@ from stableidentity_core.backends.clip_text import END, packaged_tokenizer
 from stableidentity_core.backends.diffusers_sd import DiffusersBackend
 from stableidentity_core.encode import FaceEncoder, FaceViT, encode_face
 from stableidentity_core.face.portrait import Face
-from stableidentity_core.text import NameSpace, build_name_space
+from stableidentity_core.text import NameSpace
+from stableidentity_core.train.session import name_spaces_of
 
 RESOLUTION = {"mini": 128, "sd15": 512, "sd21": 512, "sdxl": 1024}
 PERSON = 1
@@ -71,15 +72,7 @@ def make_world(size: str, device: str) -> SpeedWorld:
     pipeline.to(device)
     face = encode_face(encoder, photo_of(PERSON))
     encoder.model.to(device)
-    backend = DiffusersBackend(pipeline)
-    names = [
-        build_name_space(
-            space.name,
-            lambda text, name=space.name: backend.tokenize(name, text),
-            lambda ids, name=space.name: backend.embed_tokens(name, ids).cpu(),
-        )
-        for space in backend.text_spaces
-    ]
+    names = name_spaces_of(DiffusersBackend(pipeline))
     return SpeedWorld(pipeline=pipeline, encoder=encoder, face=face, name_spaces=names, resolution=RESOLUTION[size])
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import re
 from pathlib import Path
 from typing import Any
+
+from tables import Results
 
 from stableidentity_core.train import TrainConfig
 
@@ -13,16 +13,19 @@ MB = 1 << 20
 STEPS = TrainConfig().steps
 
 
-def write(folder: Path, found: dict[str, Any]) -> None:
-    """Print the tables and keep them beside the raw numbers, named by size and device."""
-    folder.mkdir(parents=True, exist_ok=True)
-    device = re.sub("[^a-z0-9]+", "_", found["device"].lower()).strip("_")
-    name = f"{found['size']}_{found['resolution']}_{device}_{found['threads']}_threads"
-    (folder / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+def write(path: Path, conditions: dict[str, Any], found: dict[str, Any]) -> None:
+    """Print the tables and keep them beside the raw numbers."""
+    results = Results(path, conditions)
+    results.put("figures", found)
+    text = "\n".join(tables({**part.conditions, **part.rows["figures"]}) for part in results.parts())
+    path.with_suffix(".md").write_text(text, "utf-8")
+    print(tables({**conditions, **found}))
+
+
+def tables(found: dict[str, Any]) -> str:
+    """All figures of one machine."""
     parts = [_speed(found), _profile(found), _memory(found), _people(found), _host(found)]
-    text = "\n\n".join([_title(found), *("\n".join(part) for part in parts if part)])
-    (folder / f"{name}.md").write_text(text + "\n", "utf-8")
-    print(text)
+    return "\n\n".join([f"## {_title(found)}", *("\n".join(part) for part in parts if part)]) + "\n"
 
 
 def _title(found: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """Training beside the published loop: steps per second, where the time goes, and peak memory, in one run.
 
 python benchmarks/training_speed.py [--size mini|sd15|sd21|sdxl] [--device cpu|cuda] [--resolution N] [--rounds N]
-                                    [--people 1 4 16] [--compare-host] [--out benchmarks/results/training_speed]
+                                    [--people 1 4 16] [--compare-host] [--out benchmarks/results/training_speed.json]
 
 Both loops have the same weights and take turns, so that noise of the machine meets both. The published one computes
 in float32 and prepares nothing ahead; ours draws from a pool of views and computes in bf16 where that is sooner. Full
@@ -20,93 +20,35 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from published_loop import PublishedLoop
-from speed_clock import Clock
+from options import RESULTS
+from speed_clock import profile, take, wait
+from speed_loops import (
+    BF16_WEIGHTS,
+    POOL,
+    VARIANTS,
+    config_of,
+    networks,
+    ours,
+    places_of_ours,
+    places_of_published,
+    published,
+)
 from speed_measures import flops_of_step, kept_bytes, memory_of_steps, peak_flops
 from speed_models import RESOLUTION, SpeedWorld, make_world
-from torch import nn
 
 from stableidentity_core.backends.compute import has_matrix_units
-from stableidentity_core.train import TrainConfig, TrainingRun, loop, train_together
+from stableidentity_core.train import TrainConfig, train_together
 from stableidentity_core.train.config import compute_settings
-from stableidentity_core.train.projector_init import make_projector
 
-STEPS, POOL = TrainConfig().steps, 32
-VARIANTS: dict[str, dict[str, Any]] = {
-    "published": {},
-    "ours": {"cached_views": POOL, "precision": "auto"},
-    "ours, low memory": {"cached_views": POOL, "precision": "auto", "low_memory": True},
-    "ours, bf16 weights": {"cached_views": POOL},
-    "ours, bf16 weights, low memory": {"cached_views": POOL, "low_memory": True},
-}
-BF16_WEIGHTS = {name for name in VARIANTS if "bf16 weights" in name}  # minutes a step on processors without bf16
+STEPS = TrainConfig().steps
 VIEWS_OF_EACH = 4  # of several people; making them is not timed
 # glibc otherwise keeps freed memory, which would then seem to be in use before the next step.
 ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": str(1 << 16), "MALLOC_TRIM_THRESHOLD_": "0"}
-
-
-def published(world: SpeedWorld, config: TrainConfig) -> PublishedLoop:
-    return PublishedLoop(world.backend(), world.encoder, world.face, _projector(world, config), config)
-
-
-def ours(world: SpeedWorld, config: TrainConfig) -> TrainingRun:
-    endless = replace(config, steps=10**6)
-    return TrainingRun(world.backend(), [world.face], _projector(world, endless), endless)
-
-
-def _projector(world: SpeedWorld, config: TrainConfig) -> Any:
-    return make_projector(world.backend(), [world.face], world.name_spaces, config)
-
-
-def config_of(world: SpeedWorld, variant: str, pool: int = POOL) -> TrainConfig:
-    settings = {**VARIANTS[variant], **({} if variant == "published" else {"cached_views": pool})}
-    return TrainConfig(resolution=world.resolution, **settings)
-
-
-def places_of_published(one: PublishedLoop) -> list[tuple[Any, str, str]]:
-    return [
-        (one, "read", "decoding the photo"),
-        (sys.modules["published_loop"], "augment", "drawing a view"),
-        (one, "encode", "face ViT"),
-        (sys.modules["published_loop"], "tokenize_templates", "tokenising"),
-        *_common(one.backend, one.optimizer),
-    ]
-
-
-def places_of_ours(run: TrainingRun) -> list[tuple[Any, str, str]]:
-    return [(loop, "draw_batches", "drawing from the pool"), *_common(run.backend, run.optimizer)]
-
-
-def _common(backend: Any, optimizer: Any) -> list[tuple[Any, str, str]]:
-    return [
-        (backend, "encode_posterior", "VAE encoder"),
-        (backend, "encode_text", "text encoder, forward"),
-        (backend, "predict", "UNet, forward"),
-        (torch.autograd, "backward", "UNet and text, backward"),
-        (nn.utils, "clip_grad_norm_", "clipping and AdamW"),
-        (optimizer, "step", "clipping and AdamW"),
-    ]
-
-
-def take(steps: Iterator[Any], count: int, device: torch.device) -> float:
-    """Seconds of a step."""
-    _wait(device)
-    started = time.perf_counter()
-    for _ in range(count):
-        next(steps)
-    _wait(device)
-    return (time.perf_counter() - started) / count
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def compare(world: SpeedWorld, rounds: int, block: int, pool: int) -> dict[str, Any]:
@@ -115,10 +57,10 @@ def compare(world: SpeedWorld, rounds: int, block: int, pool: int) -> dict[str, 
     device = run.backend.device
     times: dict[str, list[float]] = {"published": [], "ours": []}
     with run.computing():
-        _wait(device)
+        wait(device)
         started = time.perf_counter()
         assert run._pool is not None
-        _wait(device)
+        wait(device)
         prepared = time.perf_counter() - started
         both = {"published": iter(one), "ours": iter(run)}
         for steps in both.values():
@@ -146,17 +88,6 @@ def compare(world: SpeedWorld, rounds: int, block: int, pool: int) -> dict[str, 
     return figures
 
 
-def profile(
-    steps: Iterator[Any], places: list[tuple[Any, str, str]], device: torch.device, count: int
-) -> dict[str, float]:
-    clock = Clock(device)
-    with clock.watching(*places):
-        for _ in range(count):
-            with clock.part("all else"):
-                next(steps)
-    return clock.per_step(count)
-
-
 def memory(world: SpeedWorld, variant: str) -> dict[str, float]:
     """Bytes of a few steps of one variant, beside what lies there when it starts."""
     config = config_of(world, variant, pool=1)  # each view is encoded alone then, as when they are many
@@ -175,26 +106,19 @@ def memory(world: SpeedWorld, variant: str) -> dict[str, float]:
 
 def several(world: SpeedWorld, counts: list[int], rounds: int, block: int) -> dict[str, float]:
     """Seconds of a step of so many people in one training."""
-    config = replace(config_of(world, "ours", VIEWS_OF_EACH), steps=10**6)
+    config = config_of(world, "ours", VIEWS_OF_EACH)
     backend = world.backend()
     times: dict[int, list[float]] = {count: [] for count in counts}
     with backend.computing(compute_settings(config)):
         steps = {}
         for count in counts:
-            own = [replace(config, seed=number) for number in range(count)]
-            runs = [TrainingRun(backend, [world.face], _projector(world, config), config) for config in own]
+            runs = [ours(world, replace(config, seed=number), backend) for number in range(count)]
             steps[count] = train_together(runs)
             take(steps[count], 1, backend.device)
         for _ in range(rounds):
             for count in counts:
                 times[count].append(take(steps[count], block, backend.device))
     return {str(count): statistics.median(seconds) for count, seconds in times.items()}
-
-
-def networks(backend: Any) -> list[nn.Module]:
-    """Whose weights lie there anyway."""
-    quick = [] if backend._cast_unet is None else [backend._cast_unet]
-    return [backend.unet, *quick, *(text.model for text in backend.texts.values())]
 
 
 def memory_by_process(options: argparse.Namespace) -> dict[str, Any]:
@@ -246,7 +170,7 @@ def main() -> None:
     )
     parser.add_argument("--compare-host", action="store_true", help="the ComfyUI adapter too, on the mini world")
     parser.add_argument("--memory-of", choices=list(VARIANTS), help="measure this variant's memory in this process")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "training_speed")
+    parser.add_argument("--out", type=Path, default=RESULTS / "training_speed.json")
     options = parser.parse_args()
     options.resolution = options.resolution or RESOLUTION[options.size]
     world = replace(make_world(options.size, options.device), resolution=options.resolution)
@@ -255,7 +179,7 @@ def main() -> None:
         return
     from speed_tables import write
 
-    found = {**conditions(options), "pool": options.pool, **compare(world, options.rounds, options.block, options.pool)}
+    found = {"pool": options.pool, **compare(world, options.rounds, options.block, options.pool)}
     if options.people:
         counts = sorted({1, *options.people})
         found["people"] = several(world, counts, options.rounds, options.block)
@@ -265,7 +189,7 @@ def main() -> None:
         found["host"] = compare_host(world, options.rounds, options.block)
     del world  # the processes below need the room
     found["memory"] = memory_by_process(options)
-    write(options.out, found)
+    write(options.out, conditions(options), found)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Memory and time of the full-size text-to-video UNet against what the host is told to keep free, as table rows.
+"""Memory and time of the full-size text-to-video UNet against the estimate that the host gets, as table rows.
 
 COMFYUI_PATH=... PYTHONPATH=.:tests python benchmarks/video_memory.py [--clips 16x128x128 8x256x256 2x576x320]
 
@@ -18,10 +18,11 @@ import time
 from pathlib import Path
 
 import torch
+from speed_measures import resident
 
 from stableidentity_core.video import FULL, VideoSize, check_clip
 
-HEADER = "| clip | told to the host | measured peak | told / measured | processor time for a frame |"
+HEADER = "| clip | estimate for the host | measured peak | estimate / measured | processor time for a frame |"
 MB = 1 << 20
 # glibc otherwise keeps freed memory, which would then seem to be in use before the next call.
 ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": str(1 << 16), "MALLOC_TRIM_THRESHOLD_": "0"}
@@ -32,18 +33,13 @@ def parse(text: str) -> VideoSize:
     return check_clip(VideoSize(width=width, height=height, length=length))
 
 
-def resident(what: str) -> int:
-    """Bytes of this process, `VmRSS` now or `VmHWM` at most since it was reset."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith(what)).split()[1]) * 1024
-
-
 def full_size_model(comfyui: Path):
     """The host's model, as its node makes it, without a file."""
     from backends.pack import pack_module
 
-    host = pack_module("nodes.host.video_model", comfyui)
-    family = host.VideoFamily(host.unet_settings(FULL))
+    unet = pack_module("nodes.host.video.unet", comfyui)
+    host = pack_module("nodes.host.video.model", comfyui)
+    family = host.VideoFamily(unet.unet_settings(FULL))
     family.set_inference_dtype(torch.float32, None)
     model = host.VideoModel(family)
     with torch.no_grad():
@@ -62,10 +58,10 @@ def row(clip: VideoSize) -> str:
     with torch.inference_mode():
         model.diffusion_model(latents, torch.full((clip.length,), 500.0), text, transformer_options=options)
     seconds, peak = time.process_time() - started, resident("VmHWM") - before
-    told = model.memory_required(list(latents.shape))
+    estimate = model.memory_required(list(latents.shape))
     return (
-        f"| {clip.length} x {clip.width}x{clip.height} | {told / MB:.0f} MiB | {peak / MB:.0f} MiB | {told / peak:.2f} "
-        f"| {seconds / clip.length:.1f} s |"
+        f"| {clip.length} x {clip.width}x{clip.height} | {estimate / MB:.0f} MiB | {peak / MB:.0f} MiB "
+        f"| {estimate / peak:.2f} | {seconds / clip.length:.1f} s |"
     )
 
 

@@ -1,0 +1,180 @@
+"""The benchmarks learn people by the shipped training loop, and keep results that can be trusted."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+from core.make import some_face
+from core.training import FEATURES, small
+from stableidentity_core.face import Face
+from stableidentity_core.train import TrainConfig
+from stableidentity_core.train.result import trained_projector
+from stableidentity_core.train.session import Person, TrainingSession, unchecked
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+FACES = [some_face(features=FEATURES, seed=10 * number) for number in range(3)]
+CONDITIONS = {"people": 2, "weights": "a"}
+# Of the way that the words go, in float64; somebody else's draw gives about 1, another order of sums the last bit.
+SAME = 1e-3
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    """Import a module of the benchmarks, which are scripts that find each other in their folder."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+
+    def imported(name: str) -> ModuleType:
+        module = importlib.import_module(name)
+        assert module.__file__ and Path(module.__file__).parent == BENCHMARKS
+        return module
+
+    return imported
+
+
+def session_of(backend, names, face: Face, config: TrainConfig, **start) -> TrainingSession:
+    person = Person(trigger="anna", faces=[face])
+    return TrainingSession(backend, [person], config, name_spaces=[names], check=unchecked, **start)
+
+
+def alone(backend, names, faces: list[Face], config: TrainConfig, learning: ModuleType) -> list[torch.Tensor]:
+    """Each person's words by a session of their own."""
+    sessions = [
+        session_of(backend, names, face, replace(config, seed=learning.seed_of(config.seed, person)))
+        for person, face in enumerate(faces)
+    ]
+    return [session.learn()[0].identity.words["clip_h"] for session in sessions]
+
+
+@pytest.mark.parametrize("setting", ["paper", "no_mask", "no_adain", "fast"])
+def test_ablations_learn_people_as_a_training_session_does_bit_by_bit(backend, names, benchmark, monkeypatch, setting):
+    """But for the size of it all, which is that of the tiny model here."""
+    monkeypatch.setattr("stableidentity_core.train.validation.DRAWS", 2)  # for time
+    ablations, learning, world = benchmark("ablations"), benchmark("learning"), benchmark("world")
+    configs, seen = [], []
+
+    def config_of(seed: int, **settings) -> TrainConfig:
+        configs.append(small(seed=seed, **settings | {"steps": 2, "cached_views": settings.get("cached_views", 2)}))
+        return configs[-1]
+
+    monkeypatch.setattr(ablations, "train_config", config_of)
+    monkeypatch.setattr(
+        ablations, "row_of_words", lambda world, setting, title, seed, words, seconds: seen.append(words)
+    )
+    people = world.World(
+        backend=backend, encoder=None, evaluators=None, name_spaces=[names], people=[], faces=FACES[:2], at_once=1
+    )
+    ablations.run(people, setting, seed=3)
+    changed = [ablations.SETTINGS[setting].change(people, face) for face in people.faces]
+    assert all(face.face_mask.all() and not face.hair_mask.any() for face in changed) == (setting == "no_mask")
+    for own, expected in zip(seen[0], alone(backend, names, changed, configs[0], learning), strict=True):
+        assert torch.equal(own["clip_h"], expected)
+
+
+def test_each_person_and_seed_has_a_seed_of_its_own(benchmark):
+    learning = benchmark("learning")
+    seeds = [learning.seed_of(seed, person) for seed in range(3) for person in range(100)]
+    assert len(set(seeds)) == 300
+
+
+def test_all_settings_are_valid(benchmark):
+    ablations, fewer_steps, world = benchmark("ablations"), benchmark("fewer_steps"), benchmark("world")
+    configs = {name: world.train_config(1, **one.config) for name, one in ablations.SETTINGS.items()}
+    assert configs["paper"] == TrainConfig(seed=1, resolution=128, cached_views=96)
+    assert configs["plain"].cached_views == configs["fast"].cached_views == 1 and configs["pool_32"].cached_views == 32
+    assert all(world.train_config(0, "none", **one.config).cached_views == 1 for one in fewer_steps.SETTINGS.values())
+
+
+def test_people_learned_together_are_the_same_but_for_rounding(exact_backend, names, benchmark, monkeypatch):
+    monkeypatch.setattr("stableidentity_core.train.validation.DRAWS", 2)
+    learning, config = benchmark("learning"), small(steps=2, cached_views=2)
+    found = learning.words_after(exact_backend, [names], FACES, config, at_once=2, steps=[0, 2])  # two, then one
+    expected = alone(exact_backend, names, FACES, config, learning)
+    for start, own, other in zip(found[0], found[2], expected, strict=True):
+        way = (other - start["clip_h"]).norm()
+        assert way > 0 and (own["clip_h"] - other).norm() < SAME * way
+
+
+def test_words_after_some_steps_are_those_of_a_training_of_so_many(backend, names, benchmark):
+    """From a shared projector, whose words are those after no step."""
+    learning, config = benchmark("learning"), small()
+    feature = FACES[0].feature
+    assert feature is not None
+    start = trained_projector(session_of(backend, names, FACES[0], config).runs[0].projector, config, feature.encoder)
+    found = learning.words_after(backend, [names], FACES[:2], config, 2, [0, 1, 3], start)
+    assert list(found) == [0, 1, 3]
+    projector = start.build([names])
+    for face, own in zip(FACES, found[0], strict=False):
+        assert face.feature is not None
+        assert torch.equal(own["clip_h"], projector(face.feature.plain[None])["clip_h"][0])
+    fewer = learning.words_after(backend, [names], FACES[:2], config, 2, [1], start)
+    for own, other in zip(found[1], fewer[1], strict=True):
+        assert torch.equal(own["clip_h"], other["clip_h"])
+    assert not torch.equal(found[1][0]["clip_h"], found[3][0]["clip_h"])
+
+
+def row(setting: str, seed: int = 0, value: float = 0.5) -> dict:
+    figures = dict.fromkeys(("face_similarity", "rank_1", "prompt_accuracy", "trusted_face_diversity"), value)
+    per_person = {key: [value, value + 0.1] for key in figures}
+    about = {"setting": setting, "title": setting, "seed": seed, "computed_in": "float32", "value_range": [0.0, 1.0]}
+    return {**about, **figures, "per_person": per_person}
+
+
+def test_results_resume_after_an_interruption(benchmark, tmp_path):
+    tables, path = benchmark("tables"), tmp_path / "results.json"
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    first = tables.Results(path, CONDITIONS)
+    first.measure("paper_0", lambda: row("paper"))
+    with pytest.raises(KeyboardInterrupt):
+        first.measure("paper_1", interrupted)
+    resumed = tables.Results(path, CONDITIONS)
+    resumed.measure("paper_0", interrupted)  # is there, so that nothing is done
+    assert resumed.has("paper_0") and not resumed.has("paper_1")
+    resumed.measure("paper_1", lambda: row("paper", 1))
+    assert resumed.rows() == [row("paper"), row("paper", 1)]
+
+
+@pytest.mark.parametrize("other", [{"weights": "b"}, {"people": 3}, {"augmentation": "none"}])
+def test_rows_of_other_weights_or_conditions_do_not_count_and_are_kept(benchmark, tmp_path, other):
+    tables, path = benchmark("tables"), tmp_path / "results.json"
+    tables.Results(path, {**CONDITIONS, **other}).measure("paper_0", lambda: row("paper"))
+    ours = tables.Results(path, CONDITIONS)
+    assert not ours.has("paper_0") and ours.rows() == []
+    ours.measure("paper_0", lambda: row("paper", value=0.7))
+    assert ours.rows() == [row("paper", value=0.7)]
+    assert [part["conditions"] for part in json.loads(path.read_text())] == [{**CONDITIONS, **other}, CONDITIONS]
+    assert tables.Results(path, {**CONDITIONS, **other}).rows() == [row("paper")]
+
+
+def test_tables_have_a_section_for_each_set_of_conditions(benchmark, tmp_path):
+    tables, path = benchmark("tables"), tmp_path / "results.json"
+    for people in (2, 3):
+        results = tables.Results(path, {**CONDITIONS, "people": people})
+        results.measure("paper_0", lambda: row("paper"))
+        results.measure("fast_0", lambda: row("fast", value=0.6))
+    tables.write_tables(results, "paper")
+    text = path.with_suffix(".md").read_text()
+    assert text.count("\n## ") + text.startswith("## ") == 2 and "## 3 people, weights a" in text
+    assert text.count("+0.100 ± 0.000") == 4  # similarity and prompts, person by person
+    assert path.with_suffix(".png").stat().st_size > 0
+
+
+def test_the_results_of_the_pack_can_be_read(benchmark):
+    """Each row under its name, with the figures that the tables need."""
+    tables = benchmark("tables")
+    for name in ("ablations", "fewer_steps", "shared_projector", "busy_photos", "augmentation_parts", "pool"):
+        parts = tables.Results(BENCHMARKS / "results" / f"{name}.json", {}).parts()
+        assert parts and all(part.rows for part in parts)
+        for part in parts:
+            assert all(key == f"{one['setting']}_{one['seed']}" for key, one in part.rows.items())
+            assert all(len(one["per_person"]["rank_1"]) == part.conditions["people"] for one in part.rows.values())
+            assert tables.markdown(list(part.rows.values()))
