@@ -67,7 +67,7 @@ def main() -> None:
             with alone(part) if part in TITLES else nullcontext():
                 crowd = make_crowd(world.backend, world.faces, config)
             words = learn_crowd(world.backend, crowd, world.name_space, config)
-            store.once(f"{part}_{seed}", lambda: [row_of_words(world, part, SETTINGS[part], seed, words, 0.0)])  # noqa: B023
+            store.once(f"{part}_{seed}", lambda: [row_of_words(world, part, SETTINGS[part], seed, words, 0.0)])
             print(store.last_line(), flush=True)
     write_tables(options.out, store.rows(), base="all")
 

@@ -117,7 +117,6 @@ def make_world(people: int) -> World:
     backend = mini_world_backend(weights)
     _quicken(backend)
     encoder = mini_world_encoder(weights)
-    space = backend.text_spaces[0].name
     name_space = build_name_space(backend.text_spaces[0])
     who = [unseen_person(FIRST_PERSON + number) for number in range(people)]
     return World(

@@ -39,8 +39,9 @@ def _printing(method: Callable[..., Any]) -> Callable[..., Any]:
             short = error if writable(str(error)) == str(error) else _told(error)
         raise short.with_traceback(None) from None  # its causes and frames are in the log, with escapes
 
-    called.__code__ = called.__code__.replace(co_filename=PACK)  # the one frame left, whose path may be unprintable too
-    return called
+    function: Any = called  # which the type of what `wraps` gives hides
+    function.__code__ = function.__code__.replace(co_filename=PACK)  # the one frame left, whose path may be unprintable
+    return function
 
 
 def _told(error: Exception) -> StableIdentityError:

@@ -8,7 +8,7 @@ from ..stableidentity_core.files.names import IfExists
 from ..stableidentity_core.identity import load_identity, normalize_trigger
 from ..stableidentity_core.identity.places import Places
 from ..stableidentity_core.identity.save import embedding_name, save_under_name
-from ..stableidentity_core.train.session import project
+from ..stableidentity_core.train.project import project
 from .host import paths
 from .types import CATEGORY, TRIGGER_TOOLTIP, FaceType, IdentityType, NameSpaceType, ProjectorType, fits
 

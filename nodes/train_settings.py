@@ -8,7 +8,7 @@ from comfy_api.latest import io
 
 from ..stableidentity_core.methods import METHODS, Setting
 from ..stableidentity_core.train import TrainConfig, default_config
-from ..stableidentity_core.train.config import OWN_SETTINGS, Augmentation, LossArea, ReconstructionLatents
+from ..stableidentity_core.train.config import METHOD_DEFAULTS, Augmentation, LossArea, ReconstructionLatents
 from ..stableidentity_core.train.presets import PRESETS, describe_preset
 from . import widgets
 from .types import advanced
@@ -112,7 +112,7 @@ def _widget(setting: Setting, method: str) -> io.Input:
 
 def _method() -> io.Input:
     """The frontend reads each method's own settings here, see web/method_defaults.js."""
-    own = {method: {name: getattr(default_config(method), name) for name in OWN_SETTINGS} for method in METHODS}
+    own = {method: {name: getattr(default_config(method), name) for name in METHOD_DEFAULTS} for method in METHODS}
     widget = io.Combo.Input(
         "method",
         options=list(METHODS),

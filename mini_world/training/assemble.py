@@ -56,7 +56,7 @@ def text_encoder(data: Path, denoiser: Mapping[str, Tensor]) -> tuple[list[int],
     vocabulary = Vocabulary(captions)
     tower = TextTower(vocabulary)
     tower.load_state_dict(part(denoiser, "tower"))
-    tower.encoder.get_input_embeddings().weight.copy_(tower.table())
+    tower.own_rows.copy_(tower.table())
     weights = prefixed_text(tower.encoder.state_dict())
     return vocabulary.ids, weights | {EMBEDDING: weights[EMBEDDING][: vocabulary.shipped_rows].clone()}
 

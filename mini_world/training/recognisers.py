@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -187,8 +188,11 @@ def varied(pictures: Tensor, generator: torch.Generator, flip: bool) -> Tensor:
     return torch.cat(groups)
 
 
+Training = TypeVar("Training", RecogniserTraining, ReaderTraining)
+
+
 def train(
-    kind: Callable[[int], nn.Module],
+    kind: Callable[[int], Training],
     data: Path,
     split: str,
     file: Path,
@@ -196,7 +200,7 @@ def train(
     rate: float,
     seed: int,
     flip: bool,
-) -> nn.Module:
+) -> Training:
     """Train for a time, or go on with a training that was broken off."""
     torch.manual_seed(seed)
     pictures, records = dataset.load(data, split)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -44,7 +45,7 @@ class Vocabulary:
 
     def __init__(self, captions: list[str]):
         with tempfile.TemporaryDirectory() as folder:
-            self.tokenizer = packaged_tokenizer(Path(folder))
+            self.tokenizer: Any = packaged_tokenizer(Path(folder))  # its special tokens are typed as anything
         firsts, lasts = dataset.first_and_last_names()
         texts = [*captions, *TEMPLATES, *firsts, *lasts, MORE_WORDS]
         words = sorted({word for text in texts for word in text.replace("{}", "").split()} - MARKERS)
@@ -104,7 +105,7 @@ def build(rows: int) -> CLIPTextModel:
         hidden_act="gelu",
         bos_token_id=0,
         eos_token_id=1,
-        attn_implementation="eager",
+        attn_implementation="eager",  # pyright: ignore[reportCallIssue] - of the base class, which takes any
     )
     return CLIPTextModel(config)
 
@@ -180,10 +181,12 @@ class Reader(nn.Module):
 class TextTower(nn.Module):
     """Text encoder, the rows of names and the reader, trained together."""
 
+    free: Tensor  # [rows, 1], 0 where a word is nothing but a name
+
     def __init__(self, vocabulary: Vocabulary):
         super().__init__()
         self.encoder = build(vocabulary.rows)
-        nn.init.normal_(self.encoder.get_input_embeddings().weight, std=0.05)
+        nn.init.normal_(self.own_rows, std=0.05)
         firsts, lasts = vocabulary.name_rows()
         self.names = NameRows(firsts, lasts, vocabulary.rows, WIDTH)
         self.reader = Reader()
@@ -193,9 +196,16 @@ class TextTower(nn.Module):
         free[sorted(names_only)] = 0
         self.register_buffer("free", free, persistent=False)
 
+    @property
+    def own_rows(self) -> nn.Parameter:
+        """The encoder's embedding [rows, D], without what names add."""
+        embedding = self.encoder.get_input_embeddings()
+        assert isinstance(embedding, nn.Embedding)  # CLIP has no other kind
+        return embedding.weight
+
     def table(self) -> Tensor:
         """The rows of all words [rows, D]; a word that is nothing but a name has no row of its own."""
-        return self.encoder.get_input_embeddings().weight * self.free + self.names()
+        return self.own_rows * self.free + self.names()
 
     def context(self, rows: Tensor, factors: Factors) -> Tensor:  # [B, 77] -> [B, 77, D]
         words = self.names.words(factors.colourings, factors.geometries)
