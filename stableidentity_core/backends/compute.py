@@ -1,4 +1,4 @@
-"""How a backend is to compute for a while: number format and memory, apart from what it computes."""
+"""How a backend computes: precision and gradient checkpointing."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from ..errors import StableIdentityError
 Precision = Literal["model", "auto", "bf16", "fp16"]
 PRECISIONS = get_args(Precision)
 _NAMED = {"bf16": torch.bfloat16, "fp16": torch.float16}
-# Weights from which bf16 pays on a processor with matrix units: the mini world (10 million) gains nothing by it,
-# benchmarks/README.md has the figures.
+# Parameters above which bf16 is faster on a processor with matrix units; the mini world (10 million) gains nothing,
+# see benchmarks/README.md.
 LARGE = 10**8
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -30,10 +30,10 @@ class Compute:
 
     Attributes:
         precision: `model` is the model's own type. `bf16` and `fp16` compute the diffusion model and the text encoders
-            in these; words, latents and loss stay float32. `auto` is bf16 where that is known to be sooner, else
+            in these; words, latents and loss stay float32. `auto` is bf16 where that is known to be faster, else
             `model`. In fp16 the loss is to be scaled, see `stableidentity_core.train.loss_scale`.
-        low_memory: keep no activations inside the networks' blocks, computing them again in the backward pass.
-            Without a host that makes room by itself, the VAE is on the device only while it encodes.
+        low_memory: gradient checkpointing: activations inside the networks' blocks are not kept but computed again in
+            the backward pass. With diffusers, the VAE is on the device only while it is used.
     """
 
     precision: Precision = "model"
@@ -50,7 +50,7 @@ AS_LOADED = Compute()
 
 
 def bf16_pays(network: nn.Module, device: torch.device) -> bool:
-    """Whether bf16 is sooner than fp32, by what the device can do and not by its clock: one seed, one result."""
+    """Whether bf16 is faster than fp32, judged by the device's features, not by timing: results are reproducible."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     large = sum(parameter.numel() for parameter in network.parameters()) >= LARGE
@@ -72,20 +72,20 @@ def check_precision(precision: str, device: torch.device) -> None:
 
 
 def cast_copy(network: Module, dtype: torch.dtype) -> Module:
-    """A frozen copy in another type; casting each weight anew in each step costs more than the room for it."""
+    """A frozen copy in another type, which is faster than casting each weight in each step."""
     weights = {id(value): nn.Parameter(value.detach().to(dtype), requires_grad=False) for value in network.parameters()}
     buffers = {id(value): value.to(dtype) for value in network.buffers() if value.is_floating_point()}
     return copy.deepcopy(network, {**weights, **buffers})  # in place of these values; none is copied twice
 
 
 def autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager[Any]:
-    """Matrix products in this type, where one is given; embeddings and norms stay as they are."""
+    """Autocast matrix products to this type, if one is given."""
     return nullcontext() if dtype is None else torch.autocast(device.type, dtype)
 
 
 @contextmanager
 def gradient_checkpointing(blocks: Iterable[nn.Module]) -> Iterator[None]:
-    """Let blocks keep no activations but their inputs, and compute the others again in the backward pass."""
+    """Inside this context, blocks keep only their inputs and recompute their activations in the backward pass."""
     before = {block: block.__dict__.get("forward") for block in blocks}
     for block in before:
         block.forward = _recomputing(block.forward)  # on the instance, above the class's
@@ -108,6 +108,6 @@ def _recomputing(forward: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _on_copies(forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Blocks that add to their input in place would otherwise find it changed the second time."""
+    """A block that adds to its input in place would otherwise find it changed in the recomputation."""
     first, *others = args
     return forward(first.clone(), *others, **kwargs)

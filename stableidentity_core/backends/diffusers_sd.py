@@ -50,7 +50,7 @@ class DiffusersBackend:
         )
         self._cast_unet: UNet | None = None  # a copy in another type, while it computes
         self._text_dtype: torch.dtype | None = None
-        self._vae_visits = False  # whether the VAE is away from the device while it does nothing
+        self._vae_visits = False  # whether the VAE is on the device only while it is used
         _check_parts(self)
 
     def encode_posterior(self, images: Tensor) -> Posterior:
@@ -106,7 +106,7 @@ class DiffusersBackend:
         return output[0].float()
 
     def _sizes_and_pooled(self, z_t: Tensor, conditioning: Conditioning) -> dict[str, Tensor] | None:
-        """What SDXL's UNet adds to the timestep: original size, corner of the crop, size; as its pipeline does."""
+        """SDXL's added conditions: original size, crop corner and target size, as its pipeline sets them."""
         if conditioning.pooled is None:
             return None
         height, width = (side * self.latents.factor for side in z_t.shape[-2:])
@@ -149,7 +149,7 @@ class DiffusersBackend:
 
 
 def _texts(pipeline: Pipeline) -> dict[str, ClipText]:
-    """By the name of their text space, in the order in which their outputs stand side by side."""
+    """By the name of their text space, in the order in which their outputs are concatenated."""
     second = getattr(pipeline, "text_encoder_2", None)
     if second is None:
         # SD1's is OpenAI's CLIP-L, whose activation OpenCLIP's models do not have.
@@ -167,7 +167,7 @@ def _texts(pipeline: Pipeline) -> dict[str, ClipText]:
 
 @contextmanager
 def _without_another_half(text: ClipText, dtype: torch.dtype) -> Iterator[None]:
-    """A text encoder loaded in the other 16-bit type, between which nothing casts, is held in this one for a while."""
+    """Use a copy of a text encoder that is in the other 16-bit type, as autocast does not convert between the two."""
     before = text.model
     if before.dtype not in (dtype, torch.float32):
         text.model = cast_copy(before, dtype)
@@ -178,7 +178,7 @@ def _without_another_half(text: ClipText, dtype: torch.dtype) -> Iterator[None]:
 
 
 def _blocks(networks: list[nn.Module]) -> list[nn.Module]:
-    """Parts of which one after the other is computed, and that hold most of a step's memory."""
+    """The blocks for gradient checkpointing, which hold most of a step's activations."""
     from diffusers.models.resnet import ResnetBlock2D
     from diffusers.models.transformers.transformer_2d import Transformer2DModel
     from transformers.models.clip.modeling_clip import CLIPEncoderLayer

@@ -28,10 +28,10 @@ class Conditioning:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Posterior:
-    """What an autoencoder says of pictures: scaled latents, each with its deviation."""
+    """The posterior of an autoencoder: scaled latents with their standard deviations."""
 
     mean: Tensor  # [B, C, h, w] float32
-    std: Tensor | None = None  # [B, C, h, w] float32; None of an autoencoder without a posterior, such as TAESD
+    std: Tensor | None = None  # [B, C, h, w] float32; None for an autoencoder without one, such as TAESD
 
     def __len__(self) -> int:
         return len(self.mean)
@@ -41,7 +41,7 @@ class Posterior:
         return Posterior(mean=self.mean[index], std=None if self.std is None else self.std[index])
 
     def sample(self, generator: torch.Generator) -> Tensor:
-        """One draw [B, C, h, w]; random numbers are taken only where there is a deviation."""
+        """A sample [B, C, h, w]; uses random numbers only if there is a deviation."""
         if self.std is None:
             return self.mean
         noise = torch.randn(self.mean.shape, generator=generator)
@@ -61,7 +61,7 @@ class DiffusionBackend(Protocol):
     text_spaces: tuple[TextSpace, ...]
 
     def encode_posterior(self, images: Tensor) -> Posterior:
-        """Images [B, 3, H, W] in 0..1 -> what the autoencoder says of them, without gradient."""
+        """Images [B, 3, H, W] in 0..1 -> their posterior, without gradient."""
         ...
 
     def encode_with_gradient(self, images: Tensor) -> Tensor:

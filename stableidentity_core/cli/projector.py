@@ -110,7 +110,7 @@ def run(options: argparse.Namespace) -> None:
     )
     kept = result.projector.facts
     before, after = (kept.get(f"projector_held_out_loss_{when}", "not measured") for when in ("before", "after"))
-    say(f"{path}: {session.people.people} people, loss on people kept aside {before} -> {after}")
+    say(f"{path}: {session.people.people} people, validation loss {before} -> {after}")
     if warning := kept.get(PROJECTOR_WARNING):
         say(f"Warning: {warning}", sys.stderr)
 

@@ -1,4 +1,4 @@
-"""What a method is: it turns a face's feature into two words, and says what training, files and nodes need of it."""
+"""The base class of methods, which turn a face's feature into two words."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .settings import Setting
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Start:
-    """What a method may begin a training from."""
+    """What a method may build its initial projector from."""
 
     feature_width: int  # F of the face encoder; 0 for a method that does not look at the face
     name_spaces: Sequence[NameSpace]  # one for each text space of the model
@@ -42,19 +42,19 @@ class Projector(nn.Module):
     in_name_space: ClassVar[bool] = True  # whether its words come to lie among the names
     settings: ClassVar[tuple[Setting, ...]] = ()  # of its own
     defaults: ClassVar[Mapping[str, Any]] = {}  # training settings in which its publication differs from StableIdentity
-    # How the names of buffers end that another list of names may exchange after training.
+    # Suffixes of buffers that another list of names may replace after training.
     of_names: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, feature_width: int, spaces: Mapping[str, nn.Module]):
         super().__init__()
         self.feature_width = feature_width
-        self.origin: dict[str, str] = {}  # of what it was made, where it did not begin afresh
+        self.origin: dict[str, str] = {}  # header entries of the projector that it started from
         self.spaces = nn.ModuleDict(spaces)
 
     @classmethod
     @abstractmethod
     def create(cls, start: Start, settings: Mapping[str, Any]) -> Projector:
-        """A projector to begin a training with.
+        """The initial projector of a training.
 
         Args:
             settings: values of all of the method's own settings.
@@ -75,11 +75,11 @@ class Projector(nn.Module):
         return {name: space(features) for name, space in self.spaces.items()}
 
     def fixed(self) -> dict[str, Tensor]:
-        """What is not learned and still decides the words: it tells one list of names from another."""
+        """Tensors that are not trained but affect the words; they identify the list of names."""
         return dict(self.named_buffers())
 
     def facts(self, feature: Tensor) -> dict[str, str]:
-        """What an identity's header says of this method, beside the words.
+        """Entries for an identity's header.
 
         Args:
             feature: [1, F] of the person.

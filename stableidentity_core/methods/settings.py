@@ -39,7 +39,7 @@ class Setting:
             raise StableIdentityError(f"{self.name} is {value!r:.60}, needed {needed}.")
 
     def read(self, text: str) -> Any:
-        """The value that `str` of it was; raises StableIdentityError when there is none."""
+        """The inverse of `str`; raises StableIdentityError if the text is no value of this setting."""
         try:
             value = text if self.choices else float(text)
         except ValueError:

@@ -1,4 +1,4 @@
-"""A trained projector as it is kept, and making one of any method."""
+"""A trained projector: its weights and the description in its file's header."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FIRST_VERSION = {"normalization": "per_word"}
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrainedProjector:
-    """A projector's weights and what it takes to use them on another face."""
+    """A projector's weights and everything needed to use them on another face."""
 
     state: Mapping[str, Tensor]  # of the method's projector
     feature_width: int

@@ -18,7 +18,7 @@ from ..shapes import check_shape
 from .space import TextSpace
 
 SLOT = "{}"
-BELOW = 0  # the id below a word, which nothing looks at; the end token there would be taken for the prompt's end
+BELOW = 0  # placeholder id at a word's position, unused; the end token would be taken for the end of the prompt
 
 
 @dataclass(frozen=True, kw_only=True)

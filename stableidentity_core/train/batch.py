@@ -1,4 +1,4 @@
-"""What one step looks at, of one person or of several, and the frozen model's one pass over all of it."""
+"""The data of one step, for one person or several, and the forward pass over all of it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .views import EncodedViews, draw_index, encode_views_of
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Source:
-    """What a person's draws come from.
+    """Where a person's training samples are drawn from.
 
     Attributes:
         generator: of all that is drawn, on the CPU.
@@ -38,7 +38,7 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Batch:
-    """One person's share of a step."""
+    """One person's samples in a step."""
 
     draw: NoisedBatch
     features: Tensor  # [B, F]
@@ -51,9 +51,9 @@ class Batch:
 def draw_batches(
     backend: DiffusionBackend, sources: Sequence[Source], config: TrainConfig, times: Tensor | None = None
 ) -> list[Batch]:
-    """Draw views, templates, times and noise for each person; the VAE encodes everybody's pictures together.
+    """Draw views, templates, times and noise for each person; the VAE encodes the pictures of all people together.
 
-    All randomness of a person is from the generator of their source, so that each draws what they would draw alone.
+    Each person's draws use only their own generator, so they are the same as in a training of that person alone.
 
     Args:
         times: [B] int64; drawn by the objective when None.
@@ -104,7 +104,7 @@ def _noised(
 def predict_batches(
     backend: DiffusionBackend, projectors: Sequence[nn.Module], batches: Sequence[Batch], config: TrainConfig
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """One pass of text encoder and UNet over everybody's batch.
+    """One pass of text encoder and UNet over the batches of all people.
 
     Returns:
         For each person the loss per sample [B] and the model's output [B, C, h, w].

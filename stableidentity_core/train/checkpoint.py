@@ -1,4 +1,4 @@
-"""A training's state on disk, and going on from it only with the work it was made for."""
+"""Checkpoints: the state of a training on disk, which only the same training can resume from."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FORMAT = "stableidentity-checkpoint-2"
 
 
 def save_checkpoint(run: TrainingRun | ProjectorPretraining, path: Path) -> None:
-    """Write projector, optimiser, random state and step count, atomically, as safetensors."""
+    """Write projector, optimizer, random state and step count, atomically, as safetensors."""
     tensors = {f"projector.{key}": value for key, value in run.projector.state_dict().items()}
     for index, state in run.optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{key}": value for key, value in state.items()}
@@ -66,7 +66,7 @@ def load_checkpoint(run: TrainingRun | ProjectorPretraining, path: Path) -> None
 
 @dataclass(frozen=True, kw_only=True)
 class _Facts:
-    """What the header says."""
+    """The header's content."""
 
     step: int
     config: dict[str, Any]
@@ -106,7 +106,7 @@ def _loss_scale(text: str) -> LossScale:
 
 @dataclass(frozen=True, kw_only=True)
 class _State:
-    """What the tensors say, each of the shape and type that the run has."""
+    """The tensors, each checked against the shape and type that the run has."""
 
     projector: dict[str, Tensor]
     optimizer: dict[int, dict[str, Tensor]]
@@ -152,7 +152,7 @@ def _generator_state(tensors: Mapping[str, Tensor]) -> Tensor:
 
 def _check_work(run: TrainingRun | ProjectorPretraining, facts: _Facts, path: Path) -> None:
     now = run.config.as_dict()
-    # A falling rate was falling towards those steps, so that more of them are another training.
+    # A falling rate depends on the number of steps, so more steps are another training.
     free = {"steps"} if run.config.rate_schedule == "constant" else set()
     differing = [key for key in now if key not in free and facts.config.get(key) != now[key]]
     if differing:
@@ -162,7 +162,7 @@ def _check_work(run: TrainingRun | ProjectorPretraining, facts: _Facts, path: Pa
         )
     if facts.step > run.config.steps:
         raise StableIdentityError(
-            f"{path} is of step {facts.step}, {run.config.steps} are asked for. Ask for more, or use another "
+            f"{path} is of step {facts.step}, this training has {run.config.steps} steps. Raise steps, or use another "
             "checkpoint file."
         )
     if facts.work != run.work:

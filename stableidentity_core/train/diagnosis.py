@@ -1,4 +1,4 @@
-"""What a training came to that its user should know before he uses the words.
+"""Warnings about trainings whose words are likely to be bad.
 
 The limits are from ordinary trainings in the mini world: the held-out loss fell in each of them, even after one step;
 words placed among the names were 1.0 (AdaIN) to 2.6 (Celeb-Basis) times as far from the names' mean as names are. Free
@@ -26,21 +26,21 @@ RATE = 100  # times the method's own
 
 
 def grew(before: Tensor, after: Tensor) -> bool:
-    """Whether the losses [N] on the same N draws grew by more than chance and by more than a trifle."""
+    """Whether the losses [N] on the same N draws rose by more than chance and by more than a negligible amount."""
     change = (after - before).double()
     error = change.std() / len(change) ** 0.5
     return bool(change.mean() > max(STANDARD_ERRORS * error, SLIGHT * before.double().mean()))
 
 
 def describe_growth(before: Tensor, after: Tensor) -> str:
-    """A sentence where the losses [N] grew, otherwise nothing."""
+    """A sentence if the losses [N] rose, otherwise an empty text."""
     if not grew(before, after):
         return ""
-    return f"The loss on draws kept aside grew from {before.mean():.4g} to {after.mean():.4g}: training made it worse."
+    return f"The validation loss rose from {before.mean():.4g} to {after.mean():.4g}: training made it worse."
 
 
 def distance(words: Tensor, names: NameSpace) -> float:
-    """How far words [2, D] are from the names' mean, in the names' own root mean square distance from it."""
+    """Distance of words [2, D] from the names' mean, divided by the names' root mean square distance from it."""
     spread = (names.embeddings.double() - names.mean.double()).square().sum(dim=(1, 2)).mean().sqrt()
     return ((words.double() - names.mean.double()).norm() / spread).item()
 
@@ -52,7 +52,7 @@ def warning_of(
     before: Tensor | None,
     after: Tensor,
 ) -> str:
-    """What is wrong with a training, in sentences; empty if nothing is.
+    """Warnings about a training, as sentences; empty if there are none.
 
     Args:
         words: the person's, {text space: [2, D]}.
@@ -66,9 +66,9 @@ def warning_of(
     if farthest > limit:
         found.append(
             f"The words lie {farthest:.3g} times as far from the names' mean as names do, usual is less than "
-            f"{limit:g}: prompts may be followed badly."
+            f"{limit:g}: prompts may be followed poorly."
         )
     if config.learning_rate >= RATE * own:
         found.append(f"learning_rate is {config.learning_rate / own:,.0f} times the {own:g} of {config.method}.")
-    told = " ".join(filter(None, found))
-    return told and f"{told} Lower learning_rate ({config.learning_rate:g}), or look well at the person's pictures."
+    text = " ".join(filter(None, found))
+    return text and f"{text} Lower learning_rate ({config.learning_rate:g}), or check the person's pictures."

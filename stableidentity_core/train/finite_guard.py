@@ -1,4 +1,4 @@
-"""Watching that there is something to learn from, without waiting for the device at each step."""
+"""Checking losses and gradients for zeros, infinities and NaN without synchronizing with the device at each step."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..errors import TrainingError
 
-STEPS_BEHIND = 8  # of a GPU: at most so many steps are taken in vain
+STEPS_BEHIND = 8  # on a GPU: the number of steps after which a fault is noticed at the latest
 
 
 class FiniteGuard:
@@ -24,7 +24,7 @@ class FiniteGuard:
         self.fault: TrainingError | None = None
 
     def add(self, step: int, loss: Tensor, grad_norm: Tensor) -> None:
-        """Take note of a step's loss [] and gradient norm [].
+        """Add a step's loss [] and gradient norm [].
 
         Raises:
             TrainingError: as `check`.
@@ -34,7 +34,7 @@ class FiniteGuard:
             self.check()
 
     def check(self) -> None:
-        """Look at what was noted.
+        """Check the steps added since the last check.
 
         Raises:
             TrainingError: a loss or gradient that is not finite, or zero; naming the first such step. Once there was

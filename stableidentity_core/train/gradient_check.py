@@ -1,4 +1,4 @@
-"""A look at the gradient before training: does it reach the words, and is it the right one?"""
+"""Checking before training that the gradient reaches the words and is correct."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ADVICE = (
 
 
 def check_gradient(backend: DiffusionBackend, compare: bool) -> float:
-    """Take one gradient at a name's words and, if `compare`, hold it against a finite difference.
+    """Take one gradient at a name's words and, if `compare`, compare it with a finite difference.
 
     Attention kernels without a backward pass in some layers give wrong gradients without any error;
     the difference shows them. The comparison needs fp32: in 16 bits the difference drowns in rounding.
@@ -49,7 +49,7 @@ def check_gradient(backend: DiffusionBackend, compare: bool) -> float:
 
 
 def _exact_convolutions() -> AbstractContextManager[None]:
-    """Without TF32, torch's default for convolutions, of which a difference of two outputs would not be left much."""
+    """Without TF32, torch's default for convolutions, whose rounding would drown the difference of two outputs."""
     now = torch.backends.cudnn
     return now.flags(enabled=now.enabled, benchmark=now.benchmark, deterministic=now.deterministic, allow_tf32=False)
 
@@ -61,7 +61,7 @@ def gradient_direction(backend: DiffusionBackend) -> Tensor:
 
 
 def check_directions(rough: Tensor, exact: Tensor) -> float:
-    """Hold the gradient of a 16-bit computation against that of an fp32 one; returns their cosine.
+    """Compare the gradient of a 16-bit computation with that of an fp32 one; returns their cosine.
 
     Raises:
         TrainingError: the cosine is below 0.9 (0.999 was measured for bf16).
@@ -76,7 +76,7 @@ def check_directions(rough: Tensor, exact: Tensor) -> float:
 
 
 class _Probe:
-    """A fixed linear reading of the model's output, as a function of a name's words."""
+    """A fixed linear projection of the model's output, as a function of two words."""
 
     def __init__(self, backend: DiffusionBackend):
         generator = torch.Generator().manual_seed(0)

@@ -23,9 +23,9 @@ from .step_report import StepReport
 
 
 class Run(Protocol):
-    """What a step needs of a run."""
+    """What the loop needs of a run."""
 
-    name: str  # said in errors
+    name: str  # with which error messages begin
     backend: DiffusionBackend
     config: TrainConfig
     projector: Projector
@@ -37,15 +37,15 @@ class Run(Protocol):
 
     @property
     def source(self) -> Source:
-        """What its draws come from."""
+        """Where its samples are drawn from."""
         ...
 
 
 def train_together(runs: Sequence[Run]) -> Iterator[tuple[StepReport, ...]]:
     """Train people side by side up to `config.steps`, yielding one report for each person after each step.
 
-    The frozen model takes everybody's batch in one pass. All else is each person's own: projector, draws, gradient
-    norm, optimiser. So each learns what they would learn alone, but for the rounding of larger matrix products.
+    The batches of all people go through the frozen model in one pass. Projector, draws, gradient norm and optimizer are
+    separate for each person, so the result is that of single trainings up to the rounding of larger matrix products.
 
     Raises:
         StableIdentityError: nobody, or runs of different models, settings (but for the seed) or step counts.
@@ -132,9 +132,9 @@ def _picture(backend: DiffusionBackend, batch: Batch, output: Tensor) -> Tensor:
 
 
 def check_together(runs: Sequence[Run]) -> None:
-    """Raise unless one step can serve them all, as `train_together` says."""
+    """Raise unless the runs can share steps, see `train_together`."""
     if not runs:
-        raise StableIdentityError("There is nobody to learn; needed at least one person.")
+        raise StableIdentityError("There is nobody to train; needed at least one person.")
     for what, values in {
         "models": [run.backend for run in runs],
         "settings": [replace(run.config, seed=0) for run in runs],
@@ -142,6 +142,6 @@ def check_together(runs: Sequence[Run]) -> None:
     }.items():
         if any(value != values[0] for value in values[1:]):
             raise StableIdentityError(
-                f"The {len(runs)} people to be learned together have different {what}; needed the same for all, but "
-                "for the seed. Train those that differ by themselves."
+                f"The {len(runs)} people to be trained together have different {what}; needed the same for all except "
+                "for the seed. Train those that differ separately."
             )

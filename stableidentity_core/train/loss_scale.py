@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 FIRST = 2.0**16
 LEAST = 2.0**-8
-GROW_AFTER = 100  # steps that fit
+GROW_AFTER = 100  # steps without overflow
 
 
 class LossScale:
-    """The factor of one training's loss, a power of two, so that no rounding comes of it.
+    """The factor of one training's loss, a power of two, so that scaling does not round.
 
-    It begins large and is halved when a gradient overflows; that step is then computed again with the same draws, so
-    that none is lost. After 100 steps that fit it is doubled again, up to where it began.
+    It starts large and is halved when a gradient overflows; that step is then repeated with the same draws. After 100
+    steps without overflow it is doubled, up to its initial value.
     """
 
     def __init__(self, value: float = FIRST, steps: int = 0):
@@ -24,16 +24,16 @@ class LossScale:
         self.steps = steps  # since it last changed
 
     def unscale(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Give gradients of a scaled loss their own size."""
+        """Divide the gradients by the scale."""
         for parameter in parameters:
             if parameter.grad is not None:
                 parameter.grad.div_(self.value)
 
     def shrink(self, loss: Tensor, grad_norm: Tensor) -> bool:
-        """Halve the scale if that may help: the loss is finite and its gradient not. Waits for the device.
+        """Halve the scale if the loss is finite and the gradient is not. Synchronizes with the device.
 
         Returns:
-            Whether it was halved, so that the step is to be computed again.
+            Whether it was halved, in which case the step must be repeated.
         """
         if self.value <= LEAST or not torch.isfinite(loss) or torch.isfinite(grad_norm):
             return False
@@ -42,7 +42,7 @@ class LossScale:
         return True
 
     def stepped(self) -> None:
-        """Take note of a step that was taken."""
+        """Count a step without overflow."""
         self.steps += 1
         if self.steps >= GROW_AFTER and self.value < FIRST:
             self.value, self.steps = self.value * 2, 0

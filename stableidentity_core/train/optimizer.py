@@ -1,4 +1,4 @@
-"""What takes the steps, and the learning rate over them."""
+"""The optimizer and the learning-rate schedule."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def new_optimizer(projector: nn.Module, config: TrainConfig) -> AdamW:
 
 
 def rate_at(config: TrainConfig, step: int) -> float:
-    """The learning rate of a step, counted from 0; the same whether the run was broken off before or not.
+    """The learning rate of a step, counted from 0.
 
     `cosine` falls from the learning rate to 0 over half a period (arXiv 1608.03983, Eq. 5, without restarts).
     """

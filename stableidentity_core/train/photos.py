@@ -1,4 +1,4 @@
-"""Several photos of one person: what they must have in common, and the feature that stands for all."""
+"""Several photos of one person: consistency checks, and their mean feature."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..face.portrait import Face
 
 
 def without_features(faces: Sequence[Face]) -> list[Face]:
-    """The photos as a method takes them that does not look at features, so that no encoder makes a difference."""
+    """The photos without features, for methods that do not use them; the face encoder then makes no difference."""
     return [replace(face, feature=None) for face in faces]
 
 

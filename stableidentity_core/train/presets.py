@@ -13,7 +13,7 @@ from .config import TrainConfig
 Preset = Literal["paper", "fast"]
 _FREE = ("method", "method_settings", "seed", "resolution", "precision", "low_memory")  # which no preset decides
 
-# Measured in the mini world (benchmarks/README.md): a fifth of the paper's steps, and likelier people.
+# Measured in the mini world (benchmarks/README.md): a fifth of the paper's steps, and a better likeness.
 _FAST: Mapping[str, Any] = {"steps": 100, "learning_rate": 2e-4, "augmentation": "none", "cached_views": 1}
 PRESETS: Mapping[Preset, Mapping[str, Any]] = {
     "paper": {field.name: field.default for field in fields(TrainConfig) if field.name not in _FREE}
@@ -23,7 +23,7 @@ PRESETS: Mapping[Preset, Mapping[str, Any]] = {
 
 
 def with_preset(config: TrainConfig, preset: Preset) -> TrainConfig:
-    """The settings with those that a preset decides; the others stay.
+    """The settings with the values of a preset; settings that it does not contain stay as they are.
 
     `paper` decides all but seed, size and way of computing. `fast` takes the photo as it is and fewer, larger steps.
 

@@ -1,4 +1,4 @@
-"""One projector learned over many people, so that a new face becomes words without any step of its own."""
+"""Training one projector on many people, so that a new face needs no training of its own."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ from .views import EncodedViews, encode_views, joined_views
 from .warm_start import WarmStart, fit_known, known_places
 
 MIN_PEOPLE = 2
-HELD_OUT = 20  # one in so many people is kept aside
+HELD_OUT = 20  # every twentieth person is held out
 VIEWS = {"none": 1, "published": 8}  # of each person, by augmentation
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EncodedPeople:
-    """Views of many people without their pictures, which would fill the memory."""
+    """Encoded views of many people; their pictures, which would not fit into memory, are dropped."""
 
     learned: EncodedViews
-    held_out: EncodedViews | None  # of people that are not learned from; None where there are too few
+    held_out: EncodedViews | None  # of people that are not trained on; None where there are too few
     people: int
     titles: tuple[str, ...]  # of those that are learned, such as the names of their files; may be empty texts
     features: Tensor  # [people that are learned, F] of their photos as they are
@@ -51,7 +51,7 @@ class EncodedPeople:
 
 
 def encode_people(backend: DiffusionBackend, photos: Iterable[tuple[str, Face]], config: TrainConfig) -> EncodedPeople:
-    """Draw and encode views of people as they come; every twentieth person is kept aside.
+    """Draw and encode views of people one after the other; every twentieth person is held out.
 
     Args:
         photos: title and prepared photo, with its feature, of each person.
@@ -99,13 +99,13 @@ def _check(first: Face, face: Face, number: int) -> None:
 
 
 class ProjectorPretraining:
-    """One projector being learned over many people.
+    """The training of one projector on many people.
 
     Args:
         backend: the frozen diffusion model.
         people: from `encode_people`, by the same settings.
         projector: of a method that looks at faces; trained in place.
-        config: settings; `batch_size` people, drawn anew, make a step.
+        config: settings; each step draws `batch_size` people at random.
         warm_start: `first` begins among the people whose title is a name that the text encoder knows; `only` ends
             there, without any step of the diffusion model.
     """
@@ -142,15 +142,15 @@ class ProjectorPretraining:
 
     @property
     def source(self) -> Source:
-        """What the draws come from: everybody's views."""
+        """Where samples are drawn from: the views of all people."""
         return Source(faces=[], generator=self.generator, pool=self.people.learned)
 
     def computing(self) -> AbstractContextManager[None]:
-        """Inside, the model computes as the settings ask; outside it does as it was loaded."""
+        """Inside this context, the model computes with the precision and memory use of the settings."""
         return self.backend.computing(compute_settings(self.config))
 
     def known(self, name_spaces: Sequence[NameSpace]) -> int:
-        """How many of the people are known, where that counts."""
+        """How many people have a title that is a name of the name spaces; 0 without a warm start."""
         return 0 if self.warm_start == "no" else len(known_places(self.people.titles, name_spaces))
 
     def start_known(self, name_spaces: Sequence[NameSpace]) -> None:
@@ -166,14 +166,14 @@ class ProjectorPretraining:
 
     @cached_property
     def held_out(self) -> ValidationSet | None:
-        """Draws of the people kept aside, the same for all measurements; None where there is nobody."""
+        """Validation draws of the held-out people, the same for all measurements; None where nobody is held out."""
         if self.people.held_out is None:
             return None
         source = Source(faces=[], generator=torch.Generator().manual_seed(SEED), pool=self.people.held_out)
         return ValidationSet(self.backend, [source], self.config)
 
     def held_out_losses(self) -> Tensor | None:  # [draws]
-        """Losses on the people kept aside."""
+        """Losses on the held-out people."""
         return self.held_out and self.held_out.each([self.projector])[0]
 
     @cached_property
@@ -186,10 +186,10 @@ class ProjectorPretraining:
         return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:32]
 
     def save(self, path: Path) -> None:
-        """Write everything needed to go on later, atomically, as safetensors; raises as the steps do."""
+        """Write a checkpoint atomically as safetensors; raises the same errors as a training step."""
         self.finite_guard.check()
         save_checkpoint(self, path)
 
     def load(self, path: Path) -> None:
-        """Go on from a checkpoint of the same people, model, names and settings."""
+        """Resume from a checkpoint of the same people, model, names and settings."""
         load_checkpoint(self, path)

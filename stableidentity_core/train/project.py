@@ -1,4 +1,4 @@
-"""Words by a projector that is trained already."""
+"""Words from a trained projector, without any training step."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .projector_init import check_encoder
 def project(
     faces: Face | Sequence[Face], projector: TrainedProjector, name_spaces: Sequence[NameSpace], trigger: str
 ) -> Identity:
-    """Words for a person by a trained projector, without any step of training.
+    """Words of a person from a trained projector, without any training step.
 
     Several photos of the person give one identity, by their mean feature.
 

@@ -1,4 +1,4 @@
-"""The projector that a training begins with."""
+"""The initial projector of a training."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def make_projector(
     config: TrainConfig,
     start: TrainedProjector | None = None,
 ) -> Projector:
-    """The projector that a training begins with: a fresh one by the seed, or a copy of `start`.
+    """The initial projector of a training: a fresh one from the seed, or a copy of `start`.
 
     It is of the settings' method, sized for the faces and name spaces.
     """
@@ -51,7 +51,7 @@ def _feature_width(faces: Sequence[Face]) -> int:
 def _from_start(
     start: TrainedProjector, faces: Sequence[Face], name_spaces: Sequence[NameSpace], config: TrainConfig
 ) -> Projector:
-    """Raise unless the projector is of the settings' method and norm, and knows the faces' encoder."""
+    """A copy of `start`; raises if its method, settings or face encoder differ."""
     if not get_method(start.method).needs_face:
         raise StableIdentityError(
             f"The projector is of {start.method}, which does not look at faces. A training can start from "
@@ -74,7 +74,7 @@ def _from_start(
 
 
 def check_encoder(face: Face, projector: TrainedProjector, what: str) -> None:
-    """Raise unless the projector knows the encoder of the face's feature."""
+    """Raise unless the projector was trained with the encoder of the face's feature."""
     if face.feature is not None and face.feature.encoder != projector.encoder:
         raise StableIdentityError(
             f"{what} was encoded by {face.feature.encoder}, the projector was trained with {projector.encoder}. "

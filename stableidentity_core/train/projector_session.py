@@ -1,4 +1,4 @@
-"""The one way to a projector of many people, for nodes, command line and scripts."""
+"""The entry point for training a projector on many people, for nodes, command line and scripts."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ MANY_PEOPLE = TrainConfig(
 
 
 class ProjectorSession:
-    """One projector learned over many people: checks, views, training and result, in this order.
+    """One projector trained on many people: checks, views, training and result, in this order.
 
     Args:
         backend: the frozen diffusion model.
         photos: title (such as the name of its file) and prepared photo, with its feature, of each person.
-        config: settings; `batch_size` people, drawn anew, make a step.
+        config: settings; each step draws `batch_size` people at random.
         name_spaces: one for each text space of the model; by default of the pack's own names.
         warm_start: see `ProjectorPretraining`.
-        check: what is done about the gradient before the first step.
+        check: of the gradient, before the first step.
 
     Raises:
         StableIdentityError: name spaces of another model, fewer than two people, or faces that do not go together.
@@ -75,7 +75,7 @@ def learn_projector(
     fresh = run.step == 0
     losses: list[Tensor] = []
     with run.computing():
-        before = run.held_out_losses() if fresh else None  # what it was before a break is not known any more
+        before = run.held_out_losses() if fresh else None  # after a resume it is not known any more
         if fresh and run.warm_start != "no":
             run.start_known(name_spaces)
         for report in () if run.warm_start == "only" else run:
@@ -100,9 +100,8 @@ def learn_projector(
         if loss is not None:
             facts[f"projector_held_out_loss_{when}"] = f"{loss.mean().item():.6g}"
     if before is not None and after is not None and (growth := describe_growth(before, after)):
-        advice = (
-            f" Lower learning_rate ({run.config.learning_rate:g})." if losses else ""
-        )  # without steps it had no part
+        # Without steps the learning rate had no effect.
+        advice = f" Lower learning_rate ({run.config.learning_rate:g})." if losses else ""
         facts[PROJECTOR_WARNING] = growth + advice
     return ProjectorResult(
         projector=trained_projector(run.projector, run.config, feature.encoder, facts),

@@ -1,4 +1,4 @@
-"""What a training came to: the identity with its header, and the projector as it is kept."""
+"""The result of a training: the identity with its header, and the trained projector."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .diagnosis import WARNING, warning_of
 from .photos import mean_feature
 from .run import TrainingRun
 
-# What is true of every identity made by a projector, whoever it was trained with.
+# Header entries that hold for every identity made by a projector, whichever person it was trained on.
 _PROJECTOR_FACTS = ("base_fingerprint", "prediction", "face_encoder_licence")
 
 
@@ -30,14 +30,14 @@ def result_of(
     held_out: tuple[Tensor | None, Tensor],
     losses: Tensor,
 ) -> TrainResult:
-    """Everything that one person's training gives.
+    """The result of one person's training.
 
     Args:
         held_out: the losses [N] on the validation draws before training, where they are known, and after it.
         losses: [steps].
     """
     before, after = held_out
-    header = describe(run, name_spaces, None if before is None else before.mean().item(), after.mean().item())
+    header = header_of(run, name_spaces, None if before is None else before.mean().item(), after.mean().item())
     words = run.words()
     if warning := warning_of(run.config, words, name_spaces, before, after):
         header[WARNING] = warning
@@ -50,7 +50,7 @@ def result_of(
 def trained_projector(
     projector: Projector, config: TrainConfig, encoder: str, facts: Mapping[str, str] | None = None
 ) -> TrainedProjector:
-    """A projector as it is kept: copies of its weights on the CPU."""
+    """A trained projector, with copies of its weights on the CPU."""
     return TrainedProjector(
         state={key: value.detach().cpu().clone() for key, value in projector.state_dict().items()},
         feature_width=projector.feature_width,
@@ -62,13 +62,13 @@ def trained_projector(
 
 
 def format_held_out_loss(header: Mapping[str, str]) -> str:
-    """What the header of an identity says of the loss on draws kept aside: "0.0412 -> 0.0368"."""
-    told = (header.get(f"held_out_loss_{when}") for when in ("before", "after"))
-    return " -> ".join("not known" if loss is None else f"{float(loss):.4g}" for loss in told)
+    """The validation loss before and after training, from the header of an identity: "0.0412 -> 0.0368"."""
+    losses = (header.get(f"held_out_loss_{when}") for when in ("before", "after"))
+    return " -> ".join("not known" if loss is None else f"{float(loss):.4g}" for loss in losses)
 
 
-def describe(run: TrainingRun, name_spaces: Sequence[NameSpace], before: float | None, after: float) -> dict[str, str]:
-    """The header of an identity learned by this run; `before` is None where it is not known any more."""
+def header_of(run: TrainingRun, name_spaces: Sequence[NameSpace], before: float | None, after: float) -> dict[str, str]:
+    """The header of an identity from this run; `before` is None after a resume."""
     words = run.words()
     ranges = {
         ns.space: {
@@ -98,13 +98,13 @@ def describe(run: TrainingRun, name_spaces: Sequence[NameSpace], before: float |
 
 
 def _encoder(face: Face) -> dict[str, str]:
-    """The encoder of the features, where the method looked at them."""
+    """The face encoder, for methods that use its features."""
     if face.feature is None:
         return {}
     return {"face_encoder": face.feature.encoder, "face_encoder_licence": face.feature.licence}
 
 
 def _quality(faces: Sequence[Face]) -> dict[str, str]:
-    """What was measured on the photos, in their order; nothing where none was."""
+    """Quality measurements of the photos in their order, if there are any."""
     measured = [face.quality for face in faces]
     return {"photo_quality": json.dumps(measured, sort_keys=True)} if any(measured) else {}

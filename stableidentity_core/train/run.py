@@ -1,4 +1,4 @@
-"""One person being learned: an explicit state, resumable, that the loop takes steps on."""
+"""The state of one person's training, which the loop advances; it can be saved and resumed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .views import EncodedViews, encode_views
 
 
 class TrainingRun:
-    """One person being learned: projector, optimiser, random state and step count.
+    """The training of one person: projector, optimizer, random state and step count.
 
     Args:
         backend: the frozen diffusion model.
@@ -77,7 +77,7 @@ class TrainingRun:
             yield report
 
     def computing(self) -> AbstractContextManager[None]:
-        """Inside, the model computes as the settings ask; outside it does as it was loaded."""
+        """Inside this context, the model computes with the precision and memory use of the settings."""
         return self.backend.computing(compute_settings(self.config))
 
     def words(self) -> dict[str, Tensor]:
@@ -93,28 +93,28 @@ class TrainingRun:
         return work_hash(self)
 
     def save(self, path: Path) -> None:
-        """Write everything needed to go on later, atomically, as safetensors; raises as the steps do."""
+        """Write a checkpoint atomically as safetensors; raises the same errors as a training step."""
         self.finite_guard.check()
         save_checkpoint(self, path)
 
     def load(self, path: Path) -> None:
-        """Go on from a checkpoint of the same photos, model, names and settings (a larger `steps` is allowed)."""
+        """Resume from a checkpoint of the same photos, model, names and settings (a larger `steps` is allowed)."""
         load_checkpoint(self, path)
 
     @property
     def source(self) -> Source:
-        """What this person's draws come from."""
+        """Where this person's training samples are drawn from."""
         with error_context(self.name):
             return Source(faces=self.faces, generator=self.generator, pool=self._pool, name=self.name)
 
     def held_out_source(self, generator: torch.Generator) -> Source:
-        """The same photos for draws that training does not see: never from the pool."""
+        """The same photos for validation draws, which never come from the cached views."""
         with error_context(self.name):
             return Source(faces=self.faces, generator=generator, plain=self._plain, name=self.name)
 
     @cached_property
     def _pool(self) -> EncodedViews | None:
-        """Views made ahead, if that is asked for; from the seed alone, so that a resumed run has the same."""
+        """Cached views, where the settings ask for them; made from the seed alone, so a resumed run has the same."""
         if not self.config.cached_views:
             return None
         generator = torch.Generator().manual_seed(self.config.seed)

@@ -1,4 +1,4 @@
-"""The one way to a training: nodes, command line, demo and benchmarks all learn people through it."""
+"""The entry point for training people: nodes, command line, demo and benchmarks all use it."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ GradientCheck = Callable[[DiffusionBackend], object]  # raises TrainingError for
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Person:
-    """Somebody to be learned."""
+    """A person to be trained."""
 
     trigger: str  # "<anna>"
     faces: Sequence[Face]  # prepared photos, with their features where the method looks at them
 
 
 def compare_in_fp32(backend: DiffusionBackend) -> None:
-    """The gradient check that suits the model: against finite differences where it computes in fp32 or better."""
+    """Check the gradient; against finite differences if the model computes in fp32 or fp64."""
     check_gradient(backend, compare=backend.dtype in (torch.float32, torch.float64))
 
 
@@ -62,18 +62,18 @@ def check_spaces(backend: DiffusionBackend, name_spaces: Sequence[NameSpace]) ->
 
 
 class TrainingSession:
-    """People learned side by side: checks, projectors, training and results, in this order.
+    """People trained side by side: checks, projectors, training and results, in this order.
 
         session = TrainingSession(backend, [Person(trigger="<anna>", faces=[face])], TrainConfig())
         (result,) = session.learn()
 
     Args:
         backend: the frozen diffusion model.
-        people: to be learned together, see `train_together`; each gets what they would get alone.
+        people: trained together, see `train_together`; each gets the same result as alone.
         config: settings.
         name_spaces: one for each text space of the model; by default of the pack's own names.
         start: a projector to start from, instead of afresh.
-        check: what is done about the gradient before the first step.
+        check: of the gradient, before the first step.
         triggers_in_errors: begin messages with the trigger of the person concerned; by default for several people.
 
     Raises:
@@ -120,7 +120,10 @@ class TrainingSession:
 
     def _only_run(self) -> TrainingRun:
         if len(self.runs) != 1:
-            raise StableIdentityError(f"A checkpoint holds one person, this training has {len(self.runs)}.")
+            raise StableIdentityError(
+                f"A checkpoint holds one person, this training has {len(self.runs)}. Train them one at a time to keep "
+                "checkpoints."
+            )
         return self.runs[0]
 
     def learn(self, on_step: OnStep = lambda reports: None) -> list[TrainResult]:

@@ -1,4 +1,4 @@
-"""What is told of a step, read from the device only when somebody looks."""
+"""The report of a step, whose values are read from the device only on access."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 class StepReport:
     """What happened in one step.
 
-    A GPU is some steps behind; each of the properties waits for it.
+    Reading a property synchronizes with the device.
     """
 
     step: int  # counted from 1

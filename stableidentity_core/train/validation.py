@@ -1,4 +1,4 @@
-"""The loss on draws that training does not see, made once for all measurements."""
+"""The validation loss, on draws that training does not use."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .loop import check_together
 from .run import TrainingRun
 
 DRAWS, SEED = 16, 0x5EED
-CHUNK = 4  # samples that go through the model at once, without gradients, where a step takes fewer
+CHUNK = 4  # samples per pass of the model, at least
 
 
 class ValidationSet:
-    """Draws of noise, view and prompt from seeds of their own; timesteps are spread evenly over the schedule.
+    """Draws of noise, view and prompt from separate seeds, at times that are spread evenly over the noise levels.
 
     The views are drawn and encoded here, so that measuring before and after training costs the encoder once.
 
@@ -38,7 +38,7 @@ class ValidationSet:
 
     @classmethod
     def of(cls, runs: Sequence[TrainingRun]) -> ValidationSet:
-        """Of people that are learned together, the draws that each would have alone."""
+        """For people trained together: for each the draws that they would have alone."""
         check_together(runs)
         sources = [run.held_out_source(torch.Generator().manual_seed(SEED)) for run in runs]
         return cls(runs[0].backend, sources, runs[0].config)

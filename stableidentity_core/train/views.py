@@ -1,4 +1,4 @@
-"""Views of the photos as the loss takes them: encoded by the VAE, with masks and features."""
+"""Augmented views of the photos, encoded by the VAE, with their masks and features."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .augment import View, augment, plain_view
 from .config import TrainConfig
 from .photos import feature_of
 
-CHUNK = 8  # pictures that the VAE takes at once
+CHUNK = 8  # pictures per pass of the VAE
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,7 +45,7 @@ class EncodedViews:
 def encode_views(
     backend: DiffusionBackend, photos: Sequence[Face], config: TrainConfig, generator: torch.Generator
 ) -> EncodedViews:
-    """Draw one view of each photo and encode it; a photo may be there several times."""
+    """Draw one view of each photo and encode it; a photo may occur several times."""
     return encode_views_of(backend, [photos], config, [generator])[0]
 
 
@@ -56,7 +56,7 @@ def encode_views_of(
     generators: Sequence[torch.Generator],
     names: Sequence[str] = (),
 ) -> list[EncodedViews]:
-    """The same for several people, each with photos and a generator of their own; the VAE takes them together.
+    """The same for several people, each with their own photos and generator; the VAE encodes them together.
 
     A view that comes up again, as the photo as it is does, is encoded once. Errors about a photo begin with the
     person's name, where there are names.
@@ -82,7 +82,7 @@ def _drawn(
 
 
 def _posteriors(backend: DiffusionBackend, views: Sequence[Sequence[View]], config: TrainConfig) -> list[Posterior]:
-    """Of each person's views, some at a time."""
+    """Posteriors of each person's views, encoded a few at a time."""
     chunk = 1 if config.low_memory else CHUNK
     distinct = list({id(view): view for own in views for view in own}.values())
     places = {id(view): place for place, view in enumerate(distinct)}

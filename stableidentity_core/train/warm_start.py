@@ -1,4 +1,4 @@
-"""A projector's start among people whom the text encoder knows by name.
+"""Fitting a projector to celebrities, whose words the text encoder already knows.
 
 Where the photos are of celebrities, their words are known already: those of their names. Fitting them takes seconds
 and no diffusion, and puts new faces near the names of similar ones. The paper, which uses no photos of celebrities, has
@@ -21,7 +21,7 @@ from ..text.names import WORDS, NameSpace
 from .config import TrainConfig
 from .optimizer import new_optimizer, set_rate
 
-WarmStart = Literal["no", "first", "only"]  # whether the projector begins, or is done, with them
+WarmStart = Literal["no", "first", "only"]  # `first`: before training by the diffusion loss; `only`: instead of it
 
 # More steps fit the names better and new people worse (mini world: 500 against 2000 steps).
 FIT = TrainConfig(steps=500, learning_rate=1e-3, batch_size=64, rate_schedule="cosine")

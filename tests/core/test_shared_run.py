@@ -258,5 +258,5 @@ def test_a_loss_that_grew_is_told(backend, names, growth):
     run.held_out = Grown()
     facts = learn_projector(run, [names]).projector.facts
     assert facts["projector_held_out_loss_after"] == f"{1 + 2 * growth:.6g}"
-    told = "The loss on draws kept aside grew from 1.5 to 2: training made it worse. Lower learning_rate (0.001)."
+    told = "The validation loss rose from 1.5 to 2: training made it worse. Lower learning_rate (0.001)."
     assert facts.get("projector_warning", "") == (told if growth else "")

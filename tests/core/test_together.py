@@ -187,7 +187,7 @@ def test_runs_that_do_not_go_together_are_refused(backend, own_backend, names):
             train_together(runs)
 
     first = new_run(backend, names)
-    refused([], "nobody to learn; needed at least one person")
+    refused([], "nobody to train; needed at least one person")
     refused([first, new_run(backend, names, small(learning_rate=1e-2))], "2 people .* have different settings")
     refused([first, new_run(own_backend, names)], "have different models")
     started = new_run(backend, names)

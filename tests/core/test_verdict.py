@@ -70,9 +70,9 @@ def test_all_that_is_wrong_is_told_with_what_to_do():
     names = some_names()
     config = TrainConfig(learning_rate=1.0)
     found = warning_of(config, away(names, 9), [names], LOSSES, 2 * LOSSES)
-    for part in ("The loss on draws kept aside grew from 0.", "lie 9 times as far", "is 20,000 times the 5e-05 of"):
+    for part in ("The validation loss rose from 0.", "lie 9 times as far", "is 20,000 times the 5e-05 of"):
         assert part in found
-    assert found.endswith("Lower learning_rate (1), or look well at the person's pictures.")
+    assert found.endswith("Lower learning_rate (1), or check the person's pictures.")
     assert warning_of(TrainConfig(), away(names, 1), [names], None, LOSSES) == "", "the loss before is not known"
 
 
