@@ -16,7 +16,8 @@ from mini_world.training.autoencoder import to_tensor
 from mini_world.training.dataset import load
 from mini_world.training.export import pack, prefixed_text
 from mini_world.training.runs import averaged
-from mini_world.training.text import BASE, TextTower, Vocabulary
+from mini_world.training.text import BASE, TextTower
+from mini_world.training.vocabulary import Vocabulary
 from mini_world.weights import EMBEDDING
 
 

@@ -68,8 +68,7 @@ class HostTextEncoders:
         self.spaces = tuple(self._space(name) for name in family.encoders)
 
     @property
-    def width(self) -> int:
-        """Of the conditioning."""
+    def width(self) -> int:  # of the conditioning
         return sum(space.width for space in self.spaces)
 
     @property
