@@ -135,7 +135,7 @@ class TextTower(nn.Module):
         self.register_buffer("free", free, persistent=False)
 
     @property
-    def own_rows(self) -> nn.Parameter:
+    def own_rows(self) -> Tensor:
         """The encoder's embedding [rows, D], without what names add."""
         embedding = self.encoder.get_input_embeddings()
         assert isinstance(embedding, nn.Embedding)  # CLIP has no other kind
