@@ -183,6 +183,10 @@ def named(drawing) -> dict[Path, set[str]]:
     return found
 
 
+def _is_below(name: str, package: str) -> bool:
+    return f"{name}.".startswith(f"{package}.")
+
+
 def houses(names: set[str]) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
@@ -210,11 +214,7 @@ def test_the_mini_world_has_one_door_to_the_core(named):
 
 
 def test_what_makes_the_mini_world_is_not_needed_to_run_it(named):
-    makers = {
-        path
-        for path, names in named.items()
-        if any(name.split(".")[:2] == ["mini_world", "training"] for name in names)
-    }
+    makers = {path for path, names in named.items() if any(_is_below(name, "mini_world.training") for name in names)}
     assert {path for path in makers if not path.is_relative_to(TRAINING)} == set()
 
 
