@@ -2,6 +2,7 @@
 """Chores of this repository, from a bare Python: each one sets up all it needs.
 
 python3 tasks.py demo [--person N] [--out DIR] [--steps N] [--port N] [--venv DIR]
+python3 tasks.py lint [--venv DIR]
 python3 tasks.py test [--venv DIR] [-k EXPR] [--full-size] [pytest arguments]
 python3 tasks.py campaign [--minutes N] [--only PART] [--seed N] [--out FILE] [--venv DIR]
 """
@@ -30,6 +31,8 @@ CACHE = ROOT / ".cache"
 TORCH = ("torch==2.11.0", "torchvision==0.26.0", "torchaudio==2.11.0")
 COMFYUI_GIT = "https://github.com/comfyanonymous/ComfyUI"
 CLONE_SECONDS = 60
+PIP = "pip>=25.1"  # from which on it knows --group
+GROUP = "dev"  # of pyproject.toml: what tests and lint need
 WORKERS = 2  # most host tests wait for a server half of their time
 
 
@@ -120,13 +123,21 @@ def venv_folder(option: str | None) -> Path:
 
 
 def requirement_files(host: Host | None) -> list[Path]:
-    files = [ROOT / "requirements.txt", ROOT / "tests" / "requirements.txt"]
-    return ([host.path / "requirements.txt"] if host else []) + files
+    return ([host.path / "requirements.txt"] if host else []) + [ROOT / "requirements.txt"]
+
+
+def dependency_groups() -> str:
+    """The section of pyproject.toml, read without tomllib, which Python 3.10 lacks."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    found = re.search(r"^\[dependency-groups\]\n.*?(?=^\[|\Z)", text, re.MULTILINE | re.DOTALL)
+    if not found:
+        raise TaskError(f"{ROOT / 'pyproject.toml'} has no [dependency-groups]; the group {GROUP} is needed there.")
+    return found[0]
 
 
 def stamp_lines(files: Sequence[Path]) -> list[str]:
     """One hash per requirement input, so that a run without a host fits a venv made with one."""
-    inputs = [" ".join(TORCH).encode(), *(file.read_bytes() for file in files)]
+    inputs = [" ".join(TORCH).encode(), dependency_groups().encode(), *(file.read_bytes() for file in files)]
     return [hashlib.sha256(text).hexdigest() for text in inputs]
 
 
@@ -143,7 +154,9 @@ def ensure_venv(folder: Path, host: Host | None) -> Path:
     say(f"Installing into {folder} (the first time several GB; this takes minutes)")
     options = [option for file in files for option in ("-r", str(file))]
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    quietly([*pip, *TORCH, *options], "install the requirements")
+    quietly([*pip, "--upgrade", PIP], "install a pip that knows dependency groups")
+    group = f"{ROOT / 'pyproject.toml'}:{GROUP}"
+    quietly([*pip, *TORCH, *options, "--group", group], "install the requirements")
     stamp.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return python
 
@@ -160,6 +173,27 @@ def quietly(command: Sequence[str], purpose: str) -> None:
             f"Could not {purpose}: {' '.join(command[:4])} ... ended with code {done.returncode}; the end of its "
             "output is above. Check the network and the free disk space, then run this again."
         )
+
+
+# Lint --------------------------------------------------------------------------------------------
+
+
+def lint(options: argparse.Namespace, rest: Sequence[str]) -> int:
+    if rest:
+        raise TaskError(f"lint does not know {' '.join(rest)}; python3 tasks.py lint --help lists what it does.")
+    _host, python = prepare(options)
+    checks = {
+        "ruff check": ["ruff", "check", "."],
+        "ruff format --check": ["ruff", "format", "--check", "."],
+        "pyright": ["pyright", f"--pythonpath={python}"],
+    }
+    failed = []
+    for name, command in checks.items():
+        say(f"== {name}")
+        if subprocess.run([str(python), "-m", *command], cwd=ROOT).returncode:
+            failed.append(name)
+    say(f"LINT FAILED: {', '.join(failed)}; the reasons are above" if failed else "Lint: nothing found")
+    return 1 if failed else 0
 
 
 # Tests -------------------------------------------------------------------------------------------
@@ -287,6 +321,9 @@ def whole_number(text: str) -> int:
 def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
+    lints = commands.add_parser("lint", help="ruff check, ruff format --check and pyright", allow_abbrev=False)
+    lints.add_argument("--venv", metavar="DIR", help="virtual environment to make or use (.venv)")
+    lints.set_defaults(run=lint)
     tests = commands.add_parser("test", help="run all tests; further arguments go to pytest", allow_abbrev=False)
     tests.add_argument("--venv", metavar="DIR", help="virtual environment to make or use (.venv)")
     tests.add_argument("-k", metavar="EXPR", help="only tests that match, as in pytest")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING or "." not in __package__:
+if TYPE_CHECKING or "." not in (__package__ or ""):
     from stableidentity_core.backends.clip_text import packaged_tokenizer
     from stableidentity_core.backends.diffusers_sd import DiffusersBackend
     from stableidentity_core.cli.arguments import Parser

@@ -39,9 +39,10 @@ def _printing(method: Callable[..., Any]) -> Callable[..., Any]:
             short = error if writable(str(error)) == str(error) else _as_pack_error(error)
         raise short.with_traceback(None) from None  # its causes and frames are in the log, escaped
 
+    function: Any = called  # `wraps` hides that it is a function
     # The path of the only frame left may be unprintable too.
-    called.__code__ = called.__code__.replace(co_filename=PACK)
-    return called
+    function.__code__ = function.__code__.replace(co_filename=PACK)
+    return function
 
 
 def _as_pack_error(error: Exception) -> StableIdentityError:

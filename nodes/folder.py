@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import comfy.utils
 from comfy_api.latest import io
 
 from ..stableidentity_core.console.printable import printable_line
@@ -16,6 +15,7 @@ from ..stableidentity_core.weights.face_nets import DETECTORS, PARSERS
 from .host import paths
 from .host.cancel import stoppable, unless_cancelled
 from .host.face_nets import detector, nets_state, parser
+from .host.progress import counting
 from .types import CATEGORY, FaceType
 
 log = get_logger(__name__)
@@ -82,10 +82,10 @@ class PrepareFolder(io.ComfyNode):
         def refused(path: Path, error: StableIdentityError) -> None:
             refusals.append(f"{name_below(path, place)}: {error}")
 
-        bar = comfy.utils.ProgressBar(len(chosen))
+        on_photo = counting(len(chosen))
         found: list[tuple[Path, Face]] = []
         for number, path in enumerate(chosen):
-            bar.update_absolute(number, len(chosen))
+            on_photo(number)
             found += stoppable(lambda path=path: list(faces_of([path], refused, **nets)))
         head = [f"{len(found)} of {len(chosen)} photos used."]
         if nets["detector"] is None:

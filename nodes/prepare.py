@@ -69,7 +69,7 @@ class PrepareFace(io.ComfyNode):
         face_mask=None,
         hair_mask=None,
         find_face="auto",
-        which_face="largest",
+        which_face: FaceRule = "largest",
         face_number=1,
         parse_face="auto",
         strict=False,

@@ -17,7 +17,7 @@ from ..stableidentity_core.evaluate.temporal import (
     undefined_to_next,
     undefined_to_photo,
 )
-from ..stableidentity_core.face import FaceDetector, photo_of_image
+from ..stableidentity_core.face import FaceDetector, FaceRule, photo_of_image
 from ..stableidentity_core.face.prepare import Choice
 from ..stableidentity_core.weights.face_nets import DETECTORS
 from .host.blocked import blocked
@@ -76,7 +76,7 @@ class TemporalScore(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, face_encoder, frames, face=None, find_face="auto", which_face="largest", download=False
+        cls, face_encoder, frames, face=None, find_face="auto", which_face: FaceRule = "largest", download=False
     ) -> io.NodeOutput:
         configure_matplotlib()
         check_plot()

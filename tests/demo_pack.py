@@ -35,8 +35,7 @@ def quick_pack(folder: Path) -> Path:
     """A copy of the pack that samples in two steps; gives the folder."""
     pack_with_world(folder)
     shutil.copytree(ROOT / "workflows", folder / "workflows")
-    (folder / "tests").mkdir(exist_ok=True)
-    for name in ("tasks.py", "requirements.txt", "tests/requirements.txt"):
+    for name in ("tasks.py", "requirements.txt", "pyproject.toml"):
         shutil.copy(ROOT / name, folder / name)
     preset = folder / "mini_world" / "preset.py"
     text = preset.read_text("utf-8")

@@ -16,7 +16,8 @@ from mini_world.training.autoencoder import to_tensor
 from mini_world.training.dataset import load
 from mini_world.training.export import pack, prefixed_text
 from mini_world.training.runs import averaged
-from mini_world.training.text import BASE, TextTower, Vocabulary
+from mini_world.training.text import BASE, TextTower
+from mini_world.training.vocabulary import Vocabulary
 from mini_world.weights import EMBEDDING
 
 
@@ -56,7 +57,7 @@ def text_encoder(data: Path, denoiser: Mapping[str, Tensor]) -> tuple[list[int],
     vocabulary = Vocabulary(captions)
     tower = TextTower(vocabulary)
     tower.load_state_dict(part(denoiser, "tower"))
-    tower.encoder.get_input_embeddings().weight.copy_(tower.table())
+    tower.own_rows.copy_(tower.table())
     weights = prefixed_text(tower.encoder.state_dict())
     return vocabulary.ids, weights | {EMBEDDING: weights[EMBEDDING][: vocabulary.shipped_rows].clone()}
 

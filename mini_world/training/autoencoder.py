@@ -27,9 +27,10 @@ def build() -> AutoencoderTiny:
     model = AutoencoderTiny()
     for block in model.modules():
         if type(block).__name__ == "AutoencoderTinyBlock":
-            nn.init.zeros_(block.conv[4].weight)
-            nn.init.zeros_(block.conv[4].bias)
-    return model.to(memory_format=torch.channels_last)
+            for parameter in block.get_submodule("conv.4").parameters():
+                nn.init.zeros_(parameter)
+    # diffusers' decorator hides the signature.
+    return model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
 def loss_of(
@@ -37,9 +38,9 @@ def loss_of(
 ) -> tuple[Tensor, float]:
     """The loss, and the mean squared error of pictures in 0..1."""
     with torch.autocast("cpu", torch.bfloat16):
-        latents = model.encode(images * 2 - 1).latents
+        latents = model.encode(images * 2 - 1, return_dict=False)[0]
         noisy = latents + NOISE * torch.randn(latents.shape, generator=generator)
-        decoded = model.decode(noisy).sample
+        decoded = model.decode(noisy, return_dict=False)[0]
     difference = decoded.float() / 2 + 0.5 - images
     error = (weights * (difference.square() + 0.01 * difference.abs())).mean()
     spread = latents.float().std((0, 2, 3)) - 1
@@ -85,7 +86,8 @@ def polish(data: Path, out: Path, minutes: float, latents: Tensor) -> None:
         noisy = latents[chosen].float()
         noisy = noisy + NOISE * torch.randn(noisy.shape, generator=generator)
         with torch.autocast("cpu", torch.bfloat16):
-            decoded = model.decode(noisy.contiguous(memory_format=torch.channels_last)).sample
+            noisy = noisy.contiguous(memory_format=torch.channels_last)
+            decoded = model.decode(noisy, return_dict=False)[0]
         difference = decoded.float() / 2 + 0.5 - to_tensor(pictures[chosen])
         return (weights * (difference.square() + 0.01 * difference.abs())).mean(), difference.square().mean().item()
 
@@ -104,9 +106,9 @@ def report(data: Path, file: Path) -> dict[str, float]:
     pictures, _ = dataset.load(data, "held_out")
     images = to_tensor(pictures[:256])
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        latents = torch.cat([model.encode(batch * 2 - 1).latents for batch in images.split(16)])
-        decoded = torch.cat([model.decode(batch).sample.float() for batch in latents.split(16)]) / 2 + 0.5
-    difference = decoded.clamp(0, 1) - images
+        latents = torch.cat([model.encode(batch * 2 - 1, return_dict=False)[0] for batch in images.split(16)])
+        decoded = torch.cat([model.decode(batch, return_dict=False)[0].float() for batch in latents.split(16)])
+    difference = (decoded / 2 + 0.5).clamp(0, 1) - images
     psnr = -10 * difference.square().mean((1, 2, 3)).log10()
     drift = difference.mean((2, 3)).abs().mean()
     deviation = latents.float().std((0, 2, 3))

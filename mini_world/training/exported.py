@@ -41,13 +41,13 @@ def fit(tower: TextTower, rows: Tensor, steps: int = 600) -> None:
     optimizer = torch.optim.Adam(tower.names.parameters(), 2e-3)
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = 2e-3 * cosine_rate(step / steps)
-        error = (tower.names()[names_only] - rows[names_only]).square().mean()
         optimizer.zero_grad()
-        error.backward()
+        (tower.names()[names_only] - rows[names_only]).square().mean().backward()
         optimizer.step()
     with torch.no_grad():
-        tower.encoder.get_input_embeddings().weight.sub_(tower.names() * tower.free)
-    print(f"name embeddings: {1 - error.item() / rows[names_only].var().item():.3f} of variance explained by factors")
+        error = (tower.names()[names_only] - rows[names_only]).square().mean()
+        tower.own_rows.sub_(tower.names() * tower.free)
+    print(f"rows of names: {1 - error.item() / rows[names_only].var().item():.3f} of their variance comes from factors")
 
 
 def denoiser(model: Denoiser) -> None:

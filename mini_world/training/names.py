@@ -48,6 +48,11 @@ class NameRows(nn.Module):
         width: of the embeddings.
     """
 
+    first_rows: Tensor  # [firsts]
+    last_rows: Tensor  # [lasts]
+    colourings: Tensor  # [firsts, COLOURING]
+    geometries: Tensor  # [lasts, 16]
+
     def __init__(self, firsts: dict[int, str], lasts: dict[int, str], rows: int, width: int):
         super().__init__()
         self.first = _function(COLOURING, width)

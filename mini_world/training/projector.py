@@ -42,8 +42,8 @@ def photos(names: Sequence[str], people: int, encoder: FaceEncoder) -> Iterator[
         look = draw_look(generator("shared projector", number))[0]
         drawn = paint(person, replace(look, style="photo", glasses="none", hat="none"))
         image = torch.from_numpy(drawn.image.copy()).movedim(-1, 0).float() / 255
-        masks = (torch.from_numpy(mask) for mask in (drawn.face_mask, drawn.hair_mask))
-        yield name, encode_face(encoder, portrait(image, *masks))
+        face_mask, hair_mask = torch.from_numpy(drawn.face_mask), torch.from_numpy(drawn.hair_mask)
+        yield name, encode_face(encoder, portrait(image, face_mask, hair_mask))
 
 
 def main() -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -18,26 +18,16 @@ from torchvision.transforms.v2 import functional as TF
 from transformers import ViTConfig, ViTModel
 
 from mini_world.evaluators import EMBEDDING, LookReader, Recogniser
-from mini_world.look import CHOICES
 from mini_world.sizes import FACE_VIT
 from mini_world.training import dataset
 from mini_world.training.autoencoder import to_tensor
+from mini_world.training.recognition import LOOKS, reading, recognition
 from mini_world.training.runs import averaged
 from mini_world.training.text import Factors
 from mini_world.training.trainer import Course, descend
 from stableidentity_core.encode.vit import FACE_BOX
 
-LOOKS, BATCH, SCALE, MARGIN, SHIFT = 7, 96, 24.0, 0.3, 2
-
-
-def tpr_at_far(embeddings: Tensor, people: Tensor, far: float = 0.01) -> float:
-    """True positive rate at the threshold with false accept rate `far`, over all pairs."""
-    cosine = embeddings @ embeddings.T
-    above = torch.ones_like(cosine, dtype=torch.bool).triu(1)
-    same = people[:, None] == people[None]
-    different = cosine[above & ~same]
-    threshold = different.kthvalue(int((1 - far) * len(different))).values
-    return (cosine[above & same] > threshold).float().mean().item()
+BATCH, SCALE, MARGIN, SHIFT = 96, 24.0, 0.3, 2
 
 
 class CosFace(nn.Module):
@@ -187,8 +177,11 @@ def varied(pictures: Tensor, generator: torch.Generator, flip: bool) -> Tensor:
     return torch.cat(groups)
 
 
+Training = TypeVar("Training", RecogniserTraining, ReaderTraining)
+
+
 def train(
-    kind: Callable[[int], nn.Module],
+    kind: Callable[[int], Training],
     data: Path,
     split: str,
     file: Path,
@@ -196,8 +189,8 @@ def train(
     rate: float,
     seed: int,
     flip: bool,
-) -> nn.Module:
-    """Train for a given time, or resume an interrupted training."""
+) -> Training:
+    """Train for a time, or go on with a training that was broken off."""
     torch.manual_seed(seed)
     pictures, records = dataset.load(data, split)
     for record in records:
@@ -219,33 +212,6 @@ def train(
     descend(model, optimizer, course, file, loss_of)
     model.load_state_dict({key: value.to(model.state_dict()[key]) for key, value in averaged(file).items()})
     return model.eval()
-
-
-@torch.no_grad()
-def recognition(model: Callable[[Tensor], Tensor], data: Path, split: str) -> tuple[float, float]:
-    """TPR at 1 % FAR on held-out people: for photos without sunglasses, and over all looks."""
-    pictures, records = dataset.load(data, split)
-    embeddings = torch.cat([model(to_tensor(np.asarray(part))) for part in np.array_split(pictures, 40)])
-    embeddings, people = F.normalize(embeddings.float(), dim=-1), torch.arange(len(embeddings)) // LOOKS
-    looks = [record["look"] for record in records]
-    plain = torch.tensor([look["style"] == "photo" and look["glasses"] != "sunglasses" for look in looks])
-    return tpr_at_far(embeddings[plain], people[plain]), tpr_at_far(embeddings, people)
-
-
-@torch.no_grad()
-def reading(model: LookReader, data: Path) -> dict[str, float]:
-    """Accuracy for each attribute of the look on held-out pictures."""
-    pictures, records = dataset.load(data, "held_out")
-    usable = [index for index, record in enumerate(records) if not record["view"]]
-    logits = model(to_tensor(pictures[usable]))
-    return {
-        part: sum(
-            CHOICES[part][choice] == records[index]["look"][part]
-            for choice, index in zip(value.argmax(-1).tolist(), usable, strict=True)
-        )
-        / len(usable)
-        for part, value in logits.items()
-    }
 
 
 def train_all(data: Path, out: Path) -> None:

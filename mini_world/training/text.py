@@ -7,7 +7,6 @@ state of the end token. CLIP learns this from pictures and captions; here the fa
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -24,71 +23,11 @@ from mini_world.training import dataset
 from mini_world.training.names import CATEGORIES, NameRows, colouring_vector, geometry_vector
 from mini_world.training.runs import averaged
 from mini_world.training.trainer import Course, descend
-from stableidentity_core.backends.clip_text import packaged_tokenizer
-from stableidentity_core.train.templates import TEMPLATES
+from mini_world.training.vocabulary import LENGTH, Vocabulary
 
 BASE = ("base", dataset.CROWD)
-WIDTH, LAYERS, HEADS, INNER, LENGTH = 128, 3, 4, 320, 77
+WIDTH, LAYERS, HEADS, INNER = 128, 3, 4, 320
 STEPS, BATCH, RATE, SEED = 800, 128, 1.5e-3, 1
-COMMA, UNKNOWN = 0.1, 0.02
-MARKERS = {dataset.UNKNOWN, dataset.FIRST, dataset.LAST}
-MORE_WORDS = (
-    "a an the of and with in on at wearing person face man woman boy girl people hat glasses shirt wall photo picture "
-    "portrait head hair eyes beard moustache goatee freckles curly wavy long short spiky bald buzz bob quiff bun "
-    "pigtails black brown chestnut blond ginger grey white , . is who looks like one two old young"
-)
-
-
-class Vocabulary:
-    """The words that the mini world knows, by their CLIP ids; all other ids map to one unknown word."""
-
-    def __init__(self, captions: list[str]):
-        with tempfile.TemporaryDirectory() as folder:
-            self.tokenizer = packaged_tokenizer(Path(folder))
-        firsts, lasts = dataset.first_and_last_names()
-        texts = [*captions, *TEMPLATES, *firsts, *lasts, MORE_WORDS]
-        words = sorted({word for text in texts for word in text.replace("{}", "").split()} - MARKERS)
-        self._ids = {word: self.tokenizer(word, add_special_tokens=False)["input_ids"] for word in words}
-        special = (0, self.tokenizer.bos_token_id, self.tokenizer.eos_token_id)  # 0 pads, as in SD2
-        self.ids = sorted({*special, *(token for tokens in self._ids.values() for token in tokens)})
-        self.row_of = {token: row for row, token in enumerate(self.ids)}
-        self.unknown = len(self.ids)
-        self.first, self.last = self.unknown + 1, self.unknown + 2  # of people without a name
-        self._rows_of = {word: [self.row_of[token] for token in tokens] for word, tokens in self._ids.items()}
-        self._rows_of |= {dataset.UNKNOWN: [self.unknown], dataset.FIRST: [self.first], dataset.LAST: [self.last]}
-        nameless = [text for text in captions if dataset.FIRST in text]
-        common = {word for text in (*nameless, *TEMPLATES, MORE_WORDS) for word in text.replace("{}", "").split()}
-        self.common_rows = {row for word in common for row in self._rows_of[word]}
-
-    @property
-    def rows(self) -> int:
-        return len(self.ids) + 3
-
-    @property
-    def shipped_rows(self) -> int:
-        return len(self.ids) + 1
-
-    def name_rows(self) -> tuple[dict[int, str], dict[int, str]]:
-        """Row -> first name, and row -> last name."""
-        firsts, lasts = dataset.first_and_last_names()
-        return {self._rows_of[name][0]: name for name in firsts}, {self._rows_of[name][0]: name for name in lasts}
-
-    def encode(self, text: str, generator: torch.Generator | None = None) -> list[int]:
-        """Text -> rows [77]; with a generator, commas and unknown words are inserted at random."""
-        rows = [self.row_of[self.tokenizer.bos_token_id]]
-        for word in text.split():
-            if generator is not None:
-                draw = torch.rand(1, generator=generator).item()
-                rows += [self.row_of[267]] * (draw < COMMA) + [self.unknown] * (draw > 1 - UNKNOWN)
-            rows += self._rows_of[word]
-        rows = [*rows[: LENGTH - 1], self.row_of[self.tokenizer.eos_token_id]]
-        return rows + [self.row_of[0]] * (LENGTH - len(rows))
-
-    def encode_all(self, texts: list[str], generator: torch.Generator | None = None) -> Tensor:  # [B, 77]
-        return torch.tensor([self.encode(text, generator) for text in texts])
-
-    def ends(self, rows: Tensor) -> Tensor:  # [B, 77] -> [B]
-        return (rows == self.row_of[self.tokenizer.eos_token_id]).int().argmax(-1)
 
 
 def build(rows: int) -> CLIPTextModel:
@@ -104,7 +43,7 @@ def build(rows: int) -> CLIPTextModel:
         hidden_act="gelu",
         bos_token_id=0,
         eos_token_id=1,
-        attn_implementation="eager",
+        attn_implementation="eager",  # pyright: ignore[reportCallIssue] - of the base class, which takes any
     )
     return CLIPTextModel(config)
 
@@ -180,10 +119,12 @@ class Reader(nn.Module):
 class TextTower(nn.Module):
     """Text encoder, name embeddings and reader, trained together."""
 
+    free: Tensor  # [rows, 1], 0 where a word is nothing but a name
+
     def __init__(self, vocabulary: Vocabulary):
         super().__init__()
         self.encoder = build(vocabulary.rows)
-        nn.init.normal_(self.encoder.get_input_embeddings().weight, std=0.05)
+        nn.init.normal_(self.own_rows, std=0.05)
         firsts, lasts = vocabulary.name_rows()
         self.names = NameRows(firsts, lasts, vocabulary.rows, WIDTH)
         self.reader = Reader()
@@ -193,9 +134,16 @@ class TextTower(nn.Module):
         free[sorted(names_only)] = 0
         self.register_buffer("free", free, persistent=False)
 
+    @property
+    def own_rows(self) -> Tensor:
+        """The encoder's embedding [rows, D], without what names add."""
+        embedding = self.encoder.get_input_embeddings()
+        assert isinstance(embedding, nn.Embedding)  # CLIP has no other kind
+        return embedding.weight
+
     def table(self) -> Tensor:
-        """The embeddings of all words [rows, D]; a word that is only a name has no embedding of its own."""
-        return self.encoder.get_input_embeddings().weight * self.free + self.names()
+        """The rows of all words [rows, D]; a word that is nothing but a name has no row of its own."""
+        return self.own_rows * self.free + self.names()
 
     def context(self, rows: Tensor, factors: Factors) -> Tensor:  # [B, 77] -> [B, 77, D]
         words = self.names.words(factors.colourings, factors.geometries)

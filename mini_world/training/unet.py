@@ -29,7 +29,8 @@ def build() -> UNet2DConditionModel:
         layers_per_block=1,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-        attention_head_dim=tuple(width // 32 for width in CHANNELS),
+        # Declared as a tuple of one, and taken as one for each block.
+        attention_head_dim=tuple(width // 32 for width in CHANNELS),  # pyright: ignore[reportArgumentType]
         use_linear_projection=True,
         cross_attention_dim=WIDTH,
     )
@@ -68,7 +69,7 @@ def encode_pictures(data: Path, out: Path, split: str) -> Tensor:
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
             for start in range(0, len(pictures), 16):
                 images = autoencoder.to_tensor(pictures[start : start + 16])
-                latents.append(model.encode(images * 2 - 1).latents.half())
+                latents.append(model.encode(images * 2 - 1, return_dict=False)[0].half())
         np.save(file, torch.cat(latents).contiguous().numpy())
     return torch.from_numpy(np.load(file))
 

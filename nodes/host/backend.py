@@ -22,7 +22,7 @@ from ...stableidentity_core.backends.compute import (
     gradient_checkpointing,
 )
 from ...stableidentity_core.backends.latents import LatentFormat
-from ...stableidentity_core.backends.objective import VariancePreserving
+from ...stableidentity_core.backends.objective import Objective, VariancePreserving
 from ...stableidentity_core.backends.protocol import Conditioning, Posterior
 from ...stableidentity_core.console.streams import get_logger
 from ...stableidentity_core.text.prompts import PromptRows
@@ -57,7 +57,7 @@ class ComfyBackend:
         self.unet = model.get_model_object("diffusion_model")
         self.dtype: torch.dtype = weights.compute_dtype(model)
         sigmas = model.get_model_object("model_sampling").sigmas.detach().cpu().double()  # MPS has no float64
-        self.objective = objective((1 / (1 + sigmas**2)).float().to(self.device))
+        self.objective: Objective = objective((1 / (1 + sigmas**2)).float().to(self.device))
         self.latent_format = model.model.latent_format
         self.latents = LatentFormat(
             channels=self.latent_format.latent_channels,

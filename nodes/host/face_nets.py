@@ -47,7 +47,7 @@ def missing(name: str) -> str:
     return missing_message(get_weight(name), model_roots()).rstrip(".") + "."
 
 
-def _net(choice: str, known: tuple[str, ...], fetch: bool, load: Callable[[Path, Any], Any]) -> Any:
+def _net(choice: str, known: tuple[str, ...], fetch: bool, load: Callable[..., Any]) -> Any:
     if choice == "off":
         return None
     roots = model_roots()
@@ -65,7 +65,7 @@ def _net(choice: str, known: tuple[str, ...], fetch: bool, load: Callable[[Path,
 
 
 @lru_cache(maxsize=2)
-def _cached(load: Callable[[Path, Any], Any], path: Path, _state: str, device: torch.device) -> Any:
+def _cached(load: Callable[..., Any], path: Path, _state: str, device: torch.device) -> Any:
     return load(path, device=device)
 
 

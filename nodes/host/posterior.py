@@ -47,7 +47,7 @@ def mean_with_gradient(vae: Any, images: Tensor) -> Tensor:
 def _replaced_regularization(stage: nn.Module, moments: _Moments) -> Iterator[None]:
     """Inside, a VAE with a Gaussian posterior returns the output of `moments`."""
     original = getattr(stage, "regularization", None)
-    if not type(original).__name__.startswith("DiagonalGaussian"):
+    if original is None or not type(original).__name__.startswith("DiagonalGaussian"):
         yield
         return
     stage.regularization = moments

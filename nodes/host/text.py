@@ -91,7 +91,7 @@ class HostTextEncoders:
             embed=partial(self._embed, name),
         )
 
-    def _embedding(self, name: str) -> torch.nn.Module:
+    def _embedding(self, name: str) -> Any:  # the host's own kind, which takes `out_dtype`
         return self.encoders[name].transformer.get_input_embeddings()
 
     def _tokenize(self, space: str, text: str) -> list[int]:

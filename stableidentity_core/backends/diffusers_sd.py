@@ -16,7 +16,7 @@ from ..text.prompts import PromptRows
 from .clip_text import ClipText
 from .compute import Compute, autocast, cast_copy, check_precision, gradient_checkpointing
 from .latents import LatentFormat
-from .objective import objective_of_schedule
+from .objective import Objective, objective_of_schedule
 from .protocol import Conditioning, Posterior
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class DiffusersBackend:
         self.device: torch.device = self.unet.device
         self.dtype: torch.dtype = self.unet.dtype  # that the UNet computes in; asking it is slow
         schedule = pipeline.scheduler
-        self.objective = objective_of_schedule(
+        self.objective: Objective = objective_of_schedule(
             schedule.config.prediction_type, schedule.alphas_cumprod.float().to(self.device)
         )
         self.tiny_vae = not hasattr(self.vae, "quant_conv")  # TAESD: no posterior, latents already scaled

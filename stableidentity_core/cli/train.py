@@ -93,9 +93,9 @@ def _add_settings(group: Any) -> None:
     ):
         add(f"--{name.replace('_', '-')}", choices=get_args(choices), help=_defaults(name))
     for name, setting in all_settings().items():
-        kind: dict[str, Any] = {"choices": setting.choices} if setting.choices else {"type": float}
+        form: dict[str, Any] = {"choices": setting.choices} if setting.choices else {"type": float}
         of = ", ".join(method for method in METHODS if setting in METHODS[method].settings)
-        add(f"--{name.replace('_', '-')}", **kind, help=f"of {of} (default: {setting.default})")
+        add(f"--{name.replace('_', '-')}", **form, help=f"of {of} (default: {setting.default})")
     add_computing_options(group)
 
 

@@ -10,6 +10,5 @@ __all__ = [
     "TrainingRun",
     "ValidationSet",
     "default_config",
-    "held_out_loss",
     "train_together",
 ]

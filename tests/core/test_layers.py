@@ -1,12 +1,14 @@
-"""What may import what, and how long files and functions may be."""
+"""What may import what, how long files and functions may be, and whether the picture of it is up to date."""
 
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -14,6 +16,13 @@ ROOT = Path(__file__).resolve().parents[2]
 CORE = ROOT / "stableidentity_core"
 FILES = sorted(CORE.rglob("*.py"))
 MODULES = [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in FILES]
+
+NODES, MINI_WORLD = ROOT / "nodes", ROOT / "mini_world"
+HOUSES = (CORE, NODES, MINI_WORLD)
+ALL_FILES = sorted(path for house in HOUSES for path in house.rglob("*.py"))
+TRAINING = MINI_WORLD / "training"
+# The host's modules, whose names and arguments change from version to version; comfy_api is its public interface.
+INTERNALS = {"comfy", "comfy_execution", "comfy_extras", "execution", "folder_paths", "latent_preview", "server"}
 
 MAX_FILE, MAX_FUNCTION = 250, 60
 
@@ -148,10 +157,93 @@ def test_no_module_lets_a_library_fetch_weights(path):
     assert not found, found[0]
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(CORE)))
+@pytest.mark.parametrize("path", ALL_FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_file_and_no_function_is_too_long(path):
     lines = path.read_text("utf-8").splitlines()
     assert len(lines) <= MAX_FILE
     for node in ast.walk(ast.parse("\n".join(lines))):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert node.end_lineno - node.lineno + 1 <= MAX_FUNCTION, node.name
+
+
+@pytest.fixture(scope="module")
+def drawing() -> ModuleType:
+    """docs/draw_architecture.py, which reads imports too, those within functions included."""
+    spec = importlib.util.spec_from_file_location("draw_architecture", ROOT / "docs" / "draw_architecture.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def named(drawing) -> dict[Path, set[str]]:
+    """File of the three houses -> absolute dotted names of all that it imports."""
+    found = {path: set(drawing.imported_names(path)) for path in ALL_FILES}
+    assert "stableidentity_core.train.project.project" in found[NODES / "identity.py"], "the imports were not read"
+    return found
+
+
+def _is_below(name: str, package: str) -> bool:
+    return f"{name}.".startswith(f"{package}.")
+
+
+def houses(names: set[str]) -> set[str]:
+    return {name.partition(".")[0] for name in names}
+
+
+def test_the_core_knows_neither_nodes_nor_the_mini_world_nor_the_host(named):
+    others = {"nodes", "mini_world", "comfy_api", *INTERNALS}
+    assert {path for path in FILES if houses(named[path]) & others} == set()
+
+
+def test_only_the_room_for_the_host_knows_its_internals(named):
+    users = {path for path in ALL_FILES if houses(named[path]) & INTERNALS}
+    assert users, "the imports were not read"
+    assert {path for path in users if not path.is_relative_to(NODES / "host")} == set()
+
+
+def test_the_mini_world_is_used_by_its_own_nodes_alone(named):
+    users = {path for path in ALL_FILES if "mini_world" in houses(named[path]) and not path.is_relative_to(MINI_WORLD)}
+    assert users == {NODES / "mini_world.py", NODES / "host" / "mini_world.py"}
+
+
+def test_the_mini_world_has_one_door_to_the_core(named):
+    shipped = {path for path in ALL_FILES if path.is_relative_to(MINI_WORLD) and not path.is_relative_to(TRAINING)}
+    assert {path for path in shipped if CORE.name in houses(named[path])} == {MINI_WORLD / "core.py"}
+    assert {path for path in shipped if "nodes" in houses(named[path])} == set()
+
+
+def test_what_makes_the_mini_world_is_not_needed_to_run_it(named):
+    makers = {path for path, names in named.items() if any(_is_below(name, "mini_world.training") for name in names)}
+    assert {path for path in makers if not path.is_relative_to(TRAINING)} == set()
+
+
+def test_inside_the_host_the_pack_names_itself_relatively():
+    """There the pack is one package, which is not on the path, and `nodes` is a module of the host's."""
+    own = {house.name for house in HOUSES}
+    inside = [path for path in ALL_FILES if not path.is_relative_to(TRAINING) and path != MINI_WORLD / "core.py"]
+    for path in [ROOT / "__init__.py", *inside]:
+        nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+        absolute = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
+        absolute |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+        assert houses(absolute) & own == set(), path
+
+
+def test_all_modules_that_the_houses_name_exist(named):
+    """pyright leaves this to us for nodes/, where it cannot see the host's modules."""
+    for path, names in named.items():
+        for name in names:
+            parts = name.split(".")
+            if parts[0] in {house.name for house in HOUSES}:
+                base = ROOT.joinpath(*parts[:-1])  # the last one is a module or something within one
+                assert base.with_suffix(".py").is_file() or base.is_dir(), f"{path}: {name}"
+
+
+def test_the_picture_of_the_rooms_is_up_to_date(drawing):
+    assert drawing.PICTURE.read_text("utf-8") == drawing.draw(), "run: python3 docs/draw_architecture.py"
+
+
+def test_the_text_about_the_rooms_names_each_of_them(drawing):
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    told = {*drawing.read_rooms(), *drawing.base_modules()}
+    assert {room for room in told if f"`{room}`" not in text} == set()

@@ -22,7 +22,7 @@ from host.frontend import (
 from host.server import ROOT, ComfyServer
 from stableidentity_core.methods import Method
 from stableidentity_core.train import default_config
-from stableidentity_core.train.config import OWN_SETTINGS
+from stableidentity_core.train.config import METHOD_DEFAULTS
 
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
 TRAIN = "StableIdentityTrain"
@@ -99,13 +99,13 @@ def without_new_widgets(prompt: Json, twin: Json, known: Json) -> Json:
 
 
 def own(method: Method) -> Json:
-    return {name: getattr(default_config(method), name) for name in OWN_SETTINGS}
+    return {name: getattr(default_config(method), name) for name in METHOD_DEFAULTS}
 
 
 def choose(page: Page, *values: tuple[str, Any]) -> Json:
     """Set widgets of the Train node as a user does, and read what the method decides."""
     found = page.evaluate(CHOOSE, [list(values)])
-    return {name: found[name] for name in OWN_SETTINGS}
+    return {name: found[name] for name in METHOD_DEFAULTS}
 
 
 def test_choosing_a_method_sets_its_own_settings(page: Page) -> None:

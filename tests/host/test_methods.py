@@ -16,7 +16,7 @@ from host.world import World
 from stableidentity_core.identity import load_identity
 from stableidentity_core.methods import METHODS, Method, read_coefficients
 from stableidentity_core.train import TrainConfig, default_config
-from stableidentity_core.train.config import OWN_SETTINGS
+from stableidentity_core.train.config import METHOD_DEFAULTS
 from stableidentity_core.train.presets import PRESETS
 
 WORKFLOW = ROOT / "workflows/api/compare_methods.json"
@@ -24,7 +24,7 @@ WORKFLOW = ROOT / "workflows/api/compare_methods.json"
 
 def own(method: Method) -> Json:
     """The settings of a method, as its widgets are filled by the frontend."""
-    return {name: getattr(default_config(method), name) for name in OWN_SETTINGS}
+    return {name: getattr(default_config(method), name) for name in METHOD_DEFAULTS}
 
 
 def by(world: World, method: Method, name: str, **settings) -> Json:
@@ -145,9 +145,9 @@ def test_the_workflow_compares_the_methods_at_their_own_settings():
     trains = [entry["inputs"] for entry in prompt.values() if entry["class_type"] == "StableIdentityTrain"]
     assert [train["method"] for train in trains] == list(METHODS)
     for train in trains:
-        assert {name: train[name] for name in OWN_SETTINGS} == own(train["method"])
+        assert {name: train[name] for name in METHOD_DEFAULTS} == own(train["method"])
         assert ("face_encoder" in train) == (train["method"] != "textual_inversion")
-    different = {"method", "face_encoder", *OWN_SETTINGS}
+    different = {"method", "face_encoder", *METHOD_DEFAULTS}
     common = [{key: value for key, value in train.items() if key not in different} for train in trains]
     assert common[0] == common[1] == common[2]
     samplers = [entry["inputs"] for entry in prompt.values() if entry["class_type"] == "KSampler"]

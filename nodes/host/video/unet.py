@@ -144,7 +144,7 @@ class VideoUNet(UNetModel):
         made = {"dtype": self.dtype, "device": device, "operations": operations}
         attends = {"attn_precision": settings.get("attn_precision"), **made}
 
-        def following(layer: nn.Module) -> nn.Module | None:
+        def following(layer: Any) -> nn.Module | None:
             if isinstance(layer, ResBlock):
                 return TemporalConvolution(layer.out_channels, **made)
             if isinstance(layer, SpatialTransformer):

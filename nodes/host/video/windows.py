@@ -78,7 +78,7 @@ class VideoWindows(comfy.context_windows.ContextHandlerABC):
     def _value(self, name: str, value: Any, frames: int, window: list[int], controls: dict[int, Any]) -> Any:
         if name == "control" and value is not None:
             return _control_of(value, window, controls)
-        if name == "model_conds":
+        if name == "model_conds" and value is not None:
             return {key: _model_cond(cond, frames, window) for key, cond in value.items()}
         return value[window] if isinstance(value, Tensor) and len(value.shape) and len(value) == frames else value
 
