@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -218,10 +219,17 @@ def comfy_backend(
             stack.enter_context(weights.frozen(module))
         stack.enter_context(trainable_text(static_text))
         stack.enter_context(weights.host_in_training_mode())
-        size = {"resolution": resolution, "batch_size": batch_size, "clip": static_text.cond_stage_model}
-        memory = weights.training_memory(static, **size, compute=compute)
-        low_memory = weights.training_memory(static, **size, compute=replace(compute, low_memory=True))
-        backend = ComfyBackend(static, HostTextEncoders(static_text), vae, objective, fingerprint, memory)
+        text = HostTextEncoders(static_text)
+        need = partial(
+            weights.training_memory,
+            static,
+            text.family.activations,
+            resolution,
+            batch_size,
+            clip=static_text.cond_stage_model,
+        )
+        memory, low_memory = need(compute=compute), need(compute=replace(compute, low_memory=True))
+        backend = ComfyBackend(static, text, vae, objective, fingerprint, memory)
         weights.load_fully(backend.patchers, memory)
         for part in backend.parts(ResBlock, SpatialTransformer, CrossAttention, FeedForward, CLIPLayer):
             stack.callback(part.register_forward_hook(_stoppable_backward).remove)

@@ -15,7 +15,8 @@ from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 from ...stableidentity_core.backends.objective import Epsilon, VariancePreserving, VPrediction
 from ...stableidentity_core.console.streams import get_logger
 from ...stableidentity_core.errors import StableIdentityError, WrongModelError
-from .text import BASES, HostTextEncoders
+from .families import BASES, Family
+from .text import HostTextEncoders
 from .video.unet import VideoUNet
 
 log = get_logger(__name__)
@@ -31,7 +32,6 @@ STORE_OPTIONS = {
 }
 TRAINABLE = {torch.float32, torch.float16, torch.bfloat16}
 LOAD = f"Load a checkpoint of {BASES}, and connect its MODEL, CLIP and VAE"
-SDXL_SIDE = 1024  # pixels
 SIZES_WIDTH = 6 * 256  # SDXL's six sizes, each embedded as 256 sines and cosines
 
 
@@ -52,17 +52,18 @@ def check_trio(model: Any, text: HostTextEncoders, vae: Any) -> type[VariancePre
     return objective_of(model)
 
 
-def check_resolution(model: Any, resolution: int) -> None:
-    """Raise if the model (the mini world) only works at another resolution; warn if it is too low for SDXL."""
-    if isinstance(model.model, comfy.model_base.SDXL) and resolution < SDXL_SIDE:
+def check_resolution(model: Any, family: Family, resolution: int) -> None:
+    """Raise if the model (the mini world) only works at another resolution; warn below the base's training size."""
+    if resolution < family.least_side:
         log.warning(
-            "StableIdentity: the resolution is %d; SDXL was made for images of about %dx%d and handles smaller ones "
+            "StableIdentity: the resolution is %d; %s was made for images of about %dx%d and handles smaller ones "
             "poorly. Set resolution to %d; in StableIdentity Train it is among the advanced settings.",
             resolution,
-            *[SDXL_SIDE] * 3,
+            family.name,
+            *[family.least_side] * 3,
         )
-    family = type(model.model.model_config)  # an instance would log a warning for the missing attribute
-    side = getattr(family, "trained_side", None)
+    config = type(model.model.model_config)  # an instance would log a warning for the missing attribute
+    side = getattr(config, "trained_side", None)
     if side is not None and resolution != side:
         raise StableIdentityError(
             f"The resolution is {resolution}; MODEL (the mini world) only works at {side}x{side}. "

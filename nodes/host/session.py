@@ -19,9 +19,9 @@ from ...stableidentity_core.train.config import compute_settings
 from ...stableidentity_core.train.gradient_check import check_directions, check_gradient, gradient_direction
 from .backend import ComfyBackend, comfy_backend
 from .checks import check_resolution, check_trio
+from .families import GB
 from .fingerprint import model_fingerprint, vae_fingerprint
 from .text import HostTextEncoders
-from .weights import GB
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ class HostModels:
         self.vae = vae
         self.text = HostTextEncoders(clip)
         check_trio(model, self.text, vae)
-        check_resolution(model, resolution)
+        check_resolution(model, self.text.family, resolution)
 
     @cached_property
     def fingerprint(self) -> str:

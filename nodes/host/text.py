@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,25 +20,7 @@ from ...stableidentity_core.identity import Identity
 from ...stableidentity_core.identity.prompt import check_triggers, find_triggers, replace_triggers
 from ...stableidentity_core.text.prompts import PromptRows
 from ...stableidentity_core.text.space import PromptLayout, TextSpace
-
-
-@dataclass(frozen=True, kw_only=True)
-class TextFamily:
-    """How the host's CLIPs of one family combine their encoders' outputs into a conditioning."""
-
-    name: str
-    encoders: tuple[str, ...]  # in the order in which their outputs are concatenated
-    pooled: str | None = None  # the encoder that gives the diffusion model its pooled output
-
-
-# Keys: those of the host's token dicts.
-_FAMILIES = {
-    ("l",): TextFamily(name="SD1.x", encoders=("clip_l",)),
-    ("h",): TextFamily(name="SD2", encoders=("clip_h",)),
-    ("g", "l"): TextFamily(name="SDXL", encoders=("clip_l", "clip_g"), pooled="clip_g"),
-}
-_OTHERS = {("g", "l"): "of SDXL's refiner", ("g",): "of Stable Cascade"}
-BASES = "SD1.5, SD2.x (stable-diffusion-2-1-base is the paper's) or SDXL"
+from .families import BASES, FAMILIES, OTHERS, Family
 
 
 class HostTextEncoders:
@@ -56,7 +37,7 @@ class HostTextEncoders:
                 f"Load a whole checkpoint of {BASES} and connect its CLIP."
             )
         self.clip = clip
-        family = _FAMILIES.get(tuple(sorted(clip.tokenize(""))))
+        family = FAMILIES.get(tuple(sorted(clip.tokenize(""))))
         if family is None or not all(hasattr(clip.cond_stage_model, name) for name in family.encoders):
             raise WrongModelError(
                 f"The connected CLIP is {describe_clip(clip)}, needed one of SD1.x (CLIP-L), SD2.x (CLIP-H) or SDXL "
@@ -159,7 +140,7 @@ def trainable_text(clip: Any) -> Iterator[None]:
 class IdentityTokenizer:
     """A host tokenizer that understands triggers; everything else is the original's."""
 
-    def __init__(self, original: Any, folder: Path, family: TextFamily, identities: dict[str, Identity]):
+    def __init__(self, original: Any, folder: Path, family: Family, identities: dict[str, Identity]):
         self.original = original
         self.folder = folder
         self.identities = identities
@@ -241,7 +222,7 @@ def describe_clip(clip: Any) -> str:
     """Describe an unsupported CLIP, by the encoders that it has (the refiner also makes tokens for one it lacks)."""
     keys = tuple(sorted(clip.tokenize("")))
     present = [key for key in keys if hasattr(clip.cond_stage_model, f"clip_{key}")] or keys
-    return f"{_OTHERS.get(keys, 'of an unknown kind')} (text encoders: {', '.join(present)})"
+    return f"{OTHERS.get(keys, 'of an unknown kind')} (text encoders: {', '.join(present)})"
 
 
 def _as_list(directories: Any) -> list[str]:

@@ -4,42 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
-import comfy.model_base
 import torch
 from comfy import model_management
 from torch import Tensor, nn
 
 from ...stableidentity_core.backends.compute import AS_LOADED, Compute
 from ...stableidentity_core.errors import StableIdentityError, WrongModelError
+from .families import GB, ActivationMemory
 
-GB = 10**9
-
-
-@dataclass(frozen=True)
-class ActivationMemory:
-    """Activations kept for the backward pass, for one 512-pixel image per step in fp32, in bytes.
-
-    Counted from the tensors that autograd saves for diffusers' full-size networks, and measured on a CPU: SD2.1
-    1.62 GB, with low memory 0.45 GB, SDXL with low memory 0.59 GB (benchmarks/README.md). Untried on a GPU.
-    """
-
-    unet: float
-    unet_low: float  # with low memory: inputs of all blocks, and the largest block while it is computed
-    text: float
-
-
-SD = ActivationMemory(unet=1.5 * GB, unet_low=0.45 * GB, text=0.08 * GB)
-SDXL = ActivationMemory(unet=2.7 * GB, unet_low=0.6 * GB, text=0.17 * GB)
 LARGEST_BLOCK = 1 / 8  # as a share of all weights, at most: what is cast at once with low memory
 
 
 def training_memory(
-    model: Any, resolution: int, batch_size: int, *, clip: Any = None, compute: Compute = AS_LOADED
+    model: Any,
+    kept: ActivationMemory,
+    resolution: int,
+    batch_size: int,
+    *,
+    clip: Any = None,
+    compute: Compute = AS_LOADED,
 ) -> int:
     """Estimate how many bytes a training needs in addition to the weights.
+
+    `kept` is that of the model's family.
 
     Weights of another dtype than the compute dtype are held a second time in that dtype: as a copy, or cast for each
     operation and kept until the backward pass has used them. The check before the first step casts to fp32, block by
@@ -48,7 +37,6 @@ def training_memory(
     unet = model.get_model_object("diffusion_model")
     dtype = compute.dtype(unet, model.load_device) or compute_dtype(model)
     views = batch_size * (resolution / 512) ** 2
-    kept = SDXL if isinstance(model.model, comfy.model_base.SDXL) else SD
     activations = (kept.unet_low if compute.low_memory else kept.unet) * views * dtype.itemsize / 4
     requested = compute.dtype(unet, model.load_device)
     whole = requested is not None and copies(unet, requested, compute_dtype(model), compute.low_memory)

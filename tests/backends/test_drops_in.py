@@ -35,7 +35,7 @@ WITHOUT_TEXT = ("SVD_img2vid", "SV3D_u", "SV3D_p", "Stable_Zero123")
 @pytest.fixture(scope="module")
 def stock(comfyui):
     """The host's classes of checkpoints."""
-    pack_module("nodes.host.video_model", comfyui)
+    pack_module("nodes.host.video.model", comfyui)
     import comfy.supported_models
 
     return comfy.supported_models

@@ -203,7 +203,7 @@ def theirs(host, base: str, folder: Path, name: str) -> dict[str, list[Any]] | N
 def ours(host, base: str, folder: Path, path: Path, session: Path) -> dict[str, list[Any]]:
     """The same with Load Identity and Apply Identity."""
     identity = load_identity(path, "x")
-    tokenizer, family = tokenizer_of(host, base, folder), host.adapter._FAMILIES[tuple(sorted(WIDTHS[base]))]
+    tokenizer, family = tokenizer_of(host, base, folder), host.adapter.FAMILIES[tuple(sorted(WIDTHS[base]))]
     spaces = [SimpleNamespace(name=f"clip_{key}", width=width) for key, width in WIDTHS[base].items()]
     host.adapter.check_fits(identity, SimpleNamespace(spaces=spaces, family=family))
     applied = host.adapter.IdentityTokenizer(tokenizer, session, family, {"<x>": identity})

@@ -148,7 +148,7 @@ def test_the_check_before_training_keeps_no_copy_of_the_weights(comfyui, adapter
     """fp16 weights cast to fp32 all at once would take several times the memory of a training with little memory."""
     import host_tiny
 
-    check = pack_module("nodes.host.guards", comfyui).check_host_gradient
+    check = pack_module("nodes.host.session", comfyui).check_host_gradient
     trio = (host_tiny.load_model(tiny_eps, torch.float16), host_tiny.load_clip(tiny_eps), host_tiny.load_vae(tiny_eps))
     kept: dict[int, Tensor] = {}
 

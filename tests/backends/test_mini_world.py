@@ -166,18 +166,20 @@ def test_it_trains(comfyui, trio):
 
     adapter, checks = (pack_module(f"nodes.host.{name}", comfyui) for name in ("backend", "checks"))
     with adapter.comfy_backend(*trio, resolution=128, batch_size=1) as backend:
-        assert backend.text_spaces[0].width == 128 and backend.latent_factor == 8
+        assert backend.text_spaces[0].width == 128 and backend.latents.factor == 8
         check_gradient(backend, compare=True)
-    checks.check_resolution(trio[0], 128)
+    family = pack_module("nodes.host.families", comfyui).FAMILIES["h",]
+    checks.check_resolution(trio[0], family, 128)
     with pytest.raises(StableIdentityError, match=r"resolution is 512.*128x128.*Set resolution to 128"):
-        checks.check_resolution(trio[0], 512)
+        checks.check_resolution(trio[0], family, 512)
 
 
 def test_other_models_may_have_any_resolution(comfyui, tiny_eps):
     checks = pack_module("nodes.host.checks", comfyui)
     import host_tiny
 
-    checks.check_resolution(host_tiny.load_model(tiny_eps), 512)
+    family = pack_module("nodes.host.families", comfyui).FAMILIES["h",]
+    checks.check_resolution(host_tiny.load_model(tiny_eps), family, 512)
 
 
 def test_two_loads_are_the_same_model(comfyui, trio, weights):

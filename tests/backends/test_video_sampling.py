@@ -25,12 +25,12 @@ def model(comfyui, tmp_path_factory):
     file: Path = tmp_path_factory.mktemp("video") / "unet.safetensors"
     save_file(tiny_video_unet().state_dict(), file)
     with torch.inference_mode():
-        return pack_module("nodes.host.video_model", comfyui).load_video_model(file)
+        return pack_module("nodes.host.video.model", comfyui).load_video_model(file)
 
 
 @pytest.fixture(scope="module")
 def windows(comfyui):
-    return pack_module("nodes.host.video_windows", comfyui)
+    return pack_module("nodes.host.video.windows", comfyui)
 
 
 def random(*shape: int, seed: int) -> torch.Tensor:

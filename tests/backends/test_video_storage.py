@@ -26,7 +26,7 @@ SAME = 0.1 * ROUNDING["fp16"]
 
 @pytest.fixture(scope="module")
 def host(comfyui):
-    return pack_module("nodes.host.video_model", comfyui)
+    return pack_module("nodes.host.video.model", comfyui)
 
 
 @pytest.fixture(scope="module")

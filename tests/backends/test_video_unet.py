@@ -45,7 +45,7 @@ def files(theirs, tmp_path_factory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def host(comfyui):
-    return pack_module("nodes.host.video_model", comfyui)
+    return pack_module("nodes.host.video.model", comfyui)
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,7 @@ def test_frames_of_one_clip_do_touch(ours):
 
 
 def test_what_hosts_say_of_frames_is_believed_only_without_a_count_of_clips(host, comfyui):
-    frames_of = pack_module("nodes.host.video_unet", comfyui).frames_of
+    frames_of = pack_module("nodes.host.video.unet", comfyui).frames_of
     assert frames_of(16, {"cond_or_uncond": [0, 1]}, 8) == 8
     assert frames_of(8, {"cond_or_uncond": [0]}, 8) == 8
     # Newer hosts' context windows put a frame before a window of 4 and still speak of 4.

@@ -15,8 +15,8 @@ from PIL import Image
 
 from demo_pack import files_in, quick_pack, report_in, run_demo
 from mini_world import sheet
+from mini_world.cli import main
 from mini_world.look import PROMPTS
-from stableidentity_core.cli import main
 from stableidentity_core.identity import load_identity
 
 DIES_AT_START = """
@@ -95,14 +95,14 @@ def test_the_sheet_shows_all_pictures_large_enough(done):
 
 def test_a_number_that_is_none_is_told(capsys):
     with pytest.raises(SystemExit) as stop:
-        main(["demo", "--person", "abc"])
+        main(["--person", "abc"])
     assert stop.value.code == 2
     assert "'abc' is not a whole number; each whole number is a person" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("steps", ["0", "-5"])
 def test_impossible_steps_are_told_before_any_work(steps, tmp_path, capsys):
-    assert main(["demo", "--steps", steps, "--out", str(tmp_path / "out")]) == 1
+    assert main(["--steps", steps, "--out", str(tmp_path / "out")]) == 1
     assert f"steps is {steps}, needed a whole number from 1" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
@@ -110,16 +110,16 @@ def test_impossible_steps_are_told_before_any_work(steps, tmp_path, capsys):
 def test_a_file_is_no_folder_for_results(tmp_path, capsys):
     taken = tmp_path / "taken"
     taken.write_text("mine")
-    assert main(["demo", "--out", str(taken)]) == 1
+    assert main(["--out", str(taken)]) == 1
     assert f"--out is {taken}, which is a file, needed a folder" in capsys.readouterr().err
-    assert main(["demo", "--out", str(taken / "within")]) == 1
+    assert main(["--out", str(taken / "within")]) == 1
     assert "which cannot be written" in capsys.readouterr().err
     assert taken.read_text() == "mine"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc takes no files there")
 def test_a_folder_that_cannot_be_written_is_told(capsys):
-    assert main(["demo", "--out", "/proc/demo"]) == 1
+    assert main(["--out", "/proc/demo"]) == 1
     assert "--out is /proc/demo, which cannot be written" in capsys.readouterr().err
 
 

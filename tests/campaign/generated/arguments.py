@@ -42,7 +42,6 @@ def _commands(world: Path) -> dict[str, list[tuple[str, str]]]:
         "inspect": [("file", f"{world / 'anna.safetensors'}")],
         "convert": [("source", f"{world / 'anna.safetensors'}"), ("target", "anna.pt"), ("--trigger", "ben")],
         "download": [("name", "bisenet"), ("--models", "."), ("--from", f"{world / 'people'}")],
-        "demo": [("--comfyui", f"{world / 'people'}"), ("--person", "1"), ("--steps", "1"), ("--out", "demo")],
     }
 
 
@@ -76,7 +75,7 @@ class Arguments:
     def _spoil(self, options: list[tuple[str, str]], command: str, random: Random) -> None:
         place = random.randrange(len(options))
         name, _value = options[place]
-        kept = (command == "demo" and name == "--comfyui") or (command == "download" and name == "--from")
+        kept = command == "download" and name == "--from"
         match random.randrange(10):
             case 0 if not kept:
                 del options[place]
