@@ -16,7 +16,7 @@ from downloads import CONTENT, NAME, Cancelled, files, weight_at
 from file_server import STALL, accepting_in_silence
 from stableidentity_core.weights import difference, download, take_from_folder
 
-AT_ONCE = 2.0  # seconds from the cancel to the end
+AT_ONCE = 15.0  # seconds: half of what a download takes that does not look for a cancel; two on an idle machine
 
 
 def cancelled(act: Callable[[Callable[..., None]], object], waiting: threading.Event) -> float:
