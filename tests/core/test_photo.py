@@ -225,8 +225,11 @@ def test_a_hosts_picture_is_not_copied():
         (torch.zeros(1, 4, 4, 3), r"\[1, 4, 4, 3\]"),
         (torch.zeros(4, 4, 2), r"shape \[4, 4, 2\], needed 1 \(grey\)"),
         (torch.zeros(0, 4, 3), r"shape \[0, 4, 3\].*some pixels"),
-        (torch.full((4, 4, 3), 255.0), "float32 from 255.00 to 255.00, needed floating-point values from 0 to 1"),
-        (torch.full((4, 4, 3), 1, dtype=torch.uint8), "uint8 from 1.00 to 1.00, needed floating-point"),
+        (
+            torch.full((4, 4, 3), 255.0),
+            "float32 values from 255.00 to 255.00, needed floating-point values from 0 to 1",
+        ),
+        (torch.full((4, 4, 3), 1, dtype=torch.uint8), "uint8 values from 1.00 to 1.00, needed floating-point"),
         (torch.zeros(4, 4, 3, dtype=torch.complex64), "has dtype torch.complex64, needed floating-point"),
         (torch.full((4, 4, 3), -0.5), "from -0.50"),
         (torch.full((4, 4, 3), float("nan")), "48 values that are not finite"),

@@ -121,7 +121,7 @@ def test_the_portrait_of_a_turned_photo_is_that_of_the_photo(name, degrees):
     others = [torch.rot90(expected, turns, (1, 2)) for turns in (1, 2, 3)]
     assert difference(one.face.image, expected) < 0.5 * min(difference(other, expected) for other in others)
     text = one.report.text()
-    assert "the portrait was rotated upright" in text and "otate" not in text
+    assert "the portrait was turned upright" in text and "otate" not in text
     assert torch.equal(one.face.image, aligned_portrait(turned(photo, plain(name), degrees)[0], detector=detector()))
 
 

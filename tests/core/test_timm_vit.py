@@ -151,7 +151,7 @@ def with_config(folder: Path, target: Path, change) -> Path:
         (lambda config: config["pretrained_cfg"].update(mean=[0.5]), r"mean \[0\.5\].*three numbers"),
         (lambda config: config["pretrained_cfg"].update(interpolation="lanczos"), "'lanczos', needed one of bilinear"),
         (lambda config: config["model_args"].update(in_chans=1), r"patch_embed\.proj\.weight"),
-        (lambda config: config["model_args"].update(global_pool=""), r"gives \[1, 197, 512\] for one picture"),
+        (lambda config: config["model_args"].update(global_pool=""), r"outputs \[1, 197, 512\] for one picture"),
     ],
 )
 def test_a_config_that_does_not_fit_is_told(face_folder, tmp_path, change, said):

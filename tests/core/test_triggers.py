@@ -211,11 +211,11 @@ def test_triggers_of_several_people(given, people, triggers):
         (
             ["anna"],
             2,
-            r"are 2 faces and 1 trigger \(<anna>\), .*: such as person-1, person-2\.",
+            r"are 2 faces and 1 trigger \(<anna>\), .*, such as person-1, person-2\.",
         ),
         (["anna, ben"], 1, r"is 1 face and 2 triggers \(<anna>, <ben>\)"),
         (["anna", "ben"], 40, r"are 40 faces and 2 triggers .*person-3, \.\.\."),
-        (["anna, ben, anna"], 3, r"Of 3 people several have the trigger <anna>"),
+        (["anna, ben, anna"], 3, r"Of 3 people, several have the trigger <anna>"),
         (["anna", "<anna>"], 2, "several have the trigger <anna>"),
         (["anna, "], 2, "trigger ' ' must be"),
         (["anna, b n"], 2, "trigger ' b n' must be"),

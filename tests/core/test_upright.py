@@ -120,9 +120,9 @@ def test_the_report_is_of_the_portrait_as_it_is_used():
     photo, _points = turned(*drawn(), 180)
     one = prepare_face(photo, detector=Drawn())
     text = one.report.text()
-    assert "The face is rotated by 180 degrees in the photo; the portrait was rotated upright." in text
+    assert "The face is tilted by 180 degrees in the photo; the portrait was turned upright." in text
     assert "otate" not in text and "roll" not in text
-    assert "aslant" not in prepare_face(drawn()[0], detector=Drawn()).report.text()
+    assert "tilted" not in prepare_face(drawn()[0], detector=Drawn()).report.text()
 
 
 def test_the_preview_shows_the_points_that_were_used():

@@ -20,7 +20,7 @@ MIN_SOURCE = 256  # px; half of the portrait: face encoders use 376 of its 512 p
 MAX_BLUR = 3.0  # px of 512; measured: 1.0 to 1.7, and 2.8 to 2.9 after a blur of 2, which hides lashes and irises
 MAX_YAW = 30.0  # degrees; the nose then appears 3 times closer to the far eye than in a frontal view, at 41 on it
 MAX_PITCH = 25.0  # degrees; a smile or a long nose alone can add an apparent 10
-TURNED = 45.0  # degrees; from here on the report mentions that the portrait was rotated upright
+TURNED = 45.0  # degrees; from here on the report mentions that the portrait was turned upright
 MIN_MEAN, MAX_MEAN = 0.12, 0.85  # dark skin reflects 5 to 8 % of the light, 0.25 to 0.31 in sRGB: 2 stops below
 MAX_WHITE = 0.05  # highlights of the nose and forehead take up less
 MAX_BLACK = 0.15  # pupils, nostrils, black beards and brows take up less
@@ -174,7 +174,7 @@ def _turned(landmarks: Tensor | None, alignment: Alignment | None) -> tuple[str,
     roll = abs(head_pose(landmarks).roll)
     if roll < TURNED:
         return ()
-    return (f"The face is rotated by {roll:.0f} degrees in the photo; the portrait was rotated upright.",)
+    return (f"The face is tilted by {roll:.0f} degrees in the photo; the portrait was turned upright.",)
 
 
 def _occlusion(parts: Tensor | None, hair_mask: Tensor) -> Results:
