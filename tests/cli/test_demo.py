@@ -124,7 +124,7 @@ def test_a_folder_that_cannot_be_written_is_told(capsys):
 
 
 def test_damaged_weights_are_told(pack, tmp_path):
-    file = pack / "stableidentity_core" / "demo" / "mini_world.safetensors"
+    file = pack / "mini_world" / "mini_world.safetensors"
     whole = file.read_bytes()
     try:
         file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))

@@ -151,7 +151,7 @@ def test_each_text_space_has_its_map_and_table():
     maps, table = map_people(spaces, [anna])
     assert maps.shape[0] == 2 and not torch.equal(maps[0], maps[1])
     assert "clip_l, width 8" in table and "clip_g, width 12" in table
-    with pytest.raises(WrongModelError, match="connected name space is of clip_l"):
+    with pytest.raises(WrongModelError, match="connected name space is for clip_l"):
         map_people(spaces[:1], [anna])
 
 

@@ -155,7 +155,7 @@ def test_people_of_different_bases(world, bad, people):
         drawn = node("StableIdentityMap", name_space=["names", 0], identity=["carl", 0], method="PCA")
         prompt = graph(world, carl=person("carl"), map=drawn, shown=node("PreviewImage", images=["map", 0]))
         bad.refused(
-            prompt, "<carl>", "clip_l (width 768)", "name space is of clip_h (width 64)", "Celebrity Name Space"
+            prompt, "<carl>", "clip_l (width 768)", "name space is for clip_h (width 64)", "Celebrity Name Space"
         )
     finally:
         world.embedding("bad-carl").unlink()
