@@ -8,6 +8,7 @@ from ..stableidentity_core.files.names import IfExists
 from ..stableidentity_core.identity import load_identity, normalize_trigger
 from ..stableidentity_core.identity.places import Places
 from ..stableidentity_core.identity.save import embedding_name, save_under_name
+from ..stableidentity_core.train.diagnosis import WARNING
 from ..stableidentity_core.train.project import project
 from .host import paths
 from .types import CATEGORY, TRIGGER_TOOLTIP, FaceType, IdentityType, NameSpaceType, ProjectorType, fits
@@ -150,4 +151,6 @@ class LoadIdentity(io.ComfyNode):
 
     @classmethod
     def execute(cls, name, trigger) -> io.NodeOutput:
-        return io.NodeOutput(load_identity(paths.embedding_path(name), trigger.strip() or None))
+        identity = load_identity(paths.embedding_path(name), trigger.strip() or None)
+        warning = identity.header.get(WARNING)
+        return io.NodeOutput(identity, ui={"text": [f"Warning of its training: {warning}"]} if warning else None)
