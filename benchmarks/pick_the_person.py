@@ -4,7 +4,7 @@ python benchmarks/pick_the_person.py [--people 20] [--out DIR]
 
 People whom training never saw are learned with the demo's preset. Each question shows a photo and, of one prompt and
 one noise, what the words of this person and of four others made; who they are and where they stand is drawn. Writes
-`quiz_1.png` and so on, five questions each, and `answers.json`, which whoever looks should not open before.
+`quiz_1.png` and so on, five questions each, and `answers.json`, which should be opened only afterwards.
 """
 
 from __future__ import annotations

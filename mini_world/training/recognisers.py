@@ -190,7 +190,7 @@ def train(
     seed: int,
     flip: bool,
 ) -> Training:
-    """Train for a time, or go on with a training that was broken off."""
+    """Train for a given time, or resume an interrupted training."""
     torch.manual_seed(seed)
     pictures, records = dataset.load(data, split)
     for record in records:

@@ -35,7 +35,7 @@ def read_coefficients(header: Mapping[str, str]) -> dict[str, Tensor]:
     """
     if KEY not in header:
         raise StableIdentityError(
-            f"This identity keeps no coefficients: its method is {header.get('method', 'not told')}, and only "
+            f"This identity has no coefficients: its method is {header.get('method', 'unknown')}, and only "
             "celeb_basis has them."
         )
     try:

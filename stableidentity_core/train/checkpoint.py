@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from ..errors import DamagedFileError, StableIdentityError
 from ..files.json_text import parse_json, parse_object, parse_whole
 from ..files.tensors import read_tensors, save_tensors
-from ..fingerprint import WHOLE, fingerprint_tensors
 from .config import TrainConfig
 from .loss_scale import LEAST, LossScale
-
-if TYPE_CHECKING:
-    from .pretraining import ProjectorPretraining
-    from .run import TrainingRun
 
 FORMAT = "stableidentity-checkpoint-2"
 
 
-def save_checkpoint(run: TrainingRun | ProjectorPretraining, path: Path) -> None:
+class Resumable(Protocol):
+    """What a checkpoint holds of a training."""
+
+    config: TrainConfig
+    projector: nn.Module
+    optimizer: Optimizer
+    generator: torch.Generator
+    loss_scale: LossScale
+    step: int
+
+    @property
+    def work(self) -> str:
+        """Hash of what the training learns from."""
+        ...
+
+
+def save_checkpoint(run: Resumable, path: Path) -> None:
     """Write projector, optimizer, random state and step count, atomically, as safetensors."""
     tensors = {f"projector.{key}": value for key, value in run.projector.state_dict().items()}
     for index, state in run.optimizer.state_dict()["state"].items():
@@ -38,7 +49,7 @@ def save_checkpoint(run: TrainingRun | ProjectorPretraining, path: Path) -> None
     save_tensors(path, tensors, {"format": FORMAT, **facts})
 
 
-def load_checkpoint(run: TrainingRun | ProjectorPretraining, path: Path) -> None:
+def load_checkpoint(run: Resumable, path: Path) -> None:
     """Bring a run to the state of a checkpoint of the same photos, model, names and settings.
 
     Raises:
@@ -113,7 +124,7 @@ class _State:
     generator: Tensor
 
     @classmethod
-    def of(cls, tensors: Mapping[str, Tensor], run: TrainingRun | ProjectorPretraining) -> _State:
+    def of(cls, tensors: Mapping[str, Tensor], run: Resumable) -> _State:
         projector = _under(tensors, "projector.")
         _check_alike(projector, run.projector.state_dict(), "projector")
         parameters = [parameter for group in run.optimizer.param_groups for parameter in group["params"]]
@@ -150,7 +161,7 @@ def _generator_state(tensors: Mapping[str, Tensor]) -> Tensor:
     return tensors["generator"]
 
 
-def _check_work(run: TrainingRun | ProjectorPretraining, facts: _Facts, path: Path) -> None:
+def _check_work(run: Resumable, facts: _Facts, path: Path) -> None:
     now = run.config.as_dict()
     # A falling rate depends on the number of steps, so more steps are another training.
     free = {"steps"} if run.config.rate_schedule == "constant" else set()
@@ -169,14 +180,6 @@ def _check_work(run: TrainingRun | ProjectorPretraining, facts: _Facts, path: Pa
         raise StableIdentityError(
             f"{path} is of another photo, model, face encoder or list of names. Use another checkpoint file."
         )
-
-
-def work_hash(run: TrainingRun) -> str:
-    """Hash of what is learned from: photos, model, the projector's start, its fixed values (which tell the names)."""
-    parts = [face.fingerprint for face in run.faces]
-    parts += [run.backend.fingerprint(), fingerprint_tensors(run.projector.fixed().items(), samples=WHOLE)]
-    parts += [run.projector.origin.get("start", "")]
-    return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:32]
 
 
 def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

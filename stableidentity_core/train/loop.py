@@ -49,8 +49,8 @@ def train_together(runs: Sequence[Run]) -> Iterator[tuple[StepReport, ...]]:
 
     Raises:
         StableIdentityError: nobody, or runs of different models, settings (but for the seed) or step counts.
-        TrainingError: a loss or gradient that is not finite, or zero; on the CPU nobody's projector has taken that step
-            then, on a GPU it is seen some steps later.
+        TrainingError: a loss or gradient that is not finite, or zero; on the CPU it is raised before any
+            projector takes that step, on a GPU some steps later.
     """
     check_together(runs)
     return _steps(runs)

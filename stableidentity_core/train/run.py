@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from functools import cached_property
@@ -14,9 +15,10 @@ from torch import Tensor
 from ..backends.protocol import DiffusionBackend
 from ..errors import StableIdentityError, error_context
 from ..face.portrait import Face
+from ..fingerprint import WHOLE, fingerprint_tensors
 from ..methods.base import Projector
 from .batch import Source
-from .checkpoint import load_checkpoint, save_checkpoint, work_hash
+from .checkpoint import load_checkpoint, save_checkpoint
 from .config import TrainConfig, compute_settings
 from .finite_guard import FiniteGuard
 from .loop import train_together
@@ -89,8 +91,11 @@ class TrainingRun:
 
     @cached_property
     def work(self) -> str:
-        """Hash of what this run learns from; a checkpoint belongs to it."""
-        return work_hash(self)
+        """Hash of what this run learns from: photos, model, initial projector and names; a checkpoint belongs to it."""
+        parts = [face.fingerprint for face in self.faces]
+        parts += [self.backend.fingerprint(), fingerprint_tensors(self.projector.fixed().items(), samples=WHOLE)]
+        parts += [self.projector.origin.get("start", "")]
+        return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:32]
 
     def save(self, path: Path) -> None:
         """Write a checkpoint atomically as safetensors; raises the same errors as a training step."""

@@ -93,6 +93,12 @@ def test_a_wild_training_says_so(world, learned):
         red = (picture[..., 0] > 150) & (picture[..., 1] < 100) & (picture[..., 2] < 100)
         assert red[:90].any(), "no red line above the curve"
     assert "20,000 times" in load_identity(world.embedding("wild")).header["warning"]
+    load = {
+        "load": node("StableIdentityLoad", name="wild.safetensors", trigger=""),
+        "save": node("StableIdentitySave", identity=["load", 0], name="wild-again"),
+    }
+    (text,) = world.server.run(load).outputs["load"]["text"]
+    assert told in text, "Load Identity says nothing of it"
     assert "train" not in learned.outputs and "warning" not in load_identity(world.embedding("first")).header
 
 

@@ -57,10 +57,10 @@ def _matplotlib(part: str) -> Any:
 
 def _title(figure: Any, height: int, names: NameSpace, people: int, method: str) -> None:
     who = {0: "nobody else", 1: "one person"}.get(people, f"{people} people")
-    told = f"{method} of {len(names.names):,} celebrity names and {who} in {names.space}, width {names.width}"
+    subtitle = f"{method} of {len(names.names):,} celebrity names and {who} in {names.space}, width {names.width}"
     left = MARGIN / WIDTH
     figure.text(left, 1 - 36 / height, "Names and people", fontsize=18, fontweight="bold", color=INK, va="center")
-    figure.text(left, 1 - 66 / height, told, fontsize=11, color=SOFT, va="center")
+    figure.text(left, 1 - 66 / height, subtitle, fontsize=11, color=SOFT, va="center")
 
 
 def _draw_panel(figure: Any, height: int, number: int, panel: Panel, labels: list[str]) -> None:

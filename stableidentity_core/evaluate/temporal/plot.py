@@ -59,9 +59,9 @@ def clip_plot(score: TemporalScore, title: str = "") -> Tensor:
 def _draw(axes: Any, series: Series, label: str, colour: str, start: float) -> float:
     """Draw a line with gaps and its dashed mean; gives the least value."""
     values = [np.nan if value is None else value for value in series.values]
-    told = label if series.mean is None else f"{label}: {series.mean:.3f}"
+    legend = label if series.mean is None else f"{label}: {series.mean:.3f}"
     mark = "o" if len(values) <= FEW else "."
-    axes.plot(start + np.arange(len(values)), values, color=colour, marker=mark, markersize=4, label=told)
+    axes.plot(start + np.arange(len(values)), values, color=colour, marker=mark, markersize=4, label=legend)
     if series.mean is not None:
         axes.axhline(series.mean, color=colour, linestyle="--", linewidth=0.8, alpha=0.7)
     return min(series.known.values(), default=0.0)

@@ -79,7 +79,7 @@ def score_clip(
             out.
         detector: None takes the frames as aligned, square portraits.
         choice: which face of a frame; each frame is looked at by itself.
-        on_frame: told the number of frames that are done, after each.
+        on_frame: called after each frame with the number of frames done.
 
     Raises:
         NoFaceError: no face in any frame.
