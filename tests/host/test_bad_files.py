@@ -126,7 +126,7 @@ def test_code_in_a_pickle_does_not_run(refused_file, tmp_path, how):
     def write(path: Path) -> None:
         torch.save(content, path) if how == "torch.save" else path.write_bytes(pickle.dumps(content))
 
-    refused_file(f"{how}-code.pt", write, "code.pt", "could run code", "refused", "safetensors file")
+    refused_file(f"{how}-code.pt", write, "code.pt", "could run code", "it was not loaded", "safetensors file")
     assert not (tmp_path / "ran").exists(), "the code in the file was run"
 
 
@@ -193,5 +193,5 @@ def cut(path: Path, size: int) -> None:
 def test_code_in_an_encoder_does_not_run(world, bad, spoilt_encoder, tmp_path):
     (spoilt_encoder / "model.safetensors").unlink()
     torch.save({"vit.embeddings.cls_token": Payload(tmp_path / "ran")}, spoilt_encoder / "pytorch_model.bin")
-    bad.refused(with_encoder(world, "spoilt"), "pytorch_model.bin", "refused", "safetensors")
+    bad.refused(with_encoder(world, "spoilt"), "pytorch_model.bin", "it was not loaded", "safetensors")
     assert not (tmp_path / "ran").exists(), "the code in the file was run"

@@ -67,7 +67,7 @@ def test_a_photo_that_is_not_square(world, bad):
 @pytest.mark.parametrize(
     ("kind", "needed"),
     [
-        ("other proportions", ("512x256", "512x512", "proportions", "same picture")),
+        ("other proportions", ("512x256", "512x512", "aspect ratios differ", "same picture")),
         ("batch of 2", ("2 masks", "1 photos", "one mask for each")),
         ("nan", ("262144 values", "NaN")),
     ],

@@ -88,7 +88,7 @@ ACTS = {
     "a folder's list": ("nodes.folder", "pictures_in", lambda _world: folder()),
     "a folder's photo": ("nodes.folder", "faces_of", lambda _world: folder()),
     "a face encoder's file": ("nodes.face", "load_face_encoder", encoder),
-    "a map": ("nodes.space_map", "map_people", names_map),
+    "a map": ("nodes.name_map", "map_people", names_map),
 }
 
 

@@ -20,7 +20,6 @@ from host.frontend import (
     without_titles,
 )
 from host.server import ROOT, ComfyServer
-from stableidentity_core.methods import Method
 from stableidentity_core.train import default_config
 from stableidentity_core.train.config import METHOD_DEFAULTS
 
@@ -98,7 +97,7 @@ def without_new_widgets(prompt: Json, twin: Json, known: Json) -> Json:
     }
 
 
-def own(method: Method) -> Json:
+def own(method: str) -> Json:
     return {name: getattr(default_config(method), name) for name in METHOD_DEFAULTS}
 
 

@@ -14,7 +14,7 @@ from host.prompts import Json, compare, learn, node
 from host.server import ROOT
 from host.world import World
 from stableidentity_core.identity import load_identity
-from stableidentity_core.methods import METHODS, Method, read_coefficients
+from stableidentity_core.methods import METHODS, read_coefficients
 from stableidentity_core.train import TrainConfig, default_config
 from stableidentity_core.train.config import METHOD_DEFAULTS
 from stableidentity_core.train.presets import PRESETS
@@ -22,12 +22,12 @@ from stableidentity_core.train.presets import PRESETS
 WORKFLOW = ROOT / "workflows/api/compare_methods.json"
 
 
-def own(method: Method) -> Json:
+def own(method: str) -> Json:
     """The settings of a method, as its widgets are filled by the frontend."""
     return {name: getattr(default_config(method), name) for name in METHOD_DEFAULTS}
 
 
-def by(world: World, method: Method, name: str, **settings) -> Json:
+def by(world: World, method: str, name: str, **settings) -> Json:
     """Two steps of a method; Textual Inversion with no encoder anywhere."""
     prompt = learn(world.eps, name=name, **{**own(method), "steps": 2, "method": method, **settings})
     if method == "textual_inversion":

@@ -184,7 +184,7 @@ def test_the_portrait_is_cut_where_the_detector_points(world, nets, wide):
         ({"find_face": "retinaface_resnet50"}, ("detection_Resnet50_Final.pth", "109,497,761 bytes", "download")),
         ({"parse_face": "parsenet"}, ("parsing_parsenet.pth", "85,331,193 bytes", "download parsenet")),
         ({"which_face": "number", "face_number": 99}, ("number 99", "from left to right")),
-        ({"strict": True}, ("fault", "strict")),
+        ({"strict": True}, ("The photo has", "problems", "strict")),
     ],
 )
 def test_what_cannot_be_done_is_said(world, nets, bad: Refusals, wide, settings, needed):

@@ -98,7 +98,7 @@ def test_a_trigger_that_begins_like_another_one(world, people):
 @pytest.mark.parametrize("way", [encoding, applying])
 def test_a_weight_inside_the_brackets(world, bad, people, way):
     prompt = way(world, "<anna:1.2> playing chess", anna=person("anna"))
-    bad.refused(prompt, "says <anna:1.2>", "Type (<anna>:1.2)")
+    bad.refused(prompt, "contains <anna:1.2>", "Type (<anna>:1.2)")
 
 
 @pytest.mark.parametrize("way", [encoding, applying])

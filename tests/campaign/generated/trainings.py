@@ -23,7 +23,7 @@ from stableidentity_core.methods.trained import TrainedProjector
 from stableidentity_core.plots import loss_curve
 from stableidentity_core.store import ResultStore, TrainResult
 from stableidentity_core.store.folder import Kind
-from stableidentity_core.train.session import project
+from stableidentity_core.train.project import project
 from tiny import tiny_sd
 
 
