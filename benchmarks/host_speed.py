@@ -21,7 +21,7 @@ def compare_host(world: SpeedWorld, rounds: int, block: int) -> dict[str, Any]:
 
     The host's loop reports to a consumer as the node does, with a preview each ten steps.
     """
-    from backends.pack import pack_module
+    from helpers.pack import pack_module
 
     comfyui = Path(os.environ["COMFYUI_PATH"])
     mini_world = pack_module("nodes.host.mini_world", comfyui)

@@ -35,7 +35,7 @@ def parse(text: str) -> VideoSize:
 
 def full_size_model(comfyui: Path):
     """The host's model, as its node makes it, without a file."""
-    from backends.pack import pack_module
+    from helpers.pack import pack_module
 
     unet = pack_module("nodes.host.video.unet", comfyui)
     host = pack_module("nodes.host.video.model", comfyui)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
-import torch
 
-from backends.pack import pack_module
+from helpers.host_backends import host_backend
+from helpers.tiny import tiny_face_vit, tiny_sd, tiny_sd15, tiny_sdxl
 from stableidentity_core.backends.load_diffusers import load_diffusers
-from tiny import tiny_face_vit, tiny_sd, tiny_sd15, tiny_sdxl
 
 BASES = {
     "sd2-eps": tiny_sd,
@@ -35,18 +32,6 @@ def tiny_eps(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def face_vit(tmp_path_factory) -> Path:
     return tiny_face_vit(tmp_path_factory.mktemp("tiny_vit"))
-
-
-@contextmanager
-def host_backend(comfyui: Path, folder: Path) -> Iterator:
-    """The ComfyUI adapter over tiny models that were loaded in inference mode, as nodes load them."""
-    adapter = pack_module("nodes.host.backend", comfyui)
-    import host_tiny
-
-    with torch.inference_mode():
-        trio = host_tiny.load_trio(folder)
-    with adapter.comfy_backend(*trio) as backend:
-        yield backend
 
 
 @pytest.fixture(scope="module", params=["diffusers", pytest.param("comfyui", marks=pytest.mark.host)])

@@ -9,7 +9,8 @@ from types import ModuleType
 import pytest
 import torch
 
-from core.make import some_face
+from helpers.make import some_face
+from helpers.tiny import tiny_sdxl
 from stableidentity_core.backends import objective
 from stableidentity_core.backends.diffusers_sd import DiffusersBackend
 from stableidentity_core.encode import kinds, load_face_encoder
@@ -18,7 +19,6 @@ from stableidentity_core.files.tensors import save_tensors
 from stableidentity_core.methods import METHODS
 from stableidentity_core.train import TrainConfig, default_config
 from stableidentity_core.train.session import Person, TrainingSession, name_spaces_of
-from tiny import tiny_sdxl
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "architecture.md").read_text("utf-8")

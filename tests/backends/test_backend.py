@@ -6,7 +6,7 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, DiffusionPipeline
 
-from rounding import assert_computed_in, assert_same_but_for_rounding
+from helpers.rounding import assert_computed_in, assert_same_but_for_rounding
 from stableidentity_core.backends import Compute, Conditioning
 from stableidentity_core.backends.guidance import guided_prediction
 from stableidentity_core.backends.latents import LatentFormat

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from backends.pack import pack_module
+from helpers.pack import pack_module
 from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.text import tokenize_templates
 from stableidentity_core.train.gradient_check import gradient_direction
@@ -95,7 +95,7 @@ def test_many_of_something_are_looked_at_one_by_one(host):
 @pytest.fixture
 def adapter(comfyui, tiny_eps) -> Callable:
     backend = pack_module("nodes.host.backend", comfyui)
-    import host_tiny
+    from helpers import host_tiny
 
     with torch.inference_mode():
         trio = host_tiny.load_trio(tiny_eps)
@@ -130,7 +130,7 @@ def test_a_look_for_a_cancel_leaves_with_the_training(host, adapter):
 
 def test_fingerprints_of_models_see_a_cancel(host, comfyui, tiny_eps):
     fingerprint = pack_module("nodes.host.fingerprint", comfyui)
-    import host_tiny
+    from helpers import host_tiny
 
     model, clip, vae = host_tiny.load_trio(tiny_eps)
     for act in (lambda: fingerprint.model_fingerprint(model, clip), lambda: fingerprint.vae_fingerprint(vae)):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from backends.pack import pack_module
+from helpers.pack import pack_module
 from stableidentity_core.identity import Identity, save_identity
 
 pytestmark = pytest.mark.host

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from backends.pack import pack_module
+from helpers.pack import pack_module
 from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.identity import load_identity
 

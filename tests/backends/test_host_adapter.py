@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
-from backends.pack import pack_module
-from rounding import assert_computed_in
+from helpers.pack import pack_module
+from helpers.rounding import assert_computed_in
+from helpers.tiny import tiny_sd15, tiny_sdxl
 from stableidentity_core.backends import Compute
 from stableidentity_core.backends.load_diffusers import load_diffusers
 from stableidentity_core.errors import TrainingError, WrongModelError
 from stableidentity_core.text import tokenize_templates
 from stableidentity_core.train.gradient_check import check_directions, check_gradient, gradient_direction
-from tiny import tiny_sd15, tiny_sdxl
 
 pytestmark = pytest.mark.host
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.host
 @pytest.fixture
 def trio(comfyui, tiny_eps):
     pack_module("nodes.host.backend", comfyui)
-    import host_tiny
+    from helpers import host_tiny
 
     with torch.inference_mode():
         return host_tiny.load_trio(tiny_eps)
@@ -62,7 +62,7 @@ def test_fingerprint_does_not_depend_on_what_is_loaded(comfyui, trio):
 def test_fingerprint_leaves_out_what_files_lack_and_nothing_reads(comfyui, tmp_path):
     """The host leaves the projection after CLIP-L as the memory happened to be, another at each loading."""
     fingerprint = pack_module("nodes.host.fingerprint", comfyui).model_fingerprint
-    import host_tiny
+    from helpers import host_tiny
 
     for folder in (tiny_sd15(tmp_path / "sd15"), tiny_sdxl(tmp_path / "sdxl")):
         model, clip, _vae = host_tiny.load_trio(folder)
@@ -88,7 +88,7 @@ def test_fingerprint_tells_the_type_that_streamed_weights_are_cast_to(comfyui, t
 
 def test_the_copy_that_is_trained_is_checked(trio, adapter, tiny_eps, monkeypatch):
     """With dynamic VRAM only the copy has the type that the user chose."""
-    import host_tiny
+    from helpers import host_tiny
 
     model, clone = trio[0], adapter.weights.static_clone
     in_fp8 = host_tiny.load_model(tiny_eps)
@@ -128,7 +128,7 @@ def test_an_option_of_the_server_that_stores_weights_so_is_named(comfyui, adapte
 
 def test_weights_that_the_host_has_moved_are_made_trainable(comfyui, adapter, tiny_eps):
     """Made in inference mode and moved outside of it, a weight looks like any other and autograd still refuses it."""
-    import host_tiny
+    from helpers import host_tiny
 
     def direction(trio):
         with adapter.comfy_backend(*trio) as backend:
@@ -148,7 +148,7 @@ def test_weights_that_the_host_has_moved_are_made_trainable(comfyui, adapter, ti
 
 def test_the_check_before_training_keeps_no_copy_of_the_weights(comfyui, adapter, tiny_eps):
     """fp16 weights cast to fp32 all at once would take several times the memory of a training with little memory."""
-    import host_tiny
+    from helpers import host_tiny
 
     check = pack_module("nodes.host.session", comfyui).check_host_gradient
     trio = (host_tiny.load_model(tiny_eps, torch.float16), host_tiny.load_clip(tiny_eps), host_tiny.load_vae(tiny_eps))
@@ -171,7 +171,7 @@ def test_the_check_before_training_keeps_no_copy_of_the_weights(comfyui, adapter
 def test_sdxl_is_told_what_the_sampler_tells_it(comfyui, adapter, tmp_path):
     import comfy.samplers
 
-    import host_tiny
+    from helpers import host_tiny
 
     trio = host_tiny.load_trio(tiny_sdxl(tmp_path))
     with adapter.comfy_backend(*trio) as backend:
@@ -185,7 +185,7 @@ def test_sdxl_is_told_what_the_sampler_tells_it(comfyui, adapter, tmp_path):
 
 
 def test_sdxl_that_predicts_v(comfyui, adapter, tmp_path):
-    import host_tiny
+    from helpers import host_tiny
 
     folder = tiny_sdxl(tmp_path, prediction="v_prediction")
     with adapter.comfy_backend(*host_tiny.load_trio(folder)) as backend:
@@ -194,7 +194,7 @@ def test_sdxl_that_predicts_v(comfyui, adapter, tmp_path):
 
 def test_clip_skip_is_that_of_the_prompts(comfyui, adapter, tmp_path):
     """As CLIP Set Last Layer sets it, for both text encoders of SDXL; the pooled output does not change."""
-    import host_tiny
+    from helpers import host_tiny
 
     model, clip, vae = host_tiny.load_trio(tiny_sdxl(tmp_path))
     deep = clip.clone()
@@ -291,7 +291,7 @@ def test_memory_estimate_grows_with_the_picture(trio, comfyui, tiny_eps, tmp_pat
     assert estimate(model, resolution=512, batch_size=1, clip=clip, compute=half) == pytest.approx(
         estimate(model, resolution=512, batch_size=1, compute=half) + 2 * count
     )
-    import host_tiny
+    from helpers import host_tiny
 
     # A copy in another type is of the whole model, also with little memory; what the host casts, it casts by block.
     unet = sum(value.numel() for value in model.get_model_object("diffusion_model").parameters())
@@ -321,7 +321,7 @@ def test_the_log_says_once_what_a_training_takes_and_that_low_memory_takes_less(
 
 def test_fp16_weights_are_computed_in_fp16_as_they_are_where_that_is_asked_for(adapter, tiny_eps):
     """As on a GPU without bf16; by default they are computed in fp32 there."""
-    import host_tiny
+    from helpers import host_tiny
 
     trio = (host_tiny.load_model(tiny_eps, torch.float16), host_tiny.load_clip(tiny_eps), host_tiny.load_vae(tiny_eps))
     with adapter.comfy_backend(*trio) as backend:
@@ -335,7 +335,7 @@ def test_fp16_weights_are_computed_in_fp16_as_they_are_where_that_is_asked_for(a
 @pytest.mark.parametrize("low_memory", [False, True])
 def test_16_bit_weights_are_cast_once_or_block_by_block(comfyui, adapter, tiny_eps, low_memory):
     """As fp16 checkpoints are loaded: the same direction as in fp32, whichever way."""
-    import host_tiny
+    from helpers import host_tiny
 
     trio = (host_tiny.load_model(tiny_eps, torch.float16), host_tiny.load_clip(tiny_eps), host_tiny.load_vae(tiny_eps))
     with adapter.comfy_backend(*trio) as backend:

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from backends.pack import ROOT, pack_module
-from core.make import rand
+from helpers.make import rand
+from helpers.pack import ROOT, pack_module
 
 pytestmark = pytest.mark.host
 

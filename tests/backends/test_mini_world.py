@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from backends.pack import pack_module
+from helpers.pack import pack_module
+from helpers.rounding import assert_same_but_for_rounding
 from mini_world.painter import paint
 from mini_world.person import unseen_person
 from mini_world.pipeline import mini_world_pipeline
 from mini_world.sizes import SCHEDULE
 from mini_world.weights import load_weights
-from rounding import assert_same_but_for_rounding
 
 pytestmark = pytest.mark.host
 
@@ -176,7 +176,7 @@ def test_it_trains(comfyui, trio):
 
 def test_other_models_may_have_any_resolution(comfyui, tiny_eps):
     checks = pack_module("nodes.host.checks", comfyui)
-    import host_tiny
+    from helpers import host_tiny
 
     family = pack_module("nodes.host.families", comfyui).FAMILIES["h",]
     checks.check_resolution(host_tiny.load_model(tiny_eps), family, 512)

@@ -6,9 +6,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from backends.pack import pack_module
-from core.make import some_face, some_names
-from core.training import FEATURES, small
+from helpers.make import some_face, some_names
+from helpers.pack import pack_module
+from helpers.trainings import FEATURES, small
 from stableidentity_core.backends.load_diffusers import load_diffusers
 from stableidentity_core.files.tensors import read_tensors
 from stableidentity_core.train.pretraining import ProjectorPretraining, encode_people

@@ -6,10 +6,10 @@ import torch
 from diffusers import StableDiffusionXLPipeline
 from safetensors.torch import load_file
 
+from helpers.tiny import SDXL_WIDTHS, tiny_sdxl
 from stableidentity_core.backends.load_diffusers import load_diffusers
 from stableidentity_core.identity import Identity, save_identity
 from stableidentity_core.text import tokenize_templates
-from tiny import SDXL_WIDTHS, tiny_sdxl
 
 
 def test_diffusers_reads_both_keys(tmp_path):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from backends.conftest import host_backend
-from core.training import learn_identity
+from helpers.host_backends import host_backend
+from helpers.trainings import learn_identity
 from stableidentity_core.backends.load_diffusers import load_diffusers
 from stableidentity_core.encode import encode_face, load_face_vit
 from stableidentity_core.face import portrait
@@ -58,8 +58,8 @@ def test_training_without_inference_tensors_left_behind(tiny_eps, astronaut, com
 @pytest.mark.host
 def test_the_hosts_modules_are_left_as_found(tiny_eps, astronaut, comfyui):
     """Hooks, flags, regulariser and requires_grad are as before; no weight has a gradient or another value."""
-    import host_tiny
-    from backends.pack import pack_module
+    from helpers import host_tiny
+    from helpers.pack import pack_module
 
     adapter = pack_module("nodes.host.backend", comfyui)
     with torch.inference_mode():

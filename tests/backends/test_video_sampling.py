@@ -8,9 +8,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from backends.pack import pack_module
+from helpers.pack import pack_module
+from helpers.tiny import tiny_video_unet
 from stableidentity_core.errors import StableIdentityError, WrongModelError
-from tiny import tiny_video_unet
 
 pytestmark = pytest.mark.host
 
@@ -89,7 +89,7 @@ def far(one: torch.Tensor, other: torch.Tensor) -> float:
 
 def control_of(hint: torch.Tensor, seed: int = 0):
     """A tiny ControlNet that is shown these pictures [n, 3, 8 h, 8 w]."""
-    import host_tiny
+    from helpers import host_tiny
 
     return host_tiny.make_controlnet(seed).set_cond_hint(hint, 1.0, (0.0, 1.0))
 

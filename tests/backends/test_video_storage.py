@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from backends.pack import pack_module
-from tiny import tiny_video_unet
+from helpers.pack import pack_module
+from helpers.tiny import tiny_video_unet
 
 pytestmark = pytest.mark.host
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from backends.pack import pack_module
+from helpers.pack import pack_module
 
 pytestmark = pytest.mark.host
 
@@ -44,7 +44,7 @@ def published(folder, scratch, words: torch.Tensor) -> torch.Tensor:
 
 def test_an_embedding_in_the_prompt_is_the_published_injection(comfyui, tiny_eps, tmp_path):
     pack_module("nodes.host.backend", comfyui)
-    import host_tiny
+    from helpers import host_tiny
 
     words = torch.randn(2, 64, generator=torch.Generator().manual_seed(3)) * 0.3
     save_file({"anna": words}, tmp_path / "anna.safetensors")

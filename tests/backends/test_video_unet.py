@@ -9,11 +9,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from backends.pack import pack_module
-from rounding import assert_same_but_for_rounding
+from helpers.pack import pack_module
+from helpers.rounding import assert_same_but_for_rounding
+from helpers.tiny import modelscope_weights, tiny_video_unet
 from stableidentity_core.errors import DamagedFileError, WrongModelError
 from stableidentity_core.video import FULL, weight_names
-from tiny import modelscope_weights, tiny_video_unet
 
 pytestmark = pytest.mark.host
 

@@ -14,7 +14,8 @@ import skimage.data
 import torch
 from PIL import Image
 
-from core.make import randn, some_identity
+from helpers.make import randn, some_identity
+from helpers.tiny import tiny_face_vit, tiny_sd
 from stableidentity_core.cli import main
 from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.files.names import IfExists
@@ -24,7 +25,6 @@ from stableidentity_core.methods import TrainedProjector
 from stableidentity_core.store import ResultStore, TrainResult
 from stableidentity_core.weights import download, get_weight
 from stableidentity_core.weights.weight import Weight
-from tiny import tiny_face_vit, tiny_sd
 
 SUFFIX = ".safetensors"
 DOWNLOADED = Random(0).randbytes(6_000_000)

@@ -21,8 +21,8 @@ from campaign.server_world import (
     scoring,
     with_people,
 )
-from host.prompts import Json, node
-from host.world import World
+from helpers.prompts import Json, node
+from helpers.world import World
 from stableidentity_core.errors import HostError
 
 PART = "cancels"

@@ -21,9 +21,9 @@ from campaign.server_world import (
     scoring,
     with_people,
 )
-from host.prompts import Json
-from host.refusal import OURS
-from host.world import World
+from helpers.prompts import Json
+from helpers.refusal import OURS
+from helpers.world import World
 from stableidentity_core.comfyui import RunResult
 from stableidentity_core.errors import HostError
 

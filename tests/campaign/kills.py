@@ -21,7 +21,7 @@ from campaign import children
 from campaign.acts import DOWNLOADED, WEIGHT, Act, Training, acts, left_over
 from campaign.outcome import Fault, Row
 from campaign.plan import Plan
-from file_server import serving
+from helpers.file_server import serving
 from stableidentity_core import __file__ as core_file
 
 PART = "kills"

@@ -13,7 +13,7 @@ from campaign import children
 from campaign.acts import DOWNLOADED, KEY, WEIGHT, empty, left_over, person, same, some_result, weight_at
 from campaign.outcome import Fault, Row
 from campaign.plan import Plan
-from file_server import serving
+from helpers.file_server import serving
 from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.files.names import IfExists
 from stableidentity_core.identity import load_identity

@@ -10,7 +10,7 @@ from campaign.acts import left_over, same
 from campaign.outcome import Fault, Row
 from campaign.plan import Plan
 from campaign.server_world import running, saving, whole_identities
-from host.world import World
+from helpers.world import World
 from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.identity import Identity
 

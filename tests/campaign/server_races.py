@@ -6,8 +6,8 @@ from campaign.acts import left_over, same
 from campaign.outcome import Fault, Row
 from campaign.plan import Plan
 from campaign.server_world import running, saving, whole_identities
-from host.server import ComfyServer
-from host.world import World
+from helpers.server import ComfyServer
+from helpers.world import World
 from stableidentity_core.errors import StableIdentityError
 
 PART = "races"

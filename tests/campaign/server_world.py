@@ -12,12 +12,12 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from campaign.generated.identities import words
-from core.make import some_face
-from host.prompts import Json, learn, node, sample
-from host.server import ComfyServer
-from host.world import World, make_world
+from helpers.make import some_face
+from helpers.prompts import Json, learn, node, sample
+from helpers.server import ComfyServer
+from helpers.tiny import tiny_video_unet
+from helpers.world import World, make_world
 from stableidentity_core.identity import Identity, load_identity, save_identity
-from tiny import tiny_video_unet
 
 WIDTH = 64  # of the tiny SD2's words
 VIDEO = "campaign.safetensors"

@@ -22,8 +22,8 @@ from campaign.server_world import (
     scoring,
     with_people,
 )
-from host.prompts import Json, node, sample
-from host.world import World
+from helpers.prompts import Json, node, sample
+from helpers.world import World
 from stableidentity_core.errors import HostError
 
 PART = "soak"

@@ -13,9 +13,9 @@ import pytest
 import torch
 from PIL import Image
 
+from helpers.tiny import tiny_face_vit, tiny_sd, tiny_sd15, tiny_sdxl
 from stableidentity_core.cli import main
 from stableidentity_core.identity import Identity, load_identity, save_identity
-from tiny import tiny_face_vit, tiny_sd, tiny_sd15, tiny_sdxl
 
 ROOT = Path(__file__).resolve().parents[2]
 

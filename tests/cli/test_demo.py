@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo_pack import files_in, quick_pack, report_in, run_demo
+from helpers.demo_pack import files_in, quick_pack, report_in, run_demo
 from mini_world import sheet
 from mini_world.cli import main
 from mini_world.look import PROMPTS

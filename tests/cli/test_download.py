@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from file_server import FileServer, serving
+from helpers.file_server import FileServer, serving
 from stableidentity_core.cli import main
 from stableidentity_core.weights import NEEDED, WEIGHTS, table
 

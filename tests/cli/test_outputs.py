@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from core.make import some_identity
+from helpers.make import some_identity
 from mini_world.run import EVIDENCE, Files, check_out
 from stableidentity_core.cli import main, outputs
 from stableidentity_core.errors import FileTakenError, StableIdentityError

@@ -8,11 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
-from core.make import some_face
+from helpers.make import some_face
+from helpers.tiny import tiny_face_vit, tiny_sd
 from stableidentity_core.cli import main
 from stableidentity_core.identity import load_identity
 from stableidentity_core.methods.projector_file import load_projector
-from tiny import tiny_face_vit, tiny_sd
 
 
 def save_picture(path: Path, seed: int) -> None:

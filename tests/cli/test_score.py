@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from helpers.tiny import tiny_face_vit
 from stableidentity_core.cli import main
 from stableidentity_core.encode import load_face_encoder
 from stableidentity_core.evaluate.similarity import similarity
 from stableidentity_core.face import portrait, read_photo
-from tiny import tiny_face_vit
 
 
 @pytest.fixture(scope="module")

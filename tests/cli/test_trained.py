@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import save_file
 
-from core.test_store_limit import at_work, fill, key, some_result, store  # noqa: F401  # the fixture
+from helpers.stores import at_work, fill, key, some_result, store  # noqa: F401  # the fixture
 from stableidentity_core.cli import main, trained
 from stableidentity_core.store import ResultStore, read_limit
 from stableidentity_core.store.pack import pack_words

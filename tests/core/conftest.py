@@ -9,13 +9,14 @@ import pytest
 import torch
 from skimage import data
 
-from downloads import CONTENT, NAME
-from file_server import FileServer, serving
+from helpers.downloads import CONTENT, NAME
+from helpers.file_server import FileServer, serving
+from helpers.name_spaces import name_space_of
+from helpers.tiny import tiny_face_vit, tiny_sd
 from stableidentity_core.backends.diffusers_sd import DiffusersBackend
 from stableidentity_core.backends.load_diffusers import load_diffusers
 from stableidentity_core.face import Face, portrait
-from stableidentity_core.text import NameSpace, build_name_space
-from tiny import tiny_face_vit, tiny_sd
+from stableidentity_core.text import NameSpace
 
 
 @pytest.fixture(scope="session")
@@ -65,11 +66,6 @@ def astronaut() -> torch.Tensor:  # [3, 256, 256] in 0..1
 @pytest.fixture(scope="session")
 def small_portrait(astronaut) -> Face:
     return portrait(astronaut, size=64)
-
-
-def name_space_of(backend: DiffusersBackend, names: tuple[str, ...] | None = None) -> NameSpace:
-    (space,) = backend.text_spaces
-    return build_name_space(space, names)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,8 @@ from safetensors.torch import load_file, save_file
 from timm.models import save_for_hf
 from torch import Tensor
 
-from core.make import rand
+from helpers.make import rand
+from helpers.tiny import fill, tiny_face_vit, tiny_video_unet
 from stableidentity_core.encode import load_face_encoder
 from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.evaluate.temporal.plot import clip_plot
@@ -24,7 +25,6 @@ from stableidentity_core.files.readable import files_in, path_kind, read_json_ob
 from stableidentity_core.methods import all_settings
 from stableidentity_core.train import TrainConfig
 from stableidentity_core.video.weights import arrange
-from tiny import fill, tiny_face_vit, tiny_video_unet
 
 ODD_VALUES = [
     *(None, True, False, -1, 0, 1, 3, 1.5, 1e308, 10**6, 10**30, "", "gelu", "a" * 5000, "a\0\ud800"),

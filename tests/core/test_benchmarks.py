@@ -11,8 +11,8 @@ from types import ModuleType
 import pytest
 import torch
 
-from core.make import some_face
-from core.training import FEATURES, small
+from helpers.make import some_face
+from helpers.trainings import FEATURES, small
 from stableidentity_core.face import Face
 from stableidentity_core.train import TrainConfig
 from stableidentity_core.train.result import trained_projector

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from core.make import randn
+from helpers.make import randn
 from stableidentity_core.fingerprint import fingerprint_tensors
 
 

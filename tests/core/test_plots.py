@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from core.make import rand
+from helpers.make import rand
 from stableidentity_core.plots import loss_curve
 
 

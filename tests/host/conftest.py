@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from host.refusal import Refusals
-from host.server import ComfyServer
-from host.world import World, make_world
+from helpers.refusal import Refusals
+from helpers.server import ComfyServer
+from helpers.world import World, make_world
 from stableidentity_core.identity import Identity, save_identity
 
 

@@ -11,10 +11,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from host.people import encoding
-from host.prompts import learn
-from host.refusal import Refusals, node
-from host.world import World
+from helpers.people import encoding
+from helpers.prompts import learn
+from helpers.refusal import Refusals, node
+from helpers.world import World
 
 PAPER_ENCODER = "vit-base-patch16-224-in21k-face-recognition"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
-from host.prompts import learn
-from host.refusal import node
-from host.world import World
+from helpers.prompts import learn
+from helpers.refusal import node
+from helpers.world import World
 from stableidentity_core.identity import load_identity
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from host.people import applying, person
-from host.prompts import learn
-from host.refusal import node
+from helpers.people import applying, person
+from helpers.prompts import learn
+from helpers.refusal import node
 
 _SEEDS = count(4000)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from host.prompts import learn
-from host.refusal import node
-from tiny import tiny_face_vit
+from helpers.prompts import learn
+from helpers.refusal import node
+from helpers.tiny import tiny_face_vit
 
 
 def test_a_projector_of_another_encoder(world, bad):

@@ -6,9 +6,9 @@ import shutil
 
 import pytest
 
-from host.people import applying, encoding, person
-from host.prompts import compare, learn
-from host.refusal import node
+from helpers.people import applying, encoding, person
+from helpers.prompts import compare, learn
+from helpers.refusal import node
 
 
 def test_a_prompt_without_its_trigger(world, bad, people):

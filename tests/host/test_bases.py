@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 from safetensors.torch import load_file
 
-from host.prompts import Json, compare, learn, sample
-from host.refusal import node
-from host.world import World
+from helpers.prompts import Json, compare, learn, sample
+from helpers.refusal import node
+from helpers.world import World
 from stableidentity_core.identity import load_identity
 
 SHAPES = {"sd15": {"clip_l": (2, 64)}, "sdxl": {"clip_l": (2, 32), "clip_g": (2, 64)}}

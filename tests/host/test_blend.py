@@ -10,9 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from host.people import person
-from host.refusal import Json, node
-from host.world import World
+from helpers.people import person
+from helpers.refusal import Json, node
+from helpers.world import World
 from stableidentity_core.backends.load_diffusers import load_diffusers
 from stableidentity_core.identity import Identity, load_identity, save_identity
 from stableidentity_core.identity.blend import interpolate_identities, mix_identities, sample_identity

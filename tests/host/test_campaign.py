@@ -9,9 +9,9 @@ from campaign.cancels import Long
 from campaign.outcome import Row, faults_text
 from campaign.plan import Plan
 from campaign.server_world import saving, with_people
-from host.prompts import Json
-from host.refusal import node
-from host.world import World
+from helpers.prompts import Json
+from helpers.refusal import node
+from helpers.world import World
 
 MB = 1 << 20
 

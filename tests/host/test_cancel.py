@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from file_server import STALL, FileServer, serving
-from host.prompts import Json, learn, node
+from helpers.file_server import STALL, FileServer, serving
+from helpers.prompts import Json, learn, node
 
 AT_ONCE = 15.0  # seconds: half of what anything takes that does not look for a cancel; two on an idle machine
 pytestmark = pytest.mark.host

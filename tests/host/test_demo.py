@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 import tasks
-from demo_pack import files_in, quick_pack, report_in, run_demo, start_demo
+from helpers.demo_pack import files_in, quick_pack, report_in, run_demo, start_demo
 from mini_world import sheet
 from stableidentity_core.identity import load_identity
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from host.prompts import compare, node
-from host.server import ComfyServer
+from helpers.prompts import compare, node
+from helpers.server import ComfyServer
+from helpers.tiny import tiny_face_vit, tiny_sd
 from stableidentity_core.identity import Identity, load_identity, save_identity
-from tiny import tiny_face_vit, tiny_sd
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,13 @@ import pytest
 import torch
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from host.prompts import Json, learn, node
-from host.world import World
+from helpers.prompts import Json, learn, node
+from helpers.tiny import fill
+from helpers.world import World
 from stableidentity_core.encode import load_face_encoder
 from stableidentity_core.face.photo import read_photo
 from stableidentity_core.face.prepare import prepare_face
 from stableidentity_core.identity import load_identity
-from tiny import fill
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from host.frontend import (
+from helpers.frontend import (
     Json,
     Page,
     browser_path,
@@ -19,7 +19,7 @@ from host.frontend import (
     ui_from_api,
     without_titles,
 )
-from host.server import ROOT, ComfyServer
+from helpers.server import ROOT, ComfyServer
 from stableidentity_core.train import default_config
 from stableidentity_core.train.config import METHOD_DEFAULTS
 

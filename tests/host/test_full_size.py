@@ -11,10 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from full_size import write_face_vit
-from host.prompts import learn, node
-from host.server import ComfyServer
-from host.world import World
+from helpers.full_size import write_face_vit
+from helpers.prompts import learn, node
+from helpers.server import ComfyServer
+from helpers.world import World
 from stableidentity_core.cli import main
 from stableidentity_core.identity import load_identity
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from host.prompts import compare, learn, node, sample
-from host.world import World
+from helpers.prompts import compare, learn, node, sample
+from helpers.world import World
 from stableidentity_core.identity import load_identity
 
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from host.prompts import Json, learn, node
-from host.world import World
+from helpers.prompts import Json, learn, node
+from helpers.world import World
 from stableidentity_core.identity import load_identity
 
 STEPS = 4

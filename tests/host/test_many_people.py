@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.make import some_face
-from host.prompts import Json, node
-from host.server import ROOT
-from host.test_people_workflows import pictures
-from host.world import World
+from helpers.make import some_face
+from helpers.pictures import pictures
+from helpers.prompts import Json, node
+from helpers.server import ROOT
+from helpers.world import World
 from stableidentity_core import cli
 from stableidentity_core.identity import load_identity
 from stableidentity_core.methods.projector_file import load_projector

@@ -10,9 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from host.prompts import Json, compare, learn, node
-from host.server import ROOT
-from host.world import World
+from helpers.prompts import Json, compare, learn, node
+from helpers.server import ROOT
+from helpers.world import World
 from stableidentity_core.identity import load_identity
 from stableidentity_core.methods import METHODS, read_coefficients
 from stableidentity_core.train import TrainConfig, default_config

@@ -12,13 +12,13 @@ import pytest
 import torch
 from PIL import Image
 
-from host.prompts import Json, compare, node
-from host.server import PACK, PACKS, ROOT, ComfyServer
+from helpers.mini_world_pack import pack_with_world
+from helpers.prompts import Json, compare, node
+from helpers.server import PACK, PACKS, ROOT, ComfyServer
 from mini_world.look import Look
 from mini_world.painter import paint
 from mini_world.person import unseen_person
 from mini_world.preset import CFG, SAMPLER, SAMPLING_STEPS, SCHEDULER, SEED, TRAIN
-from mini_world_pack import pack_with_world
 from stableidentity_core.identity import load_identity
 
 WORKFLOW = ROOT / "workflows/api/mini_world.json"

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
 from itertools import pairwise
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from host.prompts import Json, node
-from host.server import ROOT, ComfyServer
+from helpers.pictures import pictures
+from helpers.prompts import Json, node
+from helpers.server import ROOT
 
 LESS = {"StableIdentityTrain": {"steps": 10, "preview_every": 0}, "KSampler": {"steps": 6}}
 
@@ -21,19 +20,6 @@ def shipped(name: str) -> Json:
     for entry in prompt.values():
         entry["inputs"].update(LESS.get(entry["class_type"], {}))
     return prompt
-
-
-def pictures(server: ComfyServer, prompt: Json) -> dict[str, list[np.ndarray]]:
-    """By title, or by kind where a node has none."""
-    result = server.run(prompt)
-    assert result.status == "success", result.error
-    return {
-        prompt[key].get("_meta", {}).get("title", prompt[key]["class_type"]): [
-            np.asarray(Image.open(io.BytesIO(server.view(image)))).astype(int) for image in output["images"]
-        ]
-        for key, output in result.outputs.items()
-        if "images" in output
-    }
 
 
 def titled(prompt: Json, title: str, kind: str) -> str:

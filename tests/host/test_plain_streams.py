@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from host.prompts import SETTINGS, Json, node
-from host.server import ComfyServer
+from helpers.prompts import SETTINGS, Json, node
+from helpers.server import ComfyServer
 
 
 @pytest.fixture(scope="module")

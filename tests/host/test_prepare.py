@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from face_nets import pointing_retinaface, random_bisenet
-from host.prompts import Json, learn, node
-from host.refusal import Refusals
-from host.server import ROOT
-from host.world import World
+from helpers.face_nets import pointing_retinaface, random_bisenet
+from helpers.prompts import Json, learn, node
+from helpers.refusal import Refusals
+from helpers.server import ROOT
+from helpers.world import World
 from stableidentity_core.identity import load_identity
 
 pytest.importorskip("facexlib", reason="FACEXLIB IS NOT INSTALLED")

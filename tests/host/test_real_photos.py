@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 
-from faces import NAMES, real_portrait
-from host.prompts import learn
-from host.world import World
+from helpers.faces import NAMES, real_portrait
+from helpers.prompts import learn
+from helpers.world import World
 from stableidentity_core.identity import load_identity
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from host.server import PACK, ComfyServer
+from helpers.server import PACK, ComfyServer
 from stableidentity_core.comfyui import Json
 
 NODES = (

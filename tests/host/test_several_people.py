@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from host.people import applying, encoding, person
-from host.prompts import compare
-from host.refusal import node
+from helpers.people import applying, encoding, person
+from helpers.prompts import compare
+from helpers.refusal import node
 from stableidentity_core.identity import Identity, save_identity
 
 ANNA, BERT = "embedding:bad-anna", "embedding:bad-bert"

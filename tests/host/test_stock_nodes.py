@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from host.prompts import Json, node
-from host.world import World
+from helpers.prompts import Json, node
+from helpers.tiny import tiny_video_unet
+from helpers.world import World
 from stableidentity_core.identity import Identity, save_identity
-from tiny import tiny_video_unet
 
 PERSON, VIDEO = "stock-nodes-person", "stock_nodes.safetensors"
 FILE = {"filename_prefix": "stock_nodes"}

@@ -8,8 +8,8 @@ from itertools import count
 import pytest
 import torch
 
-from host.prompts import learn, node
-from host.world import World
+from helpers.prompts import learn, node
+from helpers.world import World
 from stableidentity_core.identity import load_identity
 
 STEPS = 4  # no other test's

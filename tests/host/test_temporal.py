@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from face_nets import pointing_retinaface
-from host.prompts import Json, node
-from host.refusal import Refusals
-from host.server import ROOT
-from host.world import World
+from helpers.face_nets import pointing_retinaface
+from helpers.prompts import Json, node
+from helpers.refusal import Refusals
+from helpers.server import ROOT
+from helpers.world import World
 from mini_world import weights
 from mini_world.look import Look
 from mini_world.measure import picture_tensor

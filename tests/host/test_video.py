@@ -16,12 +16,12 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from host.prompts import Json, learn, node
-from host.refusal import node as wrong_node
-from host.server import ROOT
-from host.world import World
+from helpers.prompts import Json, learn, node
+from helpers.refusal import node as wrong_node
+from helpers.server import ROOT
+from helpers.tiny import modelscope_weights, tiny_video_unet
+from helpers.world import World
 from stableidentity_core.identity import Identity, save_identity
-from tiny import modelscope_weights, tiny_video_unet
 
 PERSON = "video-person"
 SMALLER = {

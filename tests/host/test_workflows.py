@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from host.prompts import Json, node
-from host.server import ROOT
-from host.world import World
+from helpers.prompts import Json, node
+from helpers.server import ROOT
+from helpers.world import World
 
 SMALLER = {
     "StableIdentityTrain": {"steps": 3, "resolution": 64},

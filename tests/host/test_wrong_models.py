@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from host.prompts import learn
-from host.refusal import node
-from host.world import World
+from helpers.prompts import learn
+from helpers.refusal import node
+from helpers.world import World
 from stableidentity_core.identity import load_identity
 
 
@@ -160,7 +160,7 @@ def test_model_and_clip_of_different_widths(world, bad, narrow):
 
 @pytest.fixture(scope="module")
 def narrow(tmp_path_factory):
-    from tiny import tiny_sd
+    from helpers.tiny import tiny_sd
 
     return tiny_sd(tmp_path_factory.mktemp("narrow"), width=32)
 

@@ -13,11 +13,11 @@ from campaign.generated.pictures import picture
 from campaign.generated.trainings import trained_projectors
 from campaign.judge import Refused, check_said
 from campaign.mutate import odd_text
-from core.make import some_identity
+from helpers.make import some_identity
+from helpers.tiny import tiny_face_vit, tiny_sd
 from stableidentity_core.cli import main
 from stableidentity_core.identity import save_identity
 from stableidentity_core.methods.projector_file import save_projector
-from tiny import tiny_face_vit, tiny_sd
 
 WRITTEN = {"--out", "--checkpoint", "target"}  # an odd text there must not lead out of the folder
 COSTLY = {"--steps", "--batch-size", "--resolution", "--view-pool", "--checkpoint-every"}

@@ -15,9 +15,9 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 from campaign.generated.category import Case
 from campaign.generated.identities import MB, odd_content, odd_tensor, torch_bytes
 from campaign.mutate import as_text, changed_header, changed_json, spoilt
-from core.make import some_face
+from helpers.make import some_face
+from helpers.tiny import tiny_face_vit
 from stableidentity_core.encode import encode_face, load_face_encoder
-from tiny import tiny_face_vit
 
 
 def tiny_clip(folder: Path) -> Path:

@@ -13,8 +13,9 @@ from campaign.generated.category import Case
 from campaign.generated.identities import MB, odd_content, torch_bytes
 from campaign.judge import Refused
 from campaign.mutate import changed_header, spoilt
-from core.make import some_face, some_identity, some_names
-from core.training import new_run, small
+from helpers.make import some_face, some_identity, some_names
+from helpers.tiny import tiny_sd
+from helpers.trainings import new_run, small
 from stableidentity_core.backends.load_diffusers import load_diffusers
 from stableidentity_core.identity import save_identity
 from stableidentity_core.methods import CelebBasisProjector, StableIdentityProjector, TextualInversionProjector
@@ -24,7 +25,6 @@ from stableidentity_core.plots import loss_curve
 from stableidentity_core.store import ResultStore, TrainResult
 from stableidentity_core.store.folder import Kind
 from stableidentity_core.train.project import project
-from tiny import tiny_sd
 
 
 def spoilt_file(valid: bytes, random: Random) -> tuple[str, bytes]:

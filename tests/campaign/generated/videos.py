@@ -14,9 +14,9 @@ from campaign.generated.category import Case
 from campaign.generated.identities import odd_tensor
 from campaign.generated.pictures import picture
 from campaign.mutate import odd_text, spoilt
+from helpers.tiny import modelscope_weights, tiny_video_unet
 from stableidentity_core.evaluate.temporal import read_clip
 from stableidentity_core.video import arrange
-from tiny import modelscope_weights, tiny_video_unet
 
 KINDS = {"mp4": "mpeg4", "avi": "mpeg4", "mkv": "mpeg4", "mov": "mjpeg", "gif": "gif", "nut": "rawvideo"}
 

@@ -1,4 +1,4 @@
-"""tests/host_tiny.py, by its path: the server does not have the tests' folder on sys.path."""
+"""tests/helpers/host_tiny.py, by its path: the server does not have the tests' folder on sys.path."""
 
 from __future__ import annotations
 
