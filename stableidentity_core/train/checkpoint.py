@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import Tensor
+from torch.optim import AdamW
 
 from ..errors import DamagedFileError, StableIdentityError
 from ..files.json_text import parse_json, parse_object, parse_whole
 from ..files.tensors import read_tensors, save_tensors
+from ..methods.base import Projector
 from .config import TrainConfig
 from .loss_scale import LEAST, LossScale
 
@@ -25,31 +26,30 @@ class Resumable(Protocol):
     """What a checkpoint holds of a training."""
 
     config: TrainConfig
-    projector: nn.Module
-    optimizer: Optimizer
+    projector: Projector
+    optimizer: AdamW
     generator: torch.Generator
     loss_scale: LossScale
     step: int
 
-    @property
-    def work(self) -> str:
-        """Hash of what the training learns from."""
-        ...
 
+def save_checkpoint(run: Resumable, path: Path, work: str) -> None:
+    """Write projector, optimizer, random state and step count, atomically, as safetensors.
 
-def save_checkpoint(run: Resumable, path: Path) -> None:
-    """Write projector, optimizer, random state and step count, atomically, as safetensors."""
+    Args:
+        work: hash of what the training learns from.
+    """
     tensors = {f"projector.{key}": value for key, value in run.projector.state_dict().items()}
     for index, state in run.optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{key}": value for key, value in state.items()}
     tensors["generator"] = run.generator.get_state()
     config = json.dumps(run.config.as_dict())
     scale = json.dumps([run.loss_scale.value, run.loss_scale.steps])
-    facts = {"step": str(run.step), "loss_scale": scale, "config": config, "work": run.work}
+    facts = {"step": str(run.step), "loss_scale": scale, "config": config, "work": work}
     save_tensors(path, tensors, {"format": FORMAT, **facts})
 
 
-def load_checkpoint(run: Resumable, path: Path) -> None:
+def load_checkpoint(run: Resumable, path: Path, work: str) -> None:
     """Bring a run to the state of a checkpoint of the same photos, model, names and settings.
 
     Raises:
@@ -62,7 +62,7 @@ def load_checkpoint(run: Resumable, path: Path) -> None:
         )
     try:
         facts = _Facts.of(metadata)
-        _check_work(run, facts, path)
+        _check_work(run, facts, path, work)
         state = _State.of(tensors, run)
     except DamagedFileError as error:
         raise DamagedFileError(
@@ -161,7 +161,7 @@ def _generator_state(tensors: Mapping[str, Tensor]) -> Tensor:
     return tensors["generator"]
 
 
-def _check_work(run: Resumable, facts: _Facts, path: Path) -> None:
+def _check_work(run: Resumable, facts: _Facts, path: Path, work: str) -> None:
     now = run.config.as_dict()
     # A falling rate depends on the number of steps, so more steps are another training.
     free = {"steps"} if run.config.rate_schedule == "constant" else set()
@@ -176,7 +176,7 @@ def _check_work(run: Resumable, facts: _Facts, path: Path) -> None:
             f"{path} is of step {facts.step}, this training has {run.config.steps} steps. Raise steps, or use another "
             "checkpoint file."
         )
-    if facts.work != run.work:
+    if facts.work != work:
         raise StableIdentityError(
             f"{path} is of another photo, model, face encoder or list of names. Use another checkpoint file."
         )

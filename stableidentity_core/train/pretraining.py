@@ -188,8 +188,8 @@ class ProjectorPretraining:
     def save(self, path: Path) -> None:
         """Write a checkpoint atomically as safetensors; raises the same errors as a training step."""
         self.finite_guard.check()
-        save_checkpoint(self, path)
+        save_checkpoint(self, path, self.work)
 
     def load(self, path: Path) -> None:
         """Resume from a checkpoint of the same people, model, names and settings."""
-        load_checkpoint(self, path)
+        load_checkpoint(self, path, self.work)

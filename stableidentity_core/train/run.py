@@ -100,11 +100,11 @@ class TrainingRun:
     def save(self, path: Path) -> None:
         """Write a checkpoint atomically as safetensors; raises the same errors as a training step."""
         self.finite_guard.check()
-        save_checkpoint(self, path)
+        save_checkpoint(self, path, self.work)
 
     def load(self, path: Path) -> None:
         """Resume from a checkpoint of the same photos, model, names and settings (a larger `steps` is allowed)."""
-        load_checkpoint(self, path)
+        load_checkpoint(self, path, self.work)
 
     @property
     def source(self) -> Source:
