@@ -7,6 +7,7 @@ from typing import get_args
 from comfy_api.latest import io
 
 from ..stableidentity_core.methods import METHODS, Setting
+from ..stableidentity_core.methods.registry import DEFAULT
 from ..stableidentity_core.train import TrainConfig, default_config
 from ..stableidentity_core.train.config import METHOD_DEFAULTS, Augmentation, LossArea, ReconstructionLatents
 from ..stableidentity_core.train.presets import PRESETS, describe_preset
@@ -95,9 +96,10 @@ def _method_settings() -> list[io.Input]:
 
 def _widget(setting: Setting, method: str) -> io.Input:
     tooltip = f"For {method}. {setting.help}"
+    added = method != DEFAULT  # saved prompts do not contain it
     if setting.choices:
         return io.Combo.Input(
-            setting.name, options=list(setting.choices), default=setting.default, tooltip=tooltip, optional=True
+            setting.name, options=list(setting.choices), default=setting.default, tooltip=tooltip, optional=added
         )
     return io.Float.Input(
         setting.name,
@@ -106,7 +108,7 @@ def _widget(setting: Setting, method: str) -> io.Input:
         max=setting.high,
         step=(setting.high - setting.low) / 100,
         tooltip=tooltip,
-        optional=True,
+        optional=added,
     )
 
 

@@ -15,7 +15,7 @@ from stableidentity_core.methods import StableIdentityProjector, TrainedProjecto
 from stableidentity_core.store import ResultStore, TrainResult
 from stableidentity_core.store.folder import Kind
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 HOUR = 3600 * 10**9

@@ -49,7 +49,7 @@ class PeakMemory:
 def checkpoint(world: World, comfyui: Path) -> Path:
     path = world.server.models / "checkpoints" / CHECKPOINT
     path.parent.mkdir(exist_ok=True)
-    script = Path(__file__).resolve().parents[1] / "full_size.py"
+    script = Path(__file__).resolve().parents[1] / "helpers" / "full_size.py"
     subprocess.run([sys.executable, script, comfyui, path], check=True, cwd=comfyui)
     write_face_vit(world.server.models / "stableidentity" / "face_encoders" / "full")
     return path

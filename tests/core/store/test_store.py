@@ -256,7 +256,7 @@ def test_the_key_is_the_same_in_another_process():
     """Not even a restart trains again."""
     code = (
         "import sys; sys.path[:0] = sys.argv[1:]\n"
-        "from core.make import some_face, some_names\n"
+        "from helpers.make import some_face, some_names\n"
         "from stableidentity_core.store import work_key\n"
         "from stableidentity_core.train import TrainConfig\n"
         "print(work_key([some_face()], [some_names()], 'model-1', TrainConfig().as_dict()))"
