@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from stableidentity_core.store import ResultStore
+
 # Tiny models are faster on one thread than on several that wait for each other. OMP_NUM_THREADS asks for more.
 if "OMP_NUM_THREADS" not in os.environ:
     torch.set_num_threads(1)
@@ -50,3 +52,9 @@ def comfyui() -> Path:
     folder = host_path()
     assert folder and (folder / "main.py").is_file(), f"COMFYUI_PATH={folder} has no main.py; run tasks.py test"
     return folder
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ResultStore:
+    """An empty store of trainings."""
+    return ResultStore(tmp_path / "stableidentity" / "trained")

@@ -8,25 +8,25 @@ from pathlib import Path
 import pytest
 from safetensors.torch import save_file
 
-from helpers.stores import at_work, fill, key, some_result, store  # noqa: F401  # the fixture
+from helpers.stores import at_work, fill, key, some_result
 from stableidentity_core.cli import main, trained
 from stableidentity_core.store import ResultStore, read_limit
 from stableidentity_core.store.pack import pack_words
 
 
-def command(store: ResultStore, *options: str) -> int:  # noqa: F811
+def command(store: ResultStore, *options: str) -> int:
     return main(["trained", "--folder", str(store.folder), *options])
 
 
 @pytest.fixture
-def filled(store) -> ResultStore:  # noqa: F811
+def filled(store) -> ResultStore:
     """person-0, person-1, person-2, and broken-off work."""
     fill(store, 3)
     save_file({}, store.checkpoint(key(9)), {"step": "300"})
     return store
 
 
-def stored(store: ResultStore) -> set[str]:  # noqa: F811
+def stored(store: ResultStore) -> set[str]:
     return {path.name.split(".")[0][-1] for path in store.folder.iterdir()}
 
 
@@ -39,7 +39,7 @@ def test_the_list(filled, capsys):
     assert all(line.startswith("0" * 12) and " MB " in line for line in shown[1:])
 
 
-def test_odd_headers_steer_nothing(store, capsys):  # noqa: F811
+def test_odd_headers_steer_nothing(store, capsys):
     tensors, header = pack_words(some_result())
     header["trigger"] = "<an\x1b[2Jna>\nfake line"
     header["header"] = '{"method": "\\u202e\\u001b[31m", "steps": "1"}'

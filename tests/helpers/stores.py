@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import torch
 
 from helpers.make import rng, some_identity, some_names
@@ -32,11 +31,6 @@ def some_result(trigger: str = "anna") -> TrainResult:
     )
     identity = some_identity(64, trigger, method="stableidentity", steps="3")
     return TrainResult(identity=identity, projector=trained, losses=torch.zeros(3))
-
-
-@pytest.fixture
-def store(tmp_path) -> ResultStore:
-    return ResultStore(tmp_path / "stableidentity" / "trained")
 
 
 def fill(store: ResultStore, count: int) -> None:
