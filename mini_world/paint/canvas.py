@@ -105,8 +105,3 @@ def smooth(points: Sequence[tuple[float, float]], steps: int = 8, closed: bool =
     curve = 0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)
     curve = curve.reshape(-1, 2)
     return curve if closed else np.concatenate([curve, knots[-1:]])
-
-
-def mirror(points: Points, axis: float) -> Points:
-    """Points mirrored at a vertical line."""
-    return np.stack([2 * axis - points[:, 0], points[:, 1]], axis=-1)

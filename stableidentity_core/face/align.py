@@ -19,7 +19,7 @@ from ..errors import StableIdentityError
 from ..shapes import check_shape
 from .landmarks import face_vectors, landmark_problem
 from .portrait import MIN_SIDE, SIZE
-from .warp import warp_mask_back, warp_to_square
+from .warp import warp_to_square
 
 ALREADY_ALIGNED = 0.03
 """As a fraction of the portrait's side. Landmarks placed by hand on two FFHQ portraits moved its corners by 0.018."""
@@ -77,14 +77,6 @@ class Alignment:
             return mask
         self._check_overlap(sizes["h"], sizes["w"])
         return warp_to_square(mask[None].float(), self.matrix, self.size, soften=False)[0].clamp(0, 1)
-
-    def unwarp_mask(self, mask: Tensor, photo_size: tuple[int, int]) -> Tensor:  # [H, W]
-        """Map a mask [S, S] of the portrait back to a photo of size (height, width); the rest of the photo is 0."""
-        check_shape(mask, "s s", "The mask", s=self.size)
-        if self._is_identity(*photo_size):
-            return mask
-        self._check_overlap(*photo_size)
-        return warp_mask_back(mask.float(), self.matrix, photo_size).clamp(0, 1)
 
     def _is_identity(self, height: int, width: int) -> bool:
         """Whether the photo is the portrait, pixel by pixel."""

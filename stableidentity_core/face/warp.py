@@ -12,7 +12,6 @@ from torch import Tensor
 
 MARGIN = 4  # portrait pixels around the square that interpolation may sample
 HALVED_ROWS = 16
-BAND = 512  # rows of a large photo computed at a time
 # FFHQ, as fractions of the square's side: the minimum width of the mirrored rim, and the sigma of its blur.
 RIM, BLUR = 0.3, 0.02
 
@@ -70,29 +69,6 @@ def warp_to_square(photo: Tensor, matrix: Tensor, size: int, *, soften: bool) ->
     to_part = torch.diag(torch.tensor([x.scale, y.scale, 1], dtype=torch.float64))
     to_part[0, 2], to_part[1, 2] = x.before - x.start * x.scale, y.before - y.start * y.scale
     return _sample(part, to_part @ back, size, size, mode="bicubic")
-
-
-def warp_mask_back(mask: Tensor, matrix: Tensor, photo_size: tuple[int, int]) -> Tensor:  # [H, W]
-    """Warp a mask [S, S] back to a photo of size (height, width), given the matrix [2, 3] from photo to mask."""
-    size = mask.shape[0]
-    height, width = photo_size
-    forth = _square(matrix)
-    corners = torch.tensor([[0, 0, 1], [size, 0, 1], [size, size, 1], [0, size, 1]], dtype=torch.float64)
-    corners = (corners @ torch.linalg.inv(forth).T)[:, :2]
-    low, high = corners.amin(0).floor().int().tolist(), corners.amax(0).ceil().int().tolist()
-    left, top, right, bottom = max(low[0], 0), max(low[1], 0), min(high[0], width), min(high[1], height)
-    smaller = max(1, min(size, round(size / max(1.0, forth[:2, :2].det().abs().sqrt().item()))))
-    shrunk = shrink_to(mask[None], smaller, smaller)
-    to_shrunk = torch.diag(torch.tensor([smaller / size, smaller / size, 1], dtype=torch.float64)) @ forth
-    result = torch.zeros(height, width)
-    for row in range(top, bottom, BAND):
-        rows = min(BAND, bottom - row)
-        move = torch.eye(3, dtype=torch.float64)
-        move[0, 2], move[1, 2] = left, row
-        result[row : row + rows, left:right] = _sample(
-            shrunk, to_shrunk @ move, rows, right - left, mode="bilinear", cut=True
-        )[0]
-    return result
 
 
 def shrink_to(picture: Tensor, height: int, width: int) -> Tensor:  # [C, height, width]
@@ -162,8 +138,8 @@ def _blur(picture: Tensor, sigma: float) -> Tensor:
     return F.interpolate(picture[None], (height, width), mode="bilinear", align_corners=False)[0]
 
 
-def _sample(picture: Tensor, matrix: Tensor, height: int, width: int, *, mode: str, cut: bool = False) -> Tensor:
-    """Sample an image at `matrix` [3, 3] times the pixel centres -> [C, height, width]; with `cut`, 0 outside."""
+def _sample(picture: Tensor, matrix: Tensor, height: int, width: int, *, mode: str) -> Tensor:
+    """Sample an image at `matrix` [3, 3] times the pixel centres -> [C, height, width]."""
     x = torch.arange(width, dtype=torch.float64) + 0.5
     y = torch.arange(height, dtype=torch.float64) + 0.5
     limits = picture.shape[2], picture.shape[1]
@@ -173,4 +149,4 @@ def _sample(picture: Tensor, matrix: Tensor, height: int, width: int, *, mode: s
     found = F.grid_sample(
         picture[None], grid[None].to(picture.device), mode=mode, padding_mode="border", align_corners=False
     )[0]
-    return found * (grid.abs() <= 1).all(dim=-1) if cut else found
+    return found
