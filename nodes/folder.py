@@ -89,7 +89,7 @@ class PrepareFolder(io.ComfyNode):
             found += stoppable(lambda path=path: list(faces_of([path], refused, **nets)))
         head = [f"{len(found)} of {len(chosen)} photos used."]
         if nets["detector"] is None:
-            head.insert(0, "No detector looked for a face: the pictures were taken as aligned portraits.")
+            head.insert(0, "No face detector was used: the photos were assumed to be aligned portraits.")
         if len(pictures.found) > len(chosen):
             head.append(f"{len(pictures.found) - len(chosen)} more were not processed: at_most is {at_most}.")
         report = "\n".join([*head, *refusals, *pictures.remarks()])

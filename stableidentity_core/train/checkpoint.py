@@ -66,7 +66,7 @@ def load_checkpoint(run: Resumable, path: Path, work: str) -> None:
         state = _State.of(tensors, run)
     except DamagedFileError as error:
         raise DamagedFileError(
-            f"{path} is not a whole checkpoint: {error} Choose another file, or remove it and start again."
+            f"{path} is not a complete checkpoint: {error} Choose another file, or remove it and start again."
         ) from error
     run.projector.load_state_dict(state.projector)
     run.optimizer.load_state_dict({**run.optimizer.state_dict(), "state": state.optimizer})

@@ -137,7 +137,7 @@ def test_a_folder_of_photos_with_what_systems_leave_in_it(world, bad: Refusals):
     result = world.server.run(folder("crowd"))
     assert result.status == "success", result.error
     lines = result.outputs["report"]["text"][0].splitlines()
-    assert lines[0] == "No detector looked for a face: the pictures were taken as aligned portraits."
+    assert lines[0] == "No face detector was used: the photos were assumed to be aligned portraits."
     assert lines[1] == "2 of 3 photos used."
     assert any(line.startswith("dora.jpg: ") and "is a HEIC picture" in line for line in lines)
     assert any(line.startswith("2 left out (hidden") and "@eaDir/" in line and "._anna.png" in line for line in lines)

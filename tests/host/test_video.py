@@ -221,7 +221,7 @@ def test_other_files_are_refused(models, bad):
             "missing",
             "mid_block.resnets.1",
         ),
-        cut.name: ("not a whole safetensors file",),
+        cut.name: ("not a complete safetensors file",),
     }
     for name, words in files.items():
         prompt = shipped("video_from_identity", models, StableIdentityLoadVideoModel={"model_name": name})

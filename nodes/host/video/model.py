@@ -110,7 +110,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             return comfy.utils.load_torch_file(str(path), safe_load=True)
         except Exception as error:  # the host's reader and the library raise various types for broken headers
             raise DamagedFileError(
-                f"{path} ({path.stat().st_size:,} bytes) is not a whole safetensors file: {error}. Copy it again."
+                f"{path} ({path.stat().st_size:,} bytes) is not a complete safetensors file: {error}. Copy it again."
             ) from error
     content = read_any_tensors(path)[0]
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):

@@ -181,7 +181,7 @@ def test_a_checkpoint_of_odd_content_is_refused_by_name_and_the_run_is_as_before
     save_file(tensors, odd, header)
     run = new_run(backend, names, weights=99)
     before = {key: value.clone() for key, value in run.projector.state_dict().items()}
-    with pytest.raises(DamagedFileError, match=f"{odd} is not a whole checkpoint"):
+    with pytest.raises(DamagedFileError, match=f"{odd} is not a complete checkpoint"):
         run.load(odd)
     assert run.step == 0 and not run.optimizer.state_dict()["state"]
     assert all(torch.equal(value, before[key]) for key, value in run.projector.state_dict().items())
