@@ -95,9 +95,11 @@ def test_a_wild_training_says_so(world, learned):
     assert "20,000 times" in load_identity(world.embedding("wild")).header["warning"]
     load = {
         "load": node("StableIdentityLoad", name="wild.safetensors", trigger=""),
-        "save": node("StableIdentitySave", identity=["load", 0], name="wild-again"),
+        "save": node("StableIdentitySave", identity=["load", 0], name="wild-again", if_exists="stop"),
     }
-    (text,) = world.server.run(load).outputs["load"]["text"]
+    result = world.server.run(load)
+    assert result.status == "success", result.error
+    (text,) = result.outputs["load"]["text"]
     assert told in text, "Load Identity says nothing of it"
     assert "train" not in learned.outputs and "warning" not in load_identity(world.embedding("first")).header
 
