@@ -208,6 +208,7 @@ def _plot(path: Path, parts: Sequence[Part]) -> None:
             values, errors = zip(*(with_error(group, key) for group in groups), strict=True)
             axes.errorbar(values, range(len(groups)), xerr=errors, fmt="o", capsize=2)
             axes.set(xlabel=COLUMNS[key])
+            axes.locator_params(axis="x", nbins=5)  # more do not fit beside each other
             axes.grid(alpha=0.3)
         row[0].set_yticks(range(len(groups)), [group[0]["title"] for group in groups])
         row[0].set_title(part.title, loc="left", fontsize=9)

@@ -34,7 +34,7 @@ def test_any_program_can_read_them():
 
 
 def test_an_identity_without_them_says_which_method_it_is_of():
-    with pytest.raises(StableIdentityError, match=r"keeps no coefficients: its method is stableidentity"):
+    with pytest.raises(StableIdentityError, match=r"has no coefficients: its method is stableidentity"):
         read_coefficients({"method": "stableidentity"})
     with pytest.raises(StableIdentityError, match=r"its method is unknown"):
         read_coefficients({})
