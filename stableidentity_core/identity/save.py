@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 
 from ..errors import FileTakenError, StableIdentityError
+from ..files.atomic import remove_abandoned
 from ..files.names import IfExists, safe_file_name
 from .file import ENDINGS, FORMAT, load_identity, save_identity
 from .places import Places, signature
@@ -80,6 +81,7 @@ def save_under_name(
                 there = places.files_for(candidate) or [path]
         strangers = [file for file in there if file.suffix != _SAVED_AS or _held(file, signature(file)) != own]
         if not strangers:
+            remove_abandoned(there[0].parent)  # of a process killed between naming the file and cleaning up
             return there[0]
         if if_exists is IfExists.REPLACE:
             return _replace(identity, candidate, there)

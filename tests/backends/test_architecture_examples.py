@@ -15,6 +15,7 @@ from stableidentity_core.backends import objective
 from stableidentity_core.backends.diffusers_sd import DiffusersBackend
 from stableidentity_core.encode import kinds, load_face_encoder
 from stableidentity_core.encode.kinds import EncoderKind
+from stableidentity_core.evaluate.metrics import Sample, score
 from stableidentity_core.files.tensors import save_tensors
 from stableidentity_core.methods import METHODS
 from stableidentity_core.train import TrainConfig, default_config
@@ -47,7 +48,8 @@ def learn(backend, config: TrainConfig):
 
 
 def test_every_example_is_tried_here():
-    assert {Path(file).stem for file in EXAMPLES} == {"linear", "flow_pair", "objective", "small_net", "trigger"}
+    tried = {"linear", "flow_pair", "objective", "sharpness", "small_net", "trigger"}
+    assert {Path(file).stem for file in EXAMPLES} == tried
     for file, code in EXAMPLES.items():
         compile(code, file, "exec")
 
@@ -83,6 +85,15 @@ def test_an_objective():
     output = made.target(z0, noise, times)
     assert torch.allclose(made.predicted_z0(output, z_t, times), z0, atol=1e-5)
     assert torch.allclose(made.predicted_noise(output, z_t, times), noise, atol=1e-4)
+
+
+def test_a_metric(monkeypatch):
+    monkeypatch.setattr("stableidentity_core.evaluate.metrics.base.METRICS", {})
+    made = example("stableidentity_core/evaluate/metrics/sharpness.py").Sharpness()
+    stripes = torch.tensor([0.0, 1.0]).repeat(1, 3, 8, 4)
+    people = {"anna": stripes, "bert": stripes / 2}
+    samples = [Sample(person=name, pictures=pictures, prompts=["{}"]) for name, pictures in people.items()]
+    assert score(samples, [made]).mean("sharpness") == pytest.approx(0.75)
 
 
 def test_a_face_encoder(tmp_path, monkeypatch):

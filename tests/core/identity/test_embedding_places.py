@@ -83,6 +83,14 @@ def test_the_same_person_in_a_folder_below_is_left_there(folder, if_exists):
     assert list(folder.rglob("*.*")) == [there]
 
 
+@pytest.mark.parametrize("if_exists", IfExists)
+def test_what_a_killed_save_left_beside_the_finished_file_is_removed(folder, if_exists):
+    there = save_under_name(some_identity(), folder, "anna", if_exists)
+    os.link(there, folder / ".si-killed.part")  # an exclusive save is a link, and then the first name is removed
+    assert save_under_name(some_identity(), folder, "anna", if_exists) == there
+    assert list(folder.iterdir()) == [there]
+
+
 def test_the_same_person_beside_another_of_the_name_is_saved_apart(folder):
     """The name alone would give the one or the other."""
     first = save_under_name(some_identity(), folder, "anna")
