@@ -16,11 +16,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / "docs" / "architecture.svg"
 CORE = "stableidentity_core"
-BASE = ("console", "files")  # packages that every room may use, beside the core's single modules
-# The programs that use the core's rooms, each with its colour.
+BASE = ("console", "files")  # that every package may use, beside the core's single modules
+# The programs that use the core's packages, each with its colour.
 DOORS = {"nodes": "#2f6f73", "nodes/host": "#7a9e3d", "mini_world": "#c98a1b", "cli": "#b3402e"}
 
-Graph = dict[str, set[str]]  # room -> rooms it uses
+Graph = dict[str, set[str]]  # package -> packages it uses
 
 WIDTH, MARGIN, BOX, TALL, GAP, LANE = 1000, 30, 150, 56, 64, 40
 TEXT, LINE, FILL, STROKE = "#33291d", "#8a6d45", "#f4f1ea", "#8a6d45"
@@ -38,26 +38,26 @@ def imported_names(path: Path, root: Path = ROOT) -> Iterator[str]:
             yield from (".".join([*base, alias.name]) for alias in node.names)
 
 
-def room_of(name: str) -> str | None:
-    """The room of a module: a package of the core, or a door; None for the base and for other packages."""
-    house, *parts = name.split(".")
-    if house == CORE and parts:
+def package_of(name: str) -> str | None:
+    """The package of a module: a package of the core, or a program; None for the base and for other packages."""
+    top, *parts = name.split(".")
+    if top == CORE and parts:
         package = (ROOT / CORE / parts[0] / "__init__.py").is_file()
         return parts[0] if package and parts[0] not in BASE else None
-    if house == "nodes":
+    if top == "nodes":
         return "nodes/host" if parts[:1] == ["host"] else "nodes"
-    return house if house == "mini_world" else None
+    return top if top == "mini_world" else None
 
 
-def read_rooms() -> Graph:
-    """All rooms, each with those that it imports directly."""
-    rooms: Graph = defaultdict(set)
-    for house in (CORE, "nodes", "mini_world"):
-        for path in sorted((ROOT / house).rglob("*.py")):
-            room = room_of(".".join(path.relative_to(ROOT).with_suffix("").parts))
-            if room:
-                rooms[room] |= {used for name in imported_names(path) if (used := room_of(name))} - {room}
-    return dict(rooms)
+def read_packages() -> Graph:
+    """All packages, each with those that it imports directly."""
+    packages: Graph = defaultdict(set)
+    for top in (CORE, "nodes", "mini_world"):
+        for path in sorted((ROOT / top).rglob("*.py")):
+            package = package_of(".".join(path.relative_to(ROOT).with_suffix("").parts))
+            if package:
+                packages[package] |= {used for name in imported_names(path) if (used := package_of(name))} - {package}
+    return dict(packages)
 
 
 def base_modules() -> list[str]:
@@ -65,29 +65,31 @@ def base_modules() -> list[str]:
     return sorted(single | set(BASE))
 
 
-def ranks_of(rooms: Mapping[str, set[str]]) -> dict[str, int]:
-    """0 for rooms that use no other; each room lies above all that it uses."""
+def ranks_of(packages: Mapping[str, set[str]]) -> dict[str, int]:
+    """0 for packages that use no other; each package lies above all that it uses."""
 
-    def rank(room: str) -> int:
-        return 1 + max((rank(used) for used in rooms[room]), default=-1)
+    def rank(package: str) -> int:
+        return 1 + max((rank(used) for used in packages[package]), default=-1)
 
-    return {room: rank(room) for room in rooms}
+    return {package: rank(package) for package in packages}
 
 
-def without_implied(rooms: Mapping[str, set[str]]) -> Graph:
+def without_implied(packages: Mapping[str, set[str]]) -> Graph:
     """Without the arrows that follow from two others or more."""
 
-    def reach(room: str) -> set[str]:
-        return rooms[room].union(*(reach(used) for used in rooms[room]))
+    def reach(package: str) -> set[str]:
+        return packages[package].union(*(reach(used) for used in packages[package]))
 
-    return {room: {one for one in used if not any(one in reach(o) for o in used)} for room, used in rooms.items()}
+    return {
+        package: {one for one in used if not any(one in reach(o) for o in used)} for package, used in packages.items()
+    }
 
 
 def layers(arrows: Graph, ranks: Mapping[str, int]) -> tuple[list[list[str]], list[list[str]]]:
-    """Rows of rooms from the bottom up, and each arrow's stations, with a lane "a>b@1" in each row that it passes."""
+    """Rows of packages, lowest first, and each arrow's stations, with a lane "a>b@1" in each row that it passes."""
     rows: list[list[str]] = [[] for _ in range(max(ranks.values()) + 1)]
-    for room in sorted(ranks):
-        rows[ranks[room]].append(room)
+    for package in sorted(ranks):
+        rows[ranks[package]].append(package)
     paths = []
     for upper, lower in sorted((a, b) for a, used in arrows.items() for b in used):
         passed = [(rank, f"{upper}>{lower}@{rank}") for rank in range(ranks[upper] - 1, ranks[lower], -1)]
@@ -154,35 +156,36 @@ def arrow(points: list[tuple[float, float]]) -> str:
 
 
 def draw() -> str:
-    """The picture as SVG: doors on top, below them the core's rooms in rows, at the bottom what all may use."""
-    all_rooms = read_rooms()
-    rooms = {room: used & (all_rooms.keys() - DOORS.keys()) for room, used in all_rooms.items() if room not in DOORS}
-    rows, paths = layers(without_implied(rooms), ranks_of(rooms))
+    """The picture as SVG: the programs, below them the core's packages in rows, at the bottom what all may use."""
+    all_packages = read_packages()
+    inner = all_packages.keys() - DOORS.keys()
+    packages = {package: used & inner for package, used in all_packages.items() if package in inner}
+    rows, paths = layers(without_implied(packages), ranks_of(packages))
     top = 150
     place = {}
     for number, row in enumerate(reversed(rows)):
         place |= {name: (x, top + 44 + number * (TALL + GAP)) for name, x in spread(row).items()}
     bottom = top + 44 + len(rows) * (TALL + GAP) - GAP + 24
-    parts = [_doors(all_rooms)]
-    parts.append(_frame(top, bottom - top, f"{CORE}: a room uses the rooms that its arrows lead to, and theirs"))
+    parts = [_doors(all_packages)]
+    parts.append(_frame(top, bottom - top, f"{CORE}: a package uses the packages that its arrows lead to, and theirs"))
     for path in paths:
         (x, y), *_ = ends = [place[name] for name in path]
         lanes = [(lane_x, end) for lane_x, lane_y in ends[1:-1] for end in (lane_y, lane_y + TALL)]
         parts.append(arrow([(x, y + TALL), *lanes, (ends[-1][0], ends[-1][1] - 3)]))
-    for room in sorted(rooms):
-        chips = [colour for door, colour in DOORS.items() if room in all_rooms[door]]
-        parts.append(box(*place[room], room, chips=chips))
-    parts.append(_frame(bottom + 20, 62, "what every room may use"))
+    for package in sorted(packages):
+        chips = [colour for door, colour in DOORS.items() if package in all_packages[door]]
+        parts.append(box(*place[package], package, chips=chips))
+    parts.append(_frame(bottom + 20, 62, "what every package may use"))
     parts.append(f'<text x="{WIDTH / 2}" y="{bottom + 66}">{escape(" · ".join(base_modules()))}</text>')
     return _svg(bottom + 20 + 62 + 20, parts)
 
 
-def _doors(rooms: Graph) -> str:
+def _doors(packages: Graph) -> str:
     """The programs in a row, with arcs to those further to the right that they use."""
     x = {door: MARGIN + (number + 0.5) * (WIDTH - 2 * MARGIN) / len(DOORS) for number, door in enumerate(DOORS)}
     y, parts = 50.0, []
     for door in DOORS:
-        for used in sorted(rooms[door] & DOORS.keys()):
+        for used in sorted(packages[door] & DOORS.keys()):
             near = abs(list(DOORS).index(used) - list(DOORS).index(door)) == 1
             if near:
                 way = f"M{x[door] + BOX / 2:.1f} {y + TALL / 2:.1f} L{x[used] - BOX / 2 - 3:.1f} {y + TALL / 2:.1f}"
@@ -190,7 +193,7 @@ def _doors(rooms: Graph) -> str:
                 way = f"M{x[door]:.1f} {y:.1f} C{x[door]:.1f} 10 {x[used]:.1f} 10 {x[used]:.1f} {y - 3:.1f}"
             parts.append(f'<path d="{way}" fill="none" stroke="{LINE}" stroke-width="2" marker-end="url(#head)"/>')
         parts.append(box(x[door], y, door, DOORS[door], [DOORS[door]]))
-    note = "a room has the colours of the programs that use it directly"
+    note = "a package has the colours of the programs that use it directly"
     return "\n".join([*parts, f'<text x="{WIDTH / 2}" y="{y + TALL + 24:.1f}" font-style="italic">{note}</text>'])
 
 
@@ -205,7 +208,7 @@ def _svg(height: float, parts: Iterable[str]) -> str:
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" width="{WIDTH}" '
         f'height="{height:.0f}" font-family="sans-serif" font-size="15" fill="{TEXT}" text-anchor="middle">\n'
-        "<title>The rooms of the code and what they use</title>\n"
+        "<title>The packages and what they import</title>\n"
         f'<rect width="{WIDTH}" height="{height:.0f}" fill="#ffffff"/>\n'
         '<marker id="head" markerWidth="6" markerHeight="6" refX="5" refY="3" orient="auto">'
         f'<path d="M0 0 L6 3 L0 6 z" fill="{LINE}"/></marker>'

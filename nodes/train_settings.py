@@ -21,7 +21,15 @@ CUSTOM = "custom"
 
 def train_settings() -> list[io.Input]:
     """All widgets; new ones are appended."""
-    return [*_main_settings(), *_further_settings(), _method(), *widgets.computing(), _people_at_once(), _preset()]
+    return [
+        *_main_settings(),
+        *_further_settings(),
+        _method(),
+        *widgets.computing(),
+        _people_at_once(),
+        _preset(),
+        *_settings_of(*(method for method in METHODS if method != DEFAULT)),
+    ]
 
 
 def _main_settings() -> list[io.Input]:
@@ -54,7 +62,7 @@ def _further_settings() -> list[io.Input]:
             tooltip="Timesteps from this fraction of the schedule on use the noise loss, earlier ones the "
             "reconstruction loss (paper: 0.6).",
         ),
-        *_method_settings(),
+        *_settings_of(DEFAULT),
         io.Combo.Input(
             "reconstruction_latents",
             options=list(get_args(ReconstructionLatents)),
@@ -89,9 +97,9 @@ def _further_settings() -> list[io.Input]:
     return [advanced(setting) for setting in settings]
 
 
-def _method_settings() -> list[io.Input]:
+def _settings_of(*methods: str) -> list[io.Input]:
     """The settings that only one method has."""
-    return [_widget(setting, kind.method) for kind in METHODS.values() for setting in kind.settings]
+    return [_widget(setting, method) for method in methods for setting in METHODS[method].settings]
 
 
 def _widget(setting: Setting, method: str) -> io.Input:

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from ..backends.compute import AS_LOADED, PRECISIONS
-from ..backends.diffusers_sd import DiffusersBackend
 from ..backends.load_diffusers import load_diffusers
+from ..backends.protocol import DiffusionBackend
 from ..console.progress import quiet_loaders
 from ..files.readable import read_text
 from ..text.names import parse_names
@@ -40,7 +40,7 @@ def add_computing_options(group: Any) -> None:
     )
 
 
-def load_model(options: argparse.Namespace) -> DiffusersBackend:
+def load_model(options: argparse.Namespace) -> DiffusionBackend:
     quiet_loaders("diffusers")
     return load_diffusers(
         options.model, device=options.device, dtype=DTYPES[options.dtype], v_prediction=options.v_prediction

@@ -1,4 +1,4 @@
-"""The examples in docs/architecture.md are run as they stand, and train."""
+"""The examples in docs/architecture.md run and train as they are; the node is only compiled."""
 
 from __future__ import annotations
 

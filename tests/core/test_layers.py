@@ -245,5 +245,5 @@ def test_the_picture_of_the_rooms_is_up_to_date(drawing):
 
 def test_the_text_about_the_rooms_names_each_of_them(drawing):
     text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
-    told = {*drawing.read_rooms(), *drawing.base_modules()}
+    told = {*drawing.read_packages(), *drawing.base_modules()}
     assert {room for room in told if f"`{room}`" not in text} == set()
