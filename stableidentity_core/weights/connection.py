@@ -32,7 +32,7 @@ class Connection:
             _Plain(self._connecting(http.client.HTTPConnection)),
             _Secure(self._connecting(http.client.HTTPSConnection)),
             urllib.request.HTTPDefaultErrorHandler(),
-            urllib.request.HTTPRedirectHandler(),
+            _Redirects(),
             urllib.request.HTTPErrorProcessor(),
         ):
             opener.add_handler(handler)
@@ -64,6 +64,16 @@ class Connection:
             # A duplicate: TLS detaches the descriptor of the original socket.
             self._sockets.append(connected.dup())
         return connected
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects without reading their bodies, which a server can declare as large as it likes."""
+
+    def http_error_302(self, req: Any, fp: Any, code: int, msg: str, headers: Any) -> Any:
+        fp.close()  # a closed response reads as empty
+        return super().http_error_302(req, fp, code, msg, headers)
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
 
 class _Plain(urllib.request.HTTPHandler):

@@ -59,13 +59,13 @@ def _by_number(path: Path) -> tuple[list[tuple[int, str]], str]:
 def _read_video(path: Path) -> Iterator[Tensor]:
     av = optional_import("av", feature="reading a video", install="pip install av")
     try:
-        with av.open(str(path)) as file:
+        with av.open(str(path), metadata_errors="replace") as file:
             if not file.streams.video:
                 raise StableIdentityError(f"{path} has sound and no pictures; needed a video.")
             for frame in file.decode(file.streams.video[0]):
                 pixels = torch.from_numpy(frame.to_ndarray(format="rgb24"))
                 yield pixels.permute(2, 0, 1).float() / 255
-    except av.FFmpegError as error:
+    except (av.FFmpegError, UnicodeError) as error:
         raise StableIdentityError(
             f"{path} ({path.stat().st_size:,} bytes) cannot be read as a video: {error}. Give a video file such as an "
             "mp4, or a folder with the frames as pictures."

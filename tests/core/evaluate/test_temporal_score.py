@@ -26,6 +26,7 @@ from stableidentity_core.evaluate.temporal import (
     undefined_to_next,
     undefined_to_photo,
 )
+from stableidentity_core.evaluate.temporal.frames import read_clip
 from stableidentity_core.face import Detections
 from stableidentity_core.face.prepare import aligned_portrait, prepare_face
 
@@ -236,3 +237,18 @@ def test_negative_similarities_are_in_sight():
     assert not torch.equal(low, high)
     below = (low - torch.tensor(BLUE)).abs().amax(-1) < 0.06
     assert below[250:].any(), "the mark at -1 is cut off"
+
+
+def test_a_videos_title_that_is_not_utf8_does_not_matter(tmp_path):
+    av = pytest.importorskip("av", reason="PYAV IS NOT INSTALLED")
+    path = tmp_path / "clip.mkv"
+    with av.open(str(path), "w") as file:
+        file.metadata["title"] = "QQQQ"
+        stream = file.add_stream("ffv1", rate=8)
+        stream.width = stream.height = 32
+        stream.pix_fmt = "yuv420p"
+        for _ in range(3):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8))))
+        file.mux(stream.encode())
+    path.write_bytes(path.read_bytes().replace(b"QQQQ", b"\x80QQQ"))
+    assert len(list(read_clip(path))) == 3
