@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..stableidentity_core.backends.compute import AS_LOADED, PRECISIONS
+from ..stableidentity_core.backends.compute import PRECISIONS
+from ..stableidentity_core.train import TrainConfig
 from .types import advanced
+
+PAPER = TrainConfig()
 
 
 def learning_rate(default: float, tooltip: str) -> io.Input:
@@ -51,18 +54,18 @@ def computing() -> list[io.Input]:
         io.Combo.Input(
             "precision",
             options=list(PRECISIONS),
-            default=AS_LOADED.precision,
+            default=PAPER.precision,
             optional=True,
-            tooltip="model: the model's own type. auto: model and text encoder in bf16 where that is faster on the "
-            "device. bf16, fp16: always; fp16 is for V100, T4 and RTX 20, which lack bf16. Words and loss are always "
-            "fp32.",
+            tooltip="auto: bf16 on GPUs that are faster with it, fp16 on those that lack it (V100, T4, RTX 20), the "
+            "model's own type on a CPU. model: always the model's own type. bf16, fp16: always. Words and loss are "
+            "always fp32.",
         ),
         io.Boolean.Input(
             "low_memory",
-            default=AS_LOADED.low_memory,
+            default=PAPER.low_memory,
             optional=True,
-            tooltip="Gradient checkpointing, for cards with 6 GB: parts of the network are computed twice instead of "
-            "being kept. Up to 50 % slower.",
+            tooltip="Gradient checkpointing: parts of the network are computed twice instead of being kept, up to 50 % "
+            "slower. Off: only if the device has too little memory otherwise. On: always.",
         ),
     ]
     return [advanced(setting) for setting in settings]

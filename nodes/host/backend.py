@@ -14,14 +14,7 @@ from comfy.ldm.modules.attention import CrossAttention, FeedForward, SpatialTran
 from comfy.ldm.modules.diffusionmodules.openaimodel import ResBlock
 from torch import Tensor, nn
 
-from ...stableidentity_core.backends.compute import (
-    AS_LOADED,
-    Compute,
-    autocast,
-    cast_copy,
-    check_precision,
-    gradient_checkpointing,
-)
+from ...stableidentity_core.backends.compute import AS_LOADED, Compute, autocast, gradient_checkpointing
 from ...stableidentity_core.backends.latents import LatentFormat
 from ...stableidentity_core.backends.objective import Objective, VariancePreserving
 from ...stableidentity_core.backends.protocol import Conditioning, Posterior
@@ -30,33 +23,45 @@ from ...stableidentity_core.text.prompts import PromptRows
 from . import weights
 from .cancel import check_cancelled
 from .checks import check_trio, check_weights
+from .families import GB
 from .fingerprint import model_fingerprint
+from .memory import MemoryNeed, describe_memory, training_memory
+from .networks import Networks, computing_with, networks_in, unload
 from .posterior import mean_with_gradient, posterior_of
+from .precision import compute_dtype, own_dtype
 from .text import HostTextEncoders, trainable_text
 
 log = get_logger(__name__)
 
 
 class ComfyBackend:
-    """A DiffusionBackend over the host's own modules; made by `comfy_backend`."""
+    """A DiffusionBackend over the host's own modules; made by `comfy_backend`.
+
+    Args:
+        own: the host's networks, which compute outside of `computing`.
+        memory: bytes that a training needs beside the weights.
+        recomputes: whether to compute with little memory in any case.
+    """
 
     def __init__(
         self,
         model: Any,
-        text: HostTextEncoders,
+        own: Networks,
         vae: Any,
         objective: type[VariancePreserving],
         fingerprint: str,
         memory: int,
+        recomputes: bool,
+        views_ahead: int = 1,
     ):
         self.model = model
-        self.text = text
-        self.patchers = [model, text.clip.patcher]
+        self.own = own
+        self.networks = own  # that compute now
         self.memory = memory
+        self.recomputes = recomputes
+        self.views_ahead = views_ahead
         self.vae = vae
         self.device: torch.device = model.load_device
-        self.unet = model.get_model_object("diffusion_model")
-        self.dtype: torch.dtype = weights.compute_dtype(model)
         sigmas = model.get_model_object("model_sampling").sigmas.detach().cpu().double()  # MPS has no float64
         self.objective: Objective = objective((1 / (1 + sigmas**2)).float().to(self.device))
         self.latent_format = model.model.latent_format
@@ -65,13 +70,25 @@ class ComfyBackend:
             factor=vae.downscale_ratio,
             scale=self.latent_format.scale_factor,
         )
-        self.text_spaces = tuple(replace(space, embed=self._with_offload_flag(space.embed)) for space in text.spaces)
+        self.text_spaces = tuple(replace(space, embed=self._flagged(space.embed)) for space in own.text.spaces)
         self._fingerprint = fingerprint
-        self._cast_unet: nn.Module | None = None  # a copy in another dtype, while computing in it
-        self._text_dtype: torch.dtype | None = None
+        self._made: tuple[tuple[torch.dtype, bool], Networks] | None = None  # what `computing` used last
+        self._copies = ExitStack()
         self._may_be_offloaded = True  # other models were used since; checking every weight at each step is slow
 
-    def _with_offload_flag(self, embed: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    @property
+    def unet(self) -> nn.Module:
+        return self.networks.unet
+
+    @property
+    def text(self) -> HostTextEncoders:
+        return self.networks.text
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.networks.dtype
+
+    def _flagged(self, embed: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
         def flagged(ids: Tensor) -> Tensor:
             self._may_be_offloaded = True
             return embed(ids)
@@ -96,20 +113,29 @@ class ComfyBackend:
         return images.clone().movedim(-1, 1).float().to(self.device)
 
     def encode_text(self, rows: Mapping[str, PromptRows], words: Mapping[str, Tensor]) -> Conditioning:
-        if self._may_be_offloaded and weights.weights_off_device(self.patchers):
-            weights.load_fully(self.patchers, self.memory)
-        self._may_be_offloaded = False
-        with autocast(self.device, self._text_dtype):
+        if self._may_be_offloaded:
+            self._load()
+        with autocast(self.text.clip.patcher.load_device, self.networks.text_dtype):
             encoded = self.text.encode(rows, words)
         pooled = None if encoded.pooled is None else encoded.pooled.to(self.device)
         return Conditioning(context=encoded.context.to(self.device), pooled=pooled)
+
+    def _load(self) -> None:
+        """Only the networks that compute are on the device."""
+        computing = self.networks.patchers
+        for own in self.own.patchers:
+            if own not in computing:
+                unload(own)
+        if weights.weights_off_device(computing):
+            weights.load_fully(computing, self.memory)
+        self._may_be_offloaded = False
 
     def predict(self, z_t: Tensor, times: Tensor, conditioning: Conditioning) -> Tensor:
         # A fresh dict each time: the host's UNet writes into the one it is given.
         options = {
             "optimized_attention_override": lambda _attention, *args, **kwargs: attention_pytorch(*args, **kwargs)
         }
-        output = (self._cast_unet or self.unet)(
+        output = self.unet(
             z_t.to(self.dtype),
             self.objective.model_times(times).float(),
             context=conditioning.context.to(self.device, self.dtype),
@@ -133,46 +159,50 @@ class ComfyBackend:
         check_cancelled()
 
     @contextmanager
-    def computing_in(self, dtype: torch.dtype) -> Iterator[None]:
-        """Temporarily compute in another dtype; only where the host casts each weight as it is used."""
-        before, self.dtype = self.dtype, dtype
-        try:
+    def computing(self, compute: Compute) -> Iterator[None]:
+        low_memory = compute.low_memory or self.recomputes
+        networks = self._in_type(compute_dtype(self.model, compute), low_memory)
+        with self._with(networks), gradient_checkpointing(_blocks(networks) if low_memory else ()):
             yield
-        finally:
-            self.dtype = before
 
     @contextmanager
-    def computing(self, compute: Compute) -> Iterator[None]:
-        check_precision(compute.precision, self.device)
-        weights.check_fp16(compute.precision, self.device)
-        dtype = compute.dtype(self.unet, self.device)
-        before = self._cast_unet, self._text_dtype
-        copies = weights.copies(self.unet, dtype, self.dtype, compute.low_memory)
-        with ExitStack() as stack:
-            if dtype is not None:
-                stack.enter_context(self.computing_in(dtype))
-                self._text_dtype = dtype
-                self._cast_unet = cast_copy(self.unet, dtype) if copies else self._cast_unet
-            if compute.low_memory:
-                stack.enter_context(gradient_checkpointing(self._blocks()))
-            try:
+    def computing_exactly(self) -> Iterator[None]:
+        """Inside, the host's weights compute in float32, block by block; slow, but with little memory."""
+        networks = replace(self.own, dtype=torch.float32)
+        with self._with(networks), gradient_checkpointing(_blocks(networks)):
+            yield
+
+    @contextmanager
+    def _with(self, networks: Networks) -> Iterator[None]:
+        before = self.networks
+        self.networks, self._may_be_offloaded = networks, True
+        try:
+            with computing_with(networks):
                 yield
-            finally:
-                self._cast_unet, self._text_dtype = before
+        finally:
+            self.networks, self._may_be_offloaded = before, True
 
-    def _blocks(self) -> list[nn.Module]:
-        """Modules that run one after another and hold most of a step's activations."""
-        return self.parts(ResBlock, SpatialTransformer, CLIPLayer)
+    def _in_type(self, dtype: torch.dtype, low_memory: bool) -> Networks:
+        """The networks for a type; copies are kept until another type is asked for."""
+        key = dtype, low_memory
+        if self._made is None or self._made[0] != key:
+            self.drop_copies()
+            self._made = key, self._copies.enter_context(networks_in(self.own, dtype, low_memory, self.memory))
+        return self._made[1]
 
-    def parts(self, *kinds: type[nn.Module]) -> list[nn.Module]:
-        """All modules of these types in the networks that gradients pass through."""
-        networks = [self._cast_unet or self.unet, *self.text.encoders.values()]
-        return [module for network in networks for module in network.modules() if isinstance(module, kinds)]
+    def drop_copies(self) -> None:
+        self._copies.close()
+        self._made = None
 
-    @property
-    def casts(self) -> bool:
-        """Whether any weight is stored in another dtype than the compute dtype."""
-        return any(parameter.dtype != self.dtype for parameter in self.unet.parameters())
+
+def _blocks(networks: Networks) -> list[nn.Module]:
+    """Modules that run one after another and hold most of a step's activations."""
+    return _parts(networks, ResBlock, SpatialTransformer, CLIPLayer)
+
+
+def _parts(networks: Networks, *kinds: type[nn.Module]) -> list[nn.Module]:
+    """All modules of these types in the networks that gradients pass through."""
+    return [module for network in networks.modules for module in network.modules() if isinstance(module, kinds)]
 
 
 def _stoppable_backward(_part: nn.Module, _inputs: Any, output: Any) -> None:
@@ -212,26 +242,50 @@ def comfy_backend(
         static, static_text = weights.static_clone(model), weights.static_clip(clip)
         stack.callback(weights.drop_copy, static, model)
         stack.callback(weights.drop_copy, static_text.patcher, clip.patcher)
+        text = HostTextEncoders(static_text)
         # Where weights are streamed, only the static clone shows their chosen dtype.
-        check_weights(static, HostTextEncoders(static_text))
-        weights.choose_compute_dtype(static)
+        check_weights(static, text)
         for module in (static.model, static_text.cond_stage_model):
             stack.enter_context(weights.frozen(module))
         stack.enter_context(trainable_text(static_text))
         stack.enter_context(weights.host_in_training_mode())
-        text = HostTextEncoders(static_text)
-        need = partial(
-            weights.training_memory,
-            static,
-            text.family.activations,
-            resolution,
-            batch_size,
-            clip=static_text.cond_stage_model,
+        own = Networks(
+            unet=static.get_model_object("diffusion_model"),
+            text=text,
+            patchers=(static, static_text.patcher),
+            dtype=own_dtype(static),
         )
-        memory, low_memory = need(compute=compute), need(compute=replace(compute, low_memory=True))
-        backend = ComfyBackend(static, text, vae, objective, fingerprint, memory)
-        weights.load_fully(backend.patchers, memory)
-        for part in backend.parts(ResBlock, SpatialTransformer, CrossAttention, FeedForward, CLIPLayer):
+        need, recomputes = memory_for(own, compute_dtype(static, compute), resolution, batch_size, compute.low_memory)
+        backend = ComfyBackend(static, own, vae, objective, fingerprint, need.beside, recomputes)
+        stack.callback(backend.drop_copies)
+        weights.load_fully(own.patchers, need.beside)
+        stack.enter_context(computing_with(own))
+        for part in _parts(own, ResBlock, SpatialTransformer, CrossAttention, FeedForward, CLIPLayer):
             stack.callback(part.register_forward_hook(_stoppable_backward).remove)
-        log.info("StableIdentity: training takes %s", weights.describe_memory(backend.patchers, memory, low_memory))
         yield backend
+
+
+def memory_for(
+    own: Networks, dtype: torch.dtype, resolution: int, batch_size: int, low_memory: bool
+) -> tuple[MemoryNeed, bool]:
+    """What the training needs, and whether it has to recompute activations; said in the log."""
+    estimate = partial(
+        training_memory,
+        own.unet,
+        own.text.clip.cond_stage_model,
+        own.text.family.activations,
+        dtype=dtype,
+        resolution=resolution,
+        batch_size=batch_size,
+    )
+    full, low = estimate(low_memory=False), estimate(low_memory=True)
+    device = own.patchers[0].load_device
+    recomputes = low_memory or not full.fits(device)
+    need = low if recomputes else full
+    log.info("StableIdentity: training takes %s", describe_memory(need, device))
+    if recomputes and not low_memory:
+        log.info(
+            "StableIdentity: that is with gradient checkpointing (low_memory), because %.1f GB would be needed without.",
+            full.total / GB,
+        )
+    return need, recomputes

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 GB = 10**9
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ActivationMemory:
-    """Activations kept for the backward pass, for one 512-pixel image per step in fp32, in bytes.
+    """What a step of one 512-pixel image takes beside the weights.
 
-    Counted from the tensors that autograd saves for diffusers' full-size networks, and measured on a CPU: SD2.1
-    1.62 GB, with low memory 0.45 GB, SDXL with low memory 0.59 GB (benchmarks/README.md). Untried on a GPU.
+    Counted in the host's networks of full size, on tensors without data (tests/backends/test_memory.py).
     """
 
-    unet: float
+    unet: float  # activations in fp32, in bytes; half of it in 16 bits
     unet_low: float  # with low memory: inputs of all blocks, and the largest block while it is computed
-    text: float
+    text: float  # between what is kept in fp32 and in 16 bits, where most of it stays fp32
+    text_low: float
+    largest_block: float  # as a share of the UNet's weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +41,8 @@ class Family:
     least_side: int = 0
 
 
-_SD = ActivationMemory(unet=1.5 * GB, unet_low=0.45 * GB, text=0.08 * GB)
-_SDXL = ActivationMemory(unet=2.7 * GB, unet_low=0.6 * GB, text=0.17 * GB)
+_SD = ActivationMemory(unet=1.45 * GB, unet_low=0.336 * GB, text=0.06 * GB, text_low=0.008 * GB, largest_block=0.063)
+_SDXL = ActivationMemory(unet=2.66 * GB, unet_low=0.389 * GB, text=0.13 * GB, text_low=0.016 * GB, largest_block=0.137)
 FAMILIES = {
     family.tokens: family
     for family in (

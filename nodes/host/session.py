@@ -16,7 +16,7 @@ from ...stableidentity_core.errors import StableIdentityError
 from ...stableidentity_core.text import NameSpace, build_name_space
 from ...stableidentity_core.train import TrainConfig
 from ...stableidentity_core.train.config import compute_settings
-from ...stableidentity_core.train.gradient_check import check_directions, check_gradient, gradient_direction
+from ...stableidentity_core.train.gradient_check import GradientProbe, check_directions
 from .backend import ComfyBackend, comfy_backend
 from .checks import check_resolution, check_trio
 from .families import GB
@@ -65,7 +65,7 @@ class HostModels:
         Raises:
             StableIdentityError: out of memory, with advice.
         """
-        needed = 0
+        needed, compute = 0, compute_settings(config)
 
         def opened() -> T:
             nonlocal needed
@@ -75,11 +75,11 @@ class HostModels:
                 self.vae,
                 resolution=config.resolution,
                 batch_size=config.batch_size * at_once,
-                compute=compute_settings(config),
+                compute=compute,
                 fingerprint=self.fingerprint,
             ) as backend:
                 needed = backend.memory
-                check_host_gradient(backend)
+                check_host_gradient(backend, compute)
                 return work(backend)
 
         try:
@@ -113,18 +113,18 @@ def _out_of_memory_advice(config: TrainConfig, at_once: int, needed: int, messag
     )
 
 
-def check_host_gradient(backend: ComfyBackend) -> None:
-    """Check fp32 gradients by finite difference, 16-bit ones against fp32 where the host can compute that.
+def check_host_gradient(backend: ComfyBackend, compute: Compute) -> None:
+    """Compare the gradient in fp32 with a finite difference, and that of the training with it, if it is in 16 bits.
 
-    With gradient checkpointing: all weights cast to fp32 at once would take several times the training's memory.
+    In fp32 each layer casts its weights as it computes: all at once would take several times the training's memory.
     """
-    exact = backend.dtype == torch.float32
-    with backend.computing(Compute(low_memory=True)):
-        check_gradient(backend, compare=exact)
-        if not exact and backend.casts:
-            rough = gradient_direction(backend)
-            with backend.computing_in(torch.float32):
-                check_directions(rough, gradient_direction(backend))
+    probe = GradientProbe(backend)
+    with backend.computing_exactly():
+        probe.deviation()
+        exact = probe.direction()
+    with backend.computing(compute):
+        if backend.dtype != torch.float32:
+            check_directions(probe.direction(), exact)
 
 
 def outside_inference_mode(values: Sequence[T]) -> list[T]:

@@ -20,6 +20,7 @@ from ...stableidentity_core.identity import Identity
 from ...stableidentity_core.identity.prompt import check_triggers, find_triggers, replace_triggers
 from ...stableidentity_core.text.prompts import PromptRows
 from ...stableidentity_core.text.space import PromptLayout, TextSpace
+from .clip_forward import hidden_and_pooled
 from .families import BASES, FAMILIES, OTHERS, Family
 
 
@@ -87,16 +88,23 @@ class HostTextEncoders:
             rows = embedding(ids.to(embedding.weight.device), out_dtype=torch.float32)
         return rows.float().cpu().clone()
 
+    def with_network(self, patcher: Any) -> HostTextEncoders:
+        """The same with the patcher's module in place of the CLIP's own."""
+        clip = self.clip.clone()
+        clip.patcher, clip.cond_stage_model = patcher, patcher.model
+        return HostTextEncoders(clip)
+
     def encode(self, rows: Mapping[str, PromptRows], words: Mapping[str, Tensor]) -> Conditioning:
         """Prompts with words [B, N, D] -> the conditioning that CLIPTextEncode gives, on the CLIP's device."""
         whole = self.clip.cond_stage_model
         whole.reset_clip_options()
         if self.clip.layer_idx is not None:
             whole.set_clip_options({"layer": self.clip.layer_idx})
-        whole.set_clip_options({"execution_device": self.clip.patcher.load_device})
+        device = self.clip.patcher.load_device
         try:
             outputs = {
-                name: encoder.encode(_tokens(rows[name], words[name])) for name, encoder in self.encoders.items()
+                name: hidden_and_pooled(encoder, rows[name], words[name].to(device))
+                for name, encoder in self.encoders.items()
             }
         finally:
             whole.reset_clip_options()
@@ -104,21 +112,6 @@ class HostTextEncoders:
             context=torch.cat([hidden for hidden, _pooled in outputs.values()], dim=-1),
             pooled=outputs[self.family.pooled][1] if self.family.pooled else None,
         )
-
-
-def _tokens(rows: PromptRows, words: Tensor) -> list[list[int | Tensor]]:
-    """Prompts with embeddings, in the form in which the host's tokenizers pass them to its encoders."""
-    return [
-        _with_words(ids, places, own)
-        for ids, places, own in zip(rows.token_ids.tolist(), rows.positions.tolist(), words, strict=True)
-    ]
-
-
-def _with_words(ids: list[int], positions: list[int], words: Tensor) -> list[int | Tensor]:
-    row: list[int | Tensor] = list(ids)
-    for position, word in zip(positions, words, strict=True):
-        row[position] = word
-    return row
 
 
 @contextmanager

@@ -9,19 +9,31 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ..errors import StableIdentityError
 
-Precision = Literal["model", "auto", "bf16", "fp16"]
+Precision = Literal["auto", "model", "bf16", "fp16"]
 PRECISIONS = get_args(Precision)
 _NAMED = {"bf16": torch.bfloat16, "fp16": torch.float16}
-# Parameters above which bf16 is faster on a processor with matrix units; the mini world (10 million) gains nothing,
-# see benchmarks/README.md.
-LARGE = 10**8
+_BROKEN_FP16 = ("GTX 16", "T500", "T550", "T600", "T1000", "T1200", "T2000", "MX450", "MX550")  # Turing without units
+_BF16_AMD = ("gfx908", "gfx90a", "gfx94", "gfx95", "gfx11", "gfx12")  # ROCm computes it on all, slowly on others
 
 Module = TypeVar("Module", bound=nn.Module)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SixteenBit:
+    """The 16-bit types that a device computes in, and is faster with."""
+
+    bf16: bool = False
+    fp16: bool = False
+
+    @property
+    def best(self) -> torch.dtype | None:
+        """bf16 has the range of float32 and needs no loss scaling."""
+        return torch.bfloat16 if self.bf16 else torch.float16 if self.fp16 else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,31 +42,34 @@ class Compute:
 
     Attributes:
         precision: `model` is the model's own type. `bf16` and `fp16` compute the diffusion model and the text encoders
-            in these; words, latents and loss stay float32. `auto` is bf16 where that is known to be faster, else
-            `model`. In fp16 the loss is to be scaled, see `stableidentity_core.train.loss_scale`.
+            in these; words, latents and loss stay float32. `auto` is bf16 on a GPU that is faster with it, else fp16 on
+            one that is faster with that, else `model`: on a CPU, words do not depend on the processor's 16-bit units.
+            In fp16 the loss is to be scaled, see `stableidentity_core.train.loss_scale`.
         low_memory: gradient checkpointing: activations inside the networks' blocks are not kept but computed again in
-            the backward pass. With diffusers, the VAE is on the device only while it is used.
+            the backward pass. Without it, a backend does so only where it knows that memory is too short. With
+            diffusers, the VAE is on the device only while it is used.
     """
 
     precision: Precision = "model"
     low_memory: bool = False
 
-    def dtype(self, network: nn.Module, device: torch.device) -> torch.dtype | None:
-        """The type to compute this network in, or None for its own."""
-        if self.precision == "auto":
-            return torch.bfloat16 if bf16_pays(network, device) else None
-        return _NAMED.get(self.precision)
+    def dtype(self, device: SixteenBit) -> torch.dtype | None:
+        """The type to compute in on a device with these 16-bit types, or None for the model's own."""
+        return device.best if self.precision == "auto" else _NAMED.get(self.precision)
 
 
 AS_LOADED = Compute()
 
 
-def bf16_pays(network: nn.Module, device: torch.device) -> bool:
-    """Whether bf16 is faster than fp32, judged by the device's features, not by timing: results are reproducible."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    large = sum(parameter.numel() for parameter in network.parameters()) >= LARGE
-    return device.type == "cpu" and large and has_matrix_units()
+def sixteen_bit(device: torch.device) -> SixteenBit:
+    """The 16-bit types that pay on a device, judged by its features, not by timing: results are reproducible."""
+    if device.type != "cuda":
+        return SixteenBit()
+    properties = torch.cuda.get_device_properties(device)
+    if torch.version.hip:
+        return SixteenBit(bf16=properties.gcnArchName.startswith(_BF16_AMD), fp16=True)
+    units = properties.major >= 7 and not any(name in properties.name for name in _BROKEN_FP16)
+    return SixteenBit(bf16=torch.cuda.is_bf16_supported(including_emulation=False), fp16=units)
 
 
 def has_matrix_units() -> bool:
@@ -71,11 +86,22 @@ def check_precision(precision: str, device: torch.device) -> None:
         )
 
 
-def cast_copy(network: Module, dtype: torch.dtype) -> Module:
-    """A frozen copy in another type, which is faster than casting each weight in each step."""
-    weights = {id(value): nn.Parameter(value.detach().to(dtype), requires_grad=False) for value in network.parameters()}
-    buffers = {id(value): value.to(dtype) for value in network.buffers() if value.is_floating_point()}
-    return copy.deepcopy(network, {**weights, **buffers})  # in place of these values; none is copied twice
+def cast_copy(network: Module, dtype: torch.dtype, device: torch.device | None = None) -> Module:
+    """A frozen copy in another type, which is faster than casting each weight in each step.
+
+    Args:
+        device: of the copy; by default that of the network.
+    """
+
+    def cast(value: Tensor) -> Tensor:
+        return value.detach().to(device or value.device, dtype if value.is_floating_point() else value.dtype)
+
+    weights = {id(value): nn.Parameter(cast(value), requires_grad=False) for value in network.parameters()}
+    buffers = {id(value): cast(value) for value in network.buffers()}
+    copied = copy.deepcopy(network, {**weights, **buffers})  # in place of these values; none is copied twice
+    for module in copied.modules():
+        module.__dict__.pop("forward", None)  # gradient checkpointing's, which would run the original's
+    return copied
 
 
 def autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager[Any]:

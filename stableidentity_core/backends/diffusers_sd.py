@@ -14,7 +14,7 @@ from ..errors import WrongModelError
 from ..fingerprint import fingerprint_tensors
 from ..text.prompts import PromptRows
 from .clip_text import ClipText
-from .compute import Compute, autocast, cast_copy, check_precision, gradient_checkpointing
+from .compute import Compute, autocast, cast_copy, check_precision, gradient_checkpointing, sixteen_bit
 from .latents import LatentFormat
 from .objective import Objective, objective_of_schedule
 from .protocol import Conditioning, Posterior
@@ -117,7 +117,7 @@ class DiffusersBackend:
     def computing(self, compute: Compute) -> Iterator[None]:
         check_precision(compute.precision, self.device)
         before = self._cast_unet, self.dtype, self._text_dtype, self._vae_visits
-        dtype = compute.dtype(self.unet, self.device)
+        dtype = compute.dtype(sixteen_bit(self.device))
         with ExitStack() as stack:
             if dtype is not None and dtype != self.dtype:
                 self._cast_unet, self.dtype, self._text_dtype = cast_copy(self.unet, dtype), dtype, dtype
@@ -128,8 +128,8 @@ class DiffusersBackend:
                 stack.enter_context(gradient_checkpointing(_blocks(networks)))
                 self._vae_visits = True
                 self.vae.to("cpu")
-                if self._cast_unet is not None:
-                    self.unet.to("cpu")
+            if self._cast_unet is not None:
+                self.unet.to("cpu")
             try:
                 yield
             finally:

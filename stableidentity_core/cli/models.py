@@ -8,12 +8,13 @@ from typing import Any
 
 import torch
 
-from ..backends.compute import AS_LOADED, PRECISIONS
+from ..backends.compute import PRECISIONS
 from ..backends.load_diffusers import load_diffusers
 from ..backends.protocol import DiffusionBackend
 from ..console.progress import quiet_loaders
 from ..files.readable import read_text
 from ..text.names import parse_names
+from ..train.config import TrainConfig
 from .arguments import usable_device
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -31,7 +32,7 @@ def add_model_options(command: Any) -> None:
 
 def add_computing_options(group: Any) -> None:
     """Options for precision and memory; None where not given."""
-    group.add_argument("--precision", choices=PRECISIONS, help=f"(default: {AS_LOADED.precision})")
+    group.add_argument("--precision", choices=PRECISIONS, help=f"(default: {TrainConfig().precision})")
     group.add_argument(
         "--low-memory",
         action="store_true",

@@ -70,11 +70,11 @@ class TrainConfig:
             step; 0 makes fresh ones at each step, as published, at the cost of the VAE encoder in every step.
         rate_schedule: `constant` keeps the learning rate (paper); `cosine` lets it fall to 0 over the steps.
         weight_decay, beta1, beta2, max_grad_norm: of AdamW and gradient clipping.
-        precision: `model` computes in the model's own type. `auto` computes diffusion model and text encoder in
-            bf16 where that is sooner, `bf16` and `fp16` always in these; words, latents and loss are float32 in each
-            case. fp16 is for GPUs that lack bf16 (V100, T4, RTX 20).
+        precision: `auto` computes diffusion model and text encoder in bf16 on a GPU that is faster with it, in fp16
+            on one that lacks bf16 (V100, T4, RTX 20), and in the model's own type on a CPU. `model` is always the
+            model's own type, `bf16` and `fp16` are always these; words, latents and loss are float32 in each case.
         low_memory: keep no activations inside the networks' blocks: less memory, for up to half more time. The
-            words are the same but for rounding.
+            words are the same but for rounding. Without it, ComfyUI's nodes do so where memory is too short.
     """
 
     method: str = DEFAULT
@@ -95,7 +95,7 @@ class TrainConfig:
     beta1: float = 0.9
     beta2: float = 0.999
     max_grad_norm: float = 1.0
-    precision: Precision = "model"
+    precision: Precision = "auto"
     low_memory: bool = False
 
     def __post_init__(self):

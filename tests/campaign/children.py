@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -39,7 +40,8 @@ def start(target: Callable[..., None], *arguments: Any) -> tuple[BaseProcess, Co
 def kill(child: BaseProcess) -> None:
     """SIGKILL, as a power cut or an impatient user; waits until it is gone."""
     if child.is_alive() and child.pid:
-        os.kill(child.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it has ended since
+            os.kill(child.pid, signal.SIGKILL)
     child.join()
 
 

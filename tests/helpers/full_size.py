@@ -19,6 +19,18 @@ SD21_UNET = {
     "transformer_depth": [1, 1, 1, 1, 1, 1, 0, 0],
     "transformer_depth_output": [1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0],
 }
+SD15_UNET = {**SD21_UNET, "context_dim": 768, "use_linear_in_transformer": False}
+SDXL_UNET = {
+    "model_channels": 320,
+    "context_dim": 2048,
+    "num_res_blocks": [2, 2, 2],
+    "channel_mult": [1, 2, 4],
+    "transformer_depth": [0, 0, 2, 2, 10, 10],
+    "transformer_depth_output": [0, 0, 0, 2, 2, 2, 10, 10, 10],
+    "transformer_depth_middle": 10,
+    "adm_in_channels": 2816,
+    "num_classes": "sequential",
+}
 SD_VAE = {
     "double_z": True,
     "z_channels": 4,

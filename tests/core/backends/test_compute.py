@@ -12,7 +12,7 @@ from helpers.make import rng
 from helpers.rounding import assert_computed_in
 from helpers.trainings import draw_batch, finish, new_run, small, words
 from stableidentity_core.backends import Compute
-from stableidentity_core.backends.compute import bf16_pays, gradient_checkpointing
+from stableidentity_core.backends.compute import SixteenBit, gradient_checkpointing, sixteen_bit
 from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.text import tokenize_templates
 from stableidentity_core.train.gradient_check import gradient_direction
@@ -107,13 +107,34 @@ def test_the_default_computes_as_it_was_loaded(own_backend, names):
     assert torch.equal(words(plain), words(within))
 
 
-def test_auto_asks_the_device_and_not_the_clock(monkeypatch):
-    few, many = torch.nn.Linear(4, 4), SimpleNamespace(parameters=lambda: [torch.empty(10**9, device="meta")])
-    cpu, other = torch.device("cpu"), torch.device("meta")
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True, raising=False)
-    assert bf16_pays(many, cpu) and not bf16_pays(few, cpu) and not bf16_pays(many, other)
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
-    assert not bf16_pays(many, cpu)
+GPUS = {
+    "NVIDIA H200": (9, True, None, torch.bfloat16),
+    "NVIDIA GeForce RTX 3060": (8, True, None, torch.bfloat16),
+    "Tesla T4": (7, False, None, torch.float16),
+    "NVIDIA GeForce RTX 2060": (7, False, None, torch.float16),
+    "NVIDIA GeForce GTX 1660 SUPER": (7, False, None, None),
+    "NVIDIA GeForce GTX 1080": (6, False, None, None),
+    "AMD Radeon RX 6800": (10, True, "gfx1030", torch.float16),
+    "AMD Radeon RX 7900 XTX": (11, True, "gfx1100", torch.bfloat16),
+    "AMD Instinct MI300X": (9, True, "gfx942:sramecc+:xnack-", torch.bfloat16),
+}
+
+
+@pytest.mark.parametrize("name", GPUS)
+def test_auto_is_the_16_bit_type_that_the_gpu_is_fast_in(monkeypatch, name):
+    major, bf16, arch, expected = GPUS[name]
+    properties = SimpleNamespace(name=name, major=major, gcnArchName=arch)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _device: properties)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_kwargs: bf16)
+    monkeypatch.setattr(torch.version, "hip", "7.0" if arch else None)
+    assert Compute(precision="auto").dtype(sixteen_bit(torch.device("cuda"))) == expected
+
+
+@pytest.mark.parametrize("units", [False, True])
+def test_auto_on_a_cpu_does_not_depend_on_the_processor(monkeypatch, units):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: units, raising=False)
+    assert Compute(precision="auto").dtype(sixteen_bit(torch.device("cpu"))) is None
+    assert Compute(precision="bf16").dtype(SixteenBit()) == torch.bfloat16
 
 
 def test_a_gpu_without_bf16_refuses_it_by_name(own_backend, monkeypatch):

@@ -1,0 +1,124 @@
+"""The networks that a training computes with: the host's own, or copies of them in another type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from comfy import model_management
+from comfy.model_patcher import ModelPatcher
+from torch import nn
+
+from ...stableidentity_core.backends.compute import cast_copy
+from . import weights
+from .memory import makes_copy
+from .text import HostTextEncoders
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Networks:
+    """UNet and text encoders, each a module of one of the patchers, by which the host manages their memory."""
+
+    unet: nn.Module
+    text: HostTextEncoders
+    patchers: tuple[Any, Any]
+    dtype: torch.dtype  # that the UNet computes in
+
+    @property
+    def text_dtype(self) -> torch.dtype | None:
+        """The 16-bit type to autocast the text encoders to, if any; they compute in float32 otherwise."""
+        unet, text = (patcher.load_device.type for patcher in self.patchers)
+        return self.dtype if self.dtype.itemsize == 2 and text == unet else None
+
+    @property
+    def modules(self) -> list[nn.Module]:
+        return [self.unet, *self.text.encoders.values()]
+
+
+@contextmanager
+def networks_in(own: Networks, dtype: torch.dtype, low_memory: bool, memory: int) -> Iterator[Networks]:
+    """The networks for computing in another type.
+
+    Weights that have it, or that low memory casts block by block, are the host's own. Of others, a copy is made, which
+    the host manages like any model, and the originals leave the device while there is one.
+
+    Args:
+        memory: bytes that the training needs beside the weights.
+    """
+    unet, text = own.patchers
+    whole = own.text.clip.cond_stage_model
+    with ExitStack() as stack:
+        networks = replace(own, dtype=dtype)
+        if makes_copy(own.unet, dtype, low_memory):
+            unet = stack.enter_context(_copied(unet, own.unet, dtype))
+            networks = replace(networks, unet=unet.model)
+        if makes_copy(whole, networks.text_dtype or torch.float32, low_memory):
+            text = stack.enter_context(_copied(text, whole, networks.text_dtype or torch.float32))
+            networks = replace(networks, text=own.text.with_network(text))
+        networks = replace(networks, patchers=(unet, text))
+        if networks.patchers != own.patchers:
+            weights.load_fully(networks.patchers, memory)
+        yield networks
+
+
+@contextmanager
+def computing_with(networks: Networks) -> Iterator[None]:
+    """Inside, each layer casts its weights if they have another type than it computes in, and only then.
+
+    Where autocast chooses the type of a layer, the host's cast to the type of the input would be a second one, and kept
+    for the backward pass.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(_casting(networks.unet, lambda layer: _has_other_type(layer, networks.dtype)))
+        for encoder in networks.text.encoders.values():
+            stack.enter_context(_casting(encoder, lambda layer: _casts_in_text(layer, networks.text_dtype)))
+        yield
+
+
+def _casts_in_text(layer: nn.Module, dtype: torch.dtype | None) -> bool:
+    """All but linear layers compute in float32 there, whatever their weights are."""
+    return not isinstance(layer, nn.Linear) or _has_other_type(layer, dtype or torch.float32)
+
+
+def _has_other_type(layer: nn.Module, dtype: torch.dtype) -> bool:
+    return any(value.dtype != dtype for value in layer.parameters(recurse=False))
+
+
+@contextmanager
+def _casting(network: nn.Module, wanted: Callable[[nn.Module], bool]) -> Iterator[None]:
+    layers = [layer for layer in network.modules() if hasattr(layer, "comfy_cast_weights")]
+    before = [layer.comfy_cast_weights for layer in layers]
+    for layer in layers:
+        layer.comfy_cast_weights = wanted(layer)
+    try:
+        yield
+    finally:
+        for layer, value in zip(layers, before, strict=True):
+            layer.comfy_cast_weights = value
+
+
+@contextmanager
+def _copied(original: Any, network: nn.Module, dtype: torch.dtype) -> Iterator[Any]:
+    """A patcher of a copy; the original has left the device."""
+    device = original.load_device
+    size = sum(value.numel() * dtype.itemsize for value in network.parameters())
+    on_device = model_management.get_free_memory(device) > size + model_management.extra_reserved_memory()
+    copy = cast_copy(network, dtype, device if on_device else original.offload_device)
+    patcher = ModelPatcher(copy, load_device=device, offload_device=original.offload_device)
+    unload(original)
+    try:
+        yield patcher
+    finally:
+        unload(patcher)
+
+
+def unload(patcher: Any) -> None:
+    """Move a model off its device, as the host does when it needs room."""
+    loaded = model_management.current_loaded_models
+    for entry in [entry for entry in loaded if entry.model is not None and entry.model.model is patcher.model]:
+        entry.model_unload()
+        loaded.remove(entry)
+    model_management.soft_empty_cache()
