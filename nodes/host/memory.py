@@ -25,7 +25,7 @@ class MemoryNeed:
         return self.weights + self.beside
 
     def fits(self, device: torch.device) -> bool:
-        """Whether the host can make room for it, by moving all else off the device; on a CPU that is left to the user."""
+        """Whether the host can make room for it, by moving all else off; on a CPU the user decides."""
         return device.type == "cpu" or self.total * (
             1 + SPARE
         ) + model_management.extra_reserved_memory() <= obtainable(device)
