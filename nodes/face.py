@@ -10,6 +10,7 @@ from ..stableidentity_core.evaluate.similarity import similarity
 from .host import paths
 from .host.cancel import checked, stoppable
 from .host.clip_vision import clip_vision_encoder
+from .host.resident import resident_encoder
 from .types import CATEGORY, FaceEncoderType, FaceType
 
 
@@ -48,7 +49,7 @@ class LoadFaceEncoder(io.ComfyNode):
     @classmethod
     def execute(cls, encoder_name: str, kind: str = AUTO) -> io.NodeOutput:
         path = paths.face_encoder_path(encoder_name)
-        return io.NodeOutput(stoppable(lambda: load_face_encoder(path, kind)))
+        return io.NodeOutput(resident_encoder(stoppable(lambda: load_face_encoder(path, kind))))
 
 
 class ClipVisionFaceEncoder(io.ComfyNode):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from comfy_api.latest import io
@@ -16,6 +17,7 @@ from .host import paths
 from .host.cancel import stoppable, unless_cancelled
 from .host.face_nets import detector, nets_state, parser
 from .host.progress import counting
+from .host.resident import loaded
 from .types import CATEGORY, FaceType
 
 log = get_logger(__name__)
@@ -76,7 +78,7 @@ class PrepareFolder(io.ComfyNode):
         place = paths.input_folder(folder)
         pictures = stoppable(lambda: pictures_in(place))
         chosen = pictures.found[:at_most]
-        nets = {"detector": detector(find_face, False), "parser": parser(parse_face, False)}
+        find, parse = detector(find_face, False), parser(parse_face, False)
         refusals: list[str] = []
 
         def refused(path: Path, error: StableIdentityError) -> None:
@@ -86,9 +88,11 @@ class PrepareFolder(io.ComfyNode):
         found: list[tuple[Path, Face]] = []
         for number, path in enumerate(chosen):
             on_photo(number)
-            found += stoppable(lambda path=path: list(faces_of([path], refused, **nets)))
+            detect, mark = loaded(find, parse)
+            prepare = partial(faces_of, [path], refused, detector=detect, parser=mark)
+            found += stoppable(lambda prepare=prepare: list(prepare()))
         head = [f"{len(found)} of {len(chosen)} photos used."]
-        if nets["detector"] is None:
+        if find is None:
             head.insert(0, "No face detector was used: the photos were assumed to be aligned portraits.")
         if len(pictures.found) > len(chosen):
             head.append(f"{len(pictures.found) - len(chosen)} more were not processed: at_most is {at_most}.")

@@ -16,6 +16,7 @@ from ..mini_world.pipeline import mini_world_encoder
 from ..mini_world.projector import mini_world_projector
 from .host.mini_world import mini_world
 from .host.paths import file_state
+from .host.resident import resident_encoder
 from .types import CATEGORY, FaceEncoderType, ProjectorType
 
 FURTHEST = 2**53 - 1  # the largest integer that the browser holds exactly
@@ -64,7 +65,8 @@ class MiniWorld(io.ComfyNode):
     def execute(cls) -> io.NodeOutput:
         weights.check_file(weights.FILE)  # load_weights is cached and would not notice a change
         loaded = weights.load_weights(weights.FILE)
-        return io.NodeOutput(*mini_world(loaded), mini_world_encoder(loaded), mini_world_projector())
+        encoder = resident_encoder(mini_world_encoder(loaded))
+        return io.NodeOutput(*mini_world(loaded), encoder, mini_world_projector())
 
 
 class DrawPerson(io.ComfyNode):

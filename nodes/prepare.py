@@ -18,6 +18,7 @@ from ..stableidentity_core.face.quality import NO_DETECTOR, require_good
 from ..stableidentity_core.weights.face_nets import DETECTORS, PARSERS
 from .host.cancel import stoppable
 from .host.face_nets import detector, missing, nets_state, parser
+from .host.resident import loaded
 from .types import CATEGORY, FaceType
 
 
@@ -84,7 +85,8 @@ class PrepareFace(io.ComfyNode):
         done = []
         for number, (photo, face, hair) in enumerate(zip(photos, *masks, strict=True), start=1):
             with _photo_in_errors(number, len(photos)):
-                prepare = partial(prepare_face, photo, detector=find, parser=parse, choice=choice)
+                detect, mark = loaded(find, parse)
+                prepare = partial(prepare_face, photo, detector=detect, parser=mark, choice=choice)
                 done.append(stoppable(partial(prepare, face_mask=face, hair_mask=hair)))
                 if strict:
                     require_good(done[-1].report)

@@ -1,23 +1,25 @@
-"""Face detector and face parser: found in the models folders, cached, on the host's device."""
+"""Face detector and face parser: found in the models folders, cached, under the host's memory management."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import comfy.utils
 import folder_paths
 import torch
-from comfy import model_management
 
-from ...stableidentity_core.face import FaceDetector, FaceParser, load_parser, load_retinaface
+from ...stableidentity_core.face import load_parser, load_retinaface
 from ...stableidentity_core.weights import download, find, get_weight, locate
 from ...stableidentity_core.weights.face_nets import DETECTORS, PARSERS
 from ...stableidentity_core.weights.lookup import missing_message
 from .cancel import check_cancelled, stoppable
 from .paths import FOLDER, file_state
+from .resident import DETECTION, Resident, ResidentDetector, ResidentParser
+
+Kept = TypeVar("Kept", bound=Resident)
 
 
 def model_roots() -> list[Path]:
@@ -26,14 +28,14 @@ def model_roots() -> list[Path]:
     return list(dict.fromkeys([Path(folder_paths.models_dir), *own]))
 
 
-def detector(choice: str, fetch: bool) -> FaceDetector | None:
+def detector(choice: str, fetch: bool) -> ResidentDetector | None:
     """The chosen detector; `auto` is the first installed one, or None; `off` is None."""
-    return _net(choice, DETECTORS, fetch, load_retinaface)
+    return _net(choice, DETECTORS, fetch, _load_detector)
 
 
-def parser(choice: str, fetch: bool) -> FaceParser | None:
+def parser(choice: str, fetch: bool) -> ResidentParser | None:
     """The chosen parser; `auto` is the first installed one, or None; `off` is None."""
-    return _net(choice, PARSERS, fetch, load_parser)
+    return _net(choice, PARSERS, fetch, _load_parser)
 
 
 def nets_state() -> str:
@@ -47,7 +49,7 @@ def missing(name: str) -> str:
     return missing_message(get_weight(name), model_roots()).rstrip(".") + "."
 
 
-def _net(choice: str, known: tuple[str, ...], fetch: bool, load: Callable[..., Any]) -> Any:
+def _net(choice: str, known: tuple[str, ...], fetch: bool, load: Callable[[Path], Kept]) -> Kept | None:
     if choice == "off":
         return None
     roots = model_roots()
@@ -60,13 +62,22 @@ def _net(choice: str, known: tuple[str, ...], fetch: bool, load: Callable[..., A
         _download(choice, roots[0])
     path = find(choice, roots)
     with torch.inference_mode(False):  # cached for later nodes, which may run outside inference mode
-        device, state = model_management.get_torch_device(), file_state(path)
-        return stoppable(lambda: _cached(load, path, state, device))
+        return _cached(load, path, file_state(path))
 
 
 @lru_cache(maxsize=2)
-def _cached(load: Callable[..., Any], path: Path, _state: str, device: torch.device) -> Any:
-    return load(path, device=device)
+def _cached(load: Callable[[Path], Any], path: Path, _state: str) -> Any:
+    return load(path)
+
+
+def _load_detector(path: Path) -> ResidentDetector:
+    found = stoppable(lambda: load_retinaface(path))
+    return ResidentDetector(found, found.net, DETECTION)
+
+
+def _load_parser(path: Path) -> ResidentParser:
+    found = stoppable(lambda: load_parser(path))
+    return ResidentParser(found, found.network)
 
 
 def _download(name: str, models: Path) -> None:

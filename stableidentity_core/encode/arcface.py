@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ..devices import device_of
 from ..fingerprint import fingerprint_tensors
 from ..optional import optional_import
 from .crop import ARCFACE_BOX, ARCFACE_SIZE, crop_face, resize
@@ -45,7 +46,7 @@ class ArcFace:
         with torch.no_grad():
             pixels = self.preprocess(portraits)
             pixels = pixels.flip(-1) if mirrored else pixels
-            return self.model(pixels) * WIDTH**0.5
+            return self.model(pixels.to(device_of(self.model))).to(portraits.device) * WIDTH**0.5
 
 
 def is_arcface(file: WeightFile) -> bool:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 import torchvision.transforms.v2.functional as TF
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.transforms import InterpolationMode
 
+from ..devices import device_of
 from ..errors import StableIdentityError
 from ..files.readable import library_reads
 from ..fingerprint import fingerprint_tensors
@@ -49,15 +50,25 @@ class ClipImageEncoder:
     network; on the whole portrait CLIP would mostly encode hair, clothes and background.
 
     Args:
-        embed: cropped images [B, 3, H, W] in 0..1, of any size -> features [B, F]; it resizes and
-            normalises them itself.
+        embed: cropped images [B, 3, H, W] in 0..1, of any size -> features [B, F] on any device; it resizes
+            and normalises them itself.
         name: what was loaded, with a hash of its weights.
         width: F.
         licence: of the weights.
+        model: the network that `embed` runs; None if something else moves its weights.
     """
 
-    def __init__(self, embed: Callable[[Tensor], Tensor], *, name: str, width: int, licence: str = LICENCE):
+    def __init__(
+        self,
+        embed: Callable[[Tensor], Tensor],
+        *,
+        name: str,
+        width: int,
+        licence: str = LICENCE,
+        model: nn.Module | None = None,
+    ):
         self.embed = embed
+        self.model = model
         self.name = name
         self.width = width
         self.licence = licence
@@ -65,7 +76,7 @@ class ClipImageEncoder:
     def __call__(self, portraits: Tensor, mirrored: bool = False) -> Tensor:
         with torch.no_grad():
             faces = crop_face(portraits, FACE_BOX)
-            features = self.embed(faces.flip(-1) if mirrored else faces).float()
+            features = self.embed(faces.flip(-1) if mirrored else faces).to(portraits.device).float()
         check_shape(features, "b f", f"features of {self.name}", b=len(portraits), f=self.width)
         return features
 
@@ -83,7 +94,7 @@ class HuggingFaceClip:
         return TF.normalize(resize(pictures, size, size, InterpolationMode.BICUBIC), self.mean, self.std)
 
     def __call__(self, pictures: Tensor) -> Tensor:
-        return self.model(pixel_values=self.preprocess(pictures)).image_embeds
+        return self.model(pixel_values=self.preprocess(pictures).to(device_of(self.model))).image_embeds
 
 
 def is_clip(file: WeightFile) -> bool:
@@ -119,6 +130,7 @@ def build_clip(file: WeightFile) -> ClipImageEncoder:
         HuggingFaceClip(model, mean, std),
         name=f"clip:{fingerprint_tensors(state.items())}",
         width=model.config.projection_dim,
+        model=model,
     )
 
 

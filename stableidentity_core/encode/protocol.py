@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import StableIdentityError
 from ..face.portrait import Face, FaceFeature
@@ -18,8 +18,13 @@ class FaceEncoder(Protocol):
     width: int  # F
     licence: str
 
+    @property
+    def model(self) -> nn.Module | None:
+        """The network, which runs where its weights are, so that a host may move them between calls; None without."""
+        ...
+
     def __call__(self, portraits: Tensor, mirrored: bool = False) -> Tensor:
-        """Aligned portraits [B, 3, S, S] in 0..1 -> features [B, F] float32.
+        """Aligned portraits [B, 3, S, S] in 0..1 -> features [B, F] float32, on the portraits' device.
 
         The encoder crops, resizes and normalises. `mirrored` flips the image after the crop, as the
         published code does: the crop is not centred in the portrait.

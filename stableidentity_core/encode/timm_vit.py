@@ -16,6 +16,7 @@ import torchvision.transforms.v2.functional as TF
 from torch import Tensor, nn
 from torchvision.transforms import InterpolationMode
 
+from ..devices import device_of
 from ..errors import StableIdentityError
 from ..fingerprint import fingerprint_tensors
 from ..optional import optional_import
@@ -72,7 +73,8 @@ class TimmFace:
     def __call__(self, portraits: Tensor, mirrored: bool = False) -> Tensor:
         with torch.no_grad():
             pixels = self.preprocess(portraits)
-            return self.model(pixels.flip(-1) if mirrored else pixels)
+            pixels = pixels.flip(-1) if mirrored else pixels
+            return self.model(pixels.to(device_of(self.model))).to(portraits.device)
 
 
 def is_timm(file: WeightFile) -> bool:

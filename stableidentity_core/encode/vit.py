@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from ..devices import device_of
 from ..errors import StableIdentityError
 from ..files.readable import library_reads
 from ..fingerprint import fingerprint_tensors
@@ -64,7 +65,8 @@ class FaceViT:
         with torch.no_grad():
             pixels = self.preprocess(portraits)
             pixels = pixels.flip(-1) if mirrored else pixels
-            return self.model(pixel_values=pixels).last_hidden_state[:, 0]  # after the final LayerNorm
+            hidden = self.model(pixel_values=pixels.to(device_of(self.model))).last_hidden_state
+            return hidden[:, 0].to(portraits.device)  # after the final LayerNorm
 
 
 def load_face_vit(path: str | Path) -> FaceViT:

@@ -26,6 +26,7 @@ import torch.nn.functional as F
 import torchvision.transforms.v2.functional as TF
 from torch import Tensor, nn
 
+from ..devices import device_of
 from ..errors import MissingFileError, WrongModelError
 from ..files.tensors import read_any_tensors
 from ..optional import optional_import
@@ -128,21 +129,21 @@ KINDS = (
 
 
 class FacexlibParser:
-    """BiSeNet or ParseNet as a `FaceParser`."""
+    """BiSeNet or ParseNet as a `FaceParser`, which computes where its network is."""
 
-    def __init__(self, network: nn.Module, kind: _Kind, device: torch.device):
-        self.network = network.eval().requires_grad_(False).to(device)
+    def __init__(self, network: nn.Module, kind: _Kind):
+        self.network = network.eval().requires_grad_(False)
         self.name = kind.name
-        self.device = device
         self._mean, self._std = list(kind.mean), list(kind.std)
-        self._parts = torch.tensor(kind.parts, dtype=torch.int64, device=device)
+        self._parts = torch.tensor(kind.parts, dtype=torch.int64)
 
     def __call__(self, portrait: Tensor) -> Tensor:  # [S, S]
         side = check_shape(portrait, "3 s s", "The portrait")["s"]
         with torch.no_grad():
-            pixels = TF.resize(portrait.to(self.device).float(), [SIDE, SIDE], antialias=True)
-            logits = self.network(TF.normalize(pixels, self._mean, self._std)[None])[0]  # [1, 19, 512, 512]
-            parts = self._parts[logits.argmax(1)]
+            pixels = TF.resize(portrait.float(), [SIDE, SIDE], antialias=True)
+            pixels = TF.normalize(pixels, self._mean, self._std).to(device_of(self.network))
+            logits = self.network(pixels[None])[0]  # [1, 19, 512, 512]
+            parts = self._parts[logits.argmax(1).cpu()]
             parts = F.interpolate(parts[None].float(), size=(side, side), mode="nearest-exact")[0, 0]
         return parts.long().to(portrait.device)
 
@@ -167,7 +168,7 @@ def load_parser(path: str | Path, device: str | torch.device = "cpu") -> Facexli
     content, _header = read_any_tensors(path)
     state = _state(content, path)
     kind = _recognise(state, path)
-    return FacexlibParser(_build(kind, state, path), kind, torch.device(device))
+    return FacexlibParser(_build(kind, state, path).to(device), kind)
 
 
 def _state(content: Any, path: Path) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
+from ..devices import device_of
 from ..errors import DamagedFileError, MissingFileError, StableIdentityError
 from ..files.tensors import read_any_tensors
 from ..optional import optional_import
@@ -28,10 +29,10 @@ MAX_BOXES = 2000  # before NMS; a trained network yields far fewer
 
 
 class RetinaFaceDetector:
-    """A loaded RetinaFace; see `load_retinaface`."""
+    """A loaded RetinaFace, which computes where its network is; see `load_retinaface`."""
 
-    def __init__(self, net: nn.Module, settings: Mapping[str, Any], kind: RetinaFaceKind, device: torch.device):
-        self.net, self.settings, self.kind, self.device = net, settings, kind, device
+    def __init__(self, net: nn.Module, settings: Mapping[str, Any], kind: RetinaFaceKind):
+        self.net, self.settings, self.kind = net, settings, kind
 
     @property
     def name(self) -> str:
@@ -55,8 +56,8 @@ class RetinaFaceDetector:
 
     def prepare(self, picture: Tensor) -> Tensor:  # [3, h, w] in 0..1 -> [1, 3, h, w]
         """BGR in 0..255 minus the mean colour: the network was trained on images as OpenCV reads them."""
-        bgr = picture.detach().to(self.device, torch.float32).flip(0) * 255
-        return (bgr - torch.tensor(MEAN_BGR, device=self.device)[:, None, None])[None]
+        bgr = picture.detach().to(device_of(self.net), torch.float32).flip(0) * 255
+        return (bgr - torch.tensor(MEAN_BGR, device=bgr.device)[:, None, None])[None]
 
     def decode(self, offsets: Tensor, scores: Tensor, points: Tensor, height: int, width: int) -> Detections:
         """Decode the network's raw outputs for a picture of that size into faces in its pixels.
@@ -102,7 +103,7 @@ def load_retinaface(
         path: facexlib's `detection_Resnet50_Final.pth` or `detection_mobilenet0.25_Final.pth`, or
             the same tensors as safetensors.
         kind: which of the two networks; None recognises it from the file.
-        device: where the network runs.
+        device: where to put the network.
 
     Raises:
         MissingFileError: no such file.
@@ -119,8 +120,7 @@ def load_retinaface(
     net, settings = _build(kind)
     _check_fit(net, tensors, path, kind)
     net.load_state_dict(tensors, strict=True, assign=True)
-    device = torch.device(device)
-    return RetinaFaceDetector(net.float().requires_grad_(False).to(device).eval(), settings, kind, device)
+    return RetinaFaceDetector(net.float().requires_grad_(False).to(device).eval(), settings, kind)
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:

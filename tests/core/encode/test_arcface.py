@@ -156,6 +156,16 @@ def test_faces_of_a_batch_do_not_see_each_other(encoder):
     assert (encoder(batch) - apart).abs().max() < SAME_FEATURE
 
 
+def test_it_computes_where_its_network_is(file, portrait):
+    """On `meta` there are no values, so that the way back to the portrait's device ends in an error."""
+    encoder, seen = load_face_encoder(file), []
+    assert isinstance(encoder, ArcFace)
+    encoder.model.to("meta").register_forward_hook(lambda _model, given, _output: seen.append(given[0].device.type))
+    with pytest.raises(NotImplementedError, match="meta tensor"):
+        encoder(portrait[None])
+    assert seen == ["meta"]
+
+
 def test_it_works_in_inference_mode_and_after_it(encoder, portrait):
     expected = encoder(portrait[None])
     with torch.inference_mode():

@@ -163,6 +163,21 @@ def test_a_face_is_like_itself_in_any_size_and_less_like_another(folders, kind, 
     assert similarity(encoder, some_face(64), some_face(128, seed=0)) > similarity(encoder, astronaut, some_face(64))
 
 
+@pytest.mark.parametrize("kind", ["FR-ViT", "CLIP", "timm"])
+def test_it_computes_where_its_network_is(folders, kind):
+    """On `meta` there are no values, so that the way back to the portrait's device ends in an error."""
+    encoder = load_face_encoder(folders[kind])
+    seen = []
+
+    def see(_model, args, named, _output):
+        seen.extend(value.device.type for value in (*args, *named.values()) if isinstance(value, torch.Tensor))
+
+    encoder.model.to("meta").register_forward_hook(see, with_kwargs=True)
+    with pytest.raises(NotImplementedError, match="meta tensor"):
+        encoder(rand(1, 3, 64, 64))
+    assert seen == ["meta"]
+
+
 @pytest.mark.parametrize("value", [0.0, float("nan"), float("inf")])
 def test_a_feature_without_direction_is_refused(value):
     with pytest.raises(StableIdentityError, match="'rows' gave the second portrait a feature of length"):

@@ -153,6 +153,16 @@ def test_a_loaded_network_is_frozen(files):
     assert not network.training and not any(value.requires_grad for value in network.parameters())
 
 
+@pytest.mark.parametrize("name", ["bisenet", "parsenet"])
+def test_it_computes_where_its_network_is(files, name):
+    """On `meta` there are no values, so that the way back from there ends in an error."""
+    parser, seen = load_parser(files[name]), []
+    parser.network.to("meta").register_forward_hook(lambda _net, given, _output: seen.append(given[0].device.type))
+    with pytest.raises(NotImplementedError, match="meta tensor"):
+        parser(torch.rand(3, 64, 64))
+    assert seen == ["meta"]
+
+
 def test_each_file_is_known_by_its_keys_whatever_its_name(files, tmp_path):
     swapped = tmp_path / "parsing_bisenet.pth"
     swapped.write_bytes(files["parsenet"].read_bytes())

@@ -164,6 +164,15 @@ def test_loading_is_quiet_leaves_the_seed_and_makes_an_evaluation_network(files)
     assert not any(part.is_meta for part in (*detector.net.parameters(), *detector.net.buffers()))
 
 
+def test_it_computes_where_its_network_is(files):
+    """On `meta` there are no values, so that the way back from there ends in an error."""
+    detector, seen = load_retinaface(files["mobile0.25"]), []
+    detector.net.to("meta").register_forward_hook(lambda _net, given, _output: seen.append(given[0].device.type))
+    with pytest.raises(NotImplementedError, match="meta tensor"):
+        detector(rand(3, 64, 64))
+    assert seen == ["meta"]
+
+
 def test_it_works_within_comfyuis_inference_mode_and_after_it(files):
     picture = rand(3, 64, 64)
     expected = load_retinaface(files["mobile0.25"])(picture).boxes
