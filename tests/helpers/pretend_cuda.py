@@ -64,7 +64,7 @@ def _short(file: str) -> str:
 def pretended_cuda(has: Callable[[torch.Tensor], bool], synchronize: Callable[[], None]) -> Iterator[None]:
     """Inside, torch.cuda describes a GPU, and autocasting for it is autocasting for the CPU.
 
-    `torch.cuda.is_available` says no as before: nothing may use a real one.
+    `torch.cuda.is_available` is left as it is; where it says no, nobody looks for streams, graphs or memory of a GPU.
 
     Args:
         has: whether a tensor is on the device.
