@@ -66,7 +66,7 @@ class DiffusersBackend:
 
     def _encode(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         """Mean and deviation of the scaled latents; TAESD has no deviation."""
-        encoded = self.vae.encode((images * 2 - 1).to(self.device, self.vae.dtype))
+        encoded = self.vae.encode(to_device(images * 2 - 1, self.device, self.vae.dtype))
         if self.tiny_vae:
             return encoded.latents.float(), None
         scale, posterior = self.latents.scale, encoded.latent_dist
@@ -75,7 +75,7 @@ class DiffusersBackend:
     def decode(self, latents: Tensor) -> Tensor:
         scale = 1.0 if self.tiny_vae else self.latents.scale
         with torch.no_grad(), self._vae_at_work():
-            images = self.vae.decode((latents / scale).to(self.device, self.vae.dtype)).sample
+            images = self.vae.decode(to_device(latents / scale, self.device, self.vae.dtype)).sample
         return (images.float() / 2 + 0.5).clamp(0, 1)
 
     @contextmanager
