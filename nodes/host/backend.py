@@ -17,15 +17,16 @@ from torch import Tensor, nn
 from ...stableidentity_core.backends.compute import AS_LOADED, Compute, autocast, gradient_checkpointing
 from ...stableidentity_core.backends.latents import LatentFormat
 from ...stableidentity_core.backends.objective import Objective, VariancePreserving
-from ...stableidentity_core.backends.protocol import Conditioning, Posterior
+from ...stableidentity_core.backends.protocol import STEPS_AHEAD, Conditioning, Posterior
 from ...stableidentity_core.console.streams import get_logger
+from ...stableidentity_core.devices import to_device
 from ...stableidentity_core.text.prompts import PromptRows
 from . import weights
 from .cancel import check_cancelled
 from .checks import check_trio, check_weights
 from .families import GB
 from .fingerprint import model_fingerprint
-from .memory import MemoryNeed, describe_memory, training_memory
+from .memory import MemoryNeed, describe_memory, fits_beside, training_memory
 from .networks import Networks, computing_with, networks_in, unload
 from .posterior import mean_with_gradient, posterior_of
 from .precision import compute_dtype, own_dtype
@@ -41,6 +42,7 @@ class ComfyBackend:
         own: the host's networks, which compute outside of `computing`.
         memory: bytes that a training needs beside the weights.
         recomputes: whether to compute with little memory in any case.
+        steps_ahead: steps whose pictures to encode at a time.
     """
 
     def __init__(
@@ -52,14 +54,14 @@ class ComfyBackend:
         fingerprint: str,
         memory: int,
         recomputes: bool,
-        views_ahead: int = 1,
+        steps_ahead: int = 1,
     ):
         self.model = model
         self.own = own
         self.networks = own  # that compute now
         self.memory = memory
         self.recomputes = recomputes
-        self.views_ahead = views_ahead
+        self.steps_ahead = steps_ahead
         self.vae = vae
         self.device: torch.device = model.load_device
         sigmas = model.get_model_object("model_sampling").sigmas.detach().cpu().double()  # MPS has no float64
@@ -74,6 +76,7 @@ class ComfyBackend:
         self._fingerprint = fingerprint
         self._made: tuple[tuple[torch.dtype, bool], Networks] | None = None  # what `computing` used last
         self._copies = ExitStack()
+        self._sizes: dict[tuple[int, int], Tensor] = {}
         self._may_be_offloaded = True  # other models were used since; checking every weight at each step is slow
 
     @property
@@ -98,9 +101,10 @@ class ComfyBackend:
     def encode_posterior(self, images: Tensor) -> Posterior:
         self._may_be_offloaded = True
         with torch.inference_mode():  # as in nodes: when joining tiles, the host writes into tensors of that mode
-            mean, std = posterior_of(self.vae, images.movedim(1, -1))
-        mean = self.latent_format.process_in(mean.clone().float()).to(self.device)
-        return Posterior(mean=mean, std=None if std is None else std.clone().to(mean) * self.latents.scale)
+            mean, std = posterior_of(self.vae, images)
+        mean = self.latent_format.process_in(to_device(mean.clone().float(), self.device))
+        std = None if std is None else to_device(std.clone().float(), self.device) * self.latents.scale
+        return Posterior(mean=mean, std=std)
 
     def encode_with_gradient(self, images: Tensor) -> Tensor:
         self._may_be_offloaded = True
@@ -149,8 +153,15 @@ class ComfyBackend:
         if conditioning.pooled is None:
             return None
         height, width = (side * self.latents.factor for side in z_t.shape[-2:])
-        added = self.model.model.encode_adm(pooled_output=conditioning.pooled, width=width, height=height)
-        return added.to(self.device, self.dtype)
+        sizes = self._embedded_sizes(height, width, conditioning.pooled.shape[1])
+        return torch.cat([conditioning.pooled, sizes.expand(len(z_t), -1)], dim=1).to(self.dtype)
+
+    def _embedded_sizes(self, height: int, width: int, pooled: int) -> Tensor:  # [1, 1536] float32
+        """What the host puts behind the pooled text, which it does on the CPU."""
+        if (height, width) not in self._sizes:
+            added = self.model.model.encode_adm(pooled_output=torch.zeros(1, pooled), width=width, height=height)
+            self._sizes[height, width] = to_device(added[:, pooled:].float(), self.device)
+        return self._sizes[height, width]
 
     def fingerprint(self) -> str:
         return self._fingerprint
@@ -256,7 +267,8 @@ def comfy_backend(
             dtype=own_dtype(static),
         )
         need, recomputes = memory_for(own, compute_dtype(static, compute), resolution, batch_size, compute.low_memory)
-        backend = ComfyBackend(static, own, vae, objective, fingerprint, need.beside, recomputes)
+        ahead = 1 if fits_beside(need, vae, resolution, batch_size) else STEPS_AHEAD
+        backend = ComfyBackend(static, own, vae, objective, fingerprint, need.beside, recomputes, ahead)
         stack.callback(backend.drop_copies)
         weights.load_fully(own.patchers, need.beside)
         stack.enter_context(computing_with(own))
@@ -285,7 +297,7 @@ def memory_for(
     log.info("StableIdentity: training takes %s", describe_memory(need, device))
     if recomputes and not low_memory:
         log.info(
-            "StableIdentity: that is with gradient checkpointing (low_memory), because %.1f GB would be needed without.",
+            "StableIdentity: that is with gradient checkpointing (low_memory); %.1f GB would be needed without",
             full.total / GB,
         )
     return need, recomputes

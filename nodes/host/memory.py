@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from comfy import model_management
+from comfy.cli_args import args
 from torch import nn
 
 from .families import GB, ActivationMemory
@@ -53,6 +55,17 @@ def training_memory(
     )
 
 
+def fits_beside(training: MemoryNeed, vae: Any, resolution: int, batch_size: int) -> bool:
+    """Whether the VAE can encode the pictures of a step while the networks of the training stay on the device."""
+    if args.disable_smart_memory:  # the host then moves each model off the device that is not in use
+        return vae.device.type == "cpu"
+    encoding = vae.memory_used_encode((batch_size, 3, resolution, resolution), vae.vae_dtype)
+    needed = model_management.module_size(vae.first_stage_model) + max(
+        encoding, model_management.minimum_inference_memory()
+    )
+    return MemoryNeed(weights=training.weights, beside=training.beside + int(needed)).fits(vae.device)
+
+
 def makes_copy(network: nn.Module, dtype: torch.dtype, low_memory: bool) -> bool:
     """Whether computing in `dtype` takes a copy of the weights in this type, while the originals leave the device.
 
@@ -67,6 +80,13 @@ def obtainable(device: torch.device) -> float:
     loaded = [entry for entry in model_management.current_loaded_models if entry.model is not None]
     movable = sum(entry.model_loaded_memory() for entry in loaded if entry.device == device)
     return model_management.get_free_memory(device) + (0 if device.type == "cpu" else movable)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Recent hosts recognise more than one exception type."""
+    if hasattr(model_management, "is_oom"):
+        return model_management.is_oom(error)
+    return isinstance(error, torch.OutOfMemoryError)
 
 
 def describe_memory(need: MemoryNeed, device: torch.device) -> str:

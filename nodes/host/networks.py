@@ -31,7 +31,8 @@ class Networks:
     def text_dtype(self) -> torch.dtype | None:
         """The 16-bit type to autocast the text encoders to, if any; they compute in float32 otherwise."""
         unet, text = (patcher.load_device.type for patcher in self.patchers)
-        return self.dtype if self.dtype.itemsize == 2 and text == unet else None
+        casts = text == unet and torch.amp.is_autocast_available(text)
+        return self.dtype if self.dtype.itemsize == 2 and casts else None
 
     @property
     def modules(self) -> list[nn.Module]:

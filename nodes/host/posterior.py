@@ -10,23 +10,51 @@ import torch
 from comfy import model_management
 from torch import Tensor, nn
 
+from ...stableidentity_core.devices import to_device
+from .memory import is_out_of_memory
 from .weights import frozen, make_trainable_through
 
 ACTIVATIONS = 3  # times the host's estimate, which assumes that nothing is kept for a backward pass
 
 
 def posterior_of(vae: Any, images: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Images [B, H, W, 3] in 0..1 -> mean and deviation [B, C, h, w]; None where the VAE has no posterior (TAESD)."""
+    """Images [B, 3, H, W] in 0..1 -> mean and deviation [B, C, h, w], on the VAE's device where there is room.
+
+    The deviation is None where the VAE has no posterior (TAESD).
+    """
     stage = vae.first_stage_model
     moments = _Moments()
     with _replaced_regularization(stage, moments):
-        mean = vae.encode(images)
+        mean = _encoded(vae, images)
+        if mean is not None:
+            return mean, torch.cat(moments.deviations) if moments.deviations else None
+        tiled = images.movedim(1, -1)
+        moments.deviations.clear()
+        mean = vae.encode(tiled)
         if not moments.deviations:
             return mean, None
         if sum(map(len, moments.deviations)) == len(mean) and moments.deviations[0].shape[1:] == mean.shape[1:]:
             return mean, torch.cat(moments.deviations).to(mean)
         moments.wanted = "deviation"  # short of memory, the host encoded tiles, which only it can join
-        return mean, vae.encode(images)
+        return mean, vae.encode(tiled)
+
+
+def _encoded(vae: Any, images: Tensor) -> Tensor | None:
+    """The mean [B, C, h, w], without the host's detour over the CPU; None if there is too little memory."""
+    needed = vae.memory_used_encode(images.shape, vae.vae_dtype)  # for each
+    stage = vae.first_stage_model
+    try:
+        model_management.load_models_gpu([vae.patcher], memory_required=needed)
+        at_once = max(1, int(model_management.get_free_memory(vae.device) / max(1, needed)))
+        parts = [
+            stage.encode(to_device(vae.process_input(some), vae.device, vae.vae_dtype))
+            for some in images.split(at_once)
+        ]
+        return torch.cat(parts)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+    return None
 
 
 def mean_with_gradient(vae: Any, images: Tensor) -> Tensor:

@@ -28,7 +28,9 @@ def compute_dtype(model: Any, compute: Compute) -> torch.dtype:
 
 
 def sixteen_bit(device: torch.device) -> SixteenBit:
-    """The 16-bit types that pay on a device, as the host chooses them."""
+    """The 16-bit types that pay on a device, as the host chooses them; DirectML cannot autocast."""
+    if getattr(model_management, "directml_enabled", False):
+        return SixteenBit()
     return SixteenBit(bf16=model_management.should_use_bf16(device), fp16=model_management.should_use_fp16(device))
 
 

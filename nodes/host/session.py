@@ -21,6 +21,7 @@ from .backend import ComfyBackend, comfy_backend
 from .checks import check_resolution, check_trio
 from .families import GB
 from .fingerprint import model_fingerprint, vae_fingerprint
+from .memory import is_out_of_memory
 from .text import HostTextEncoders
 
 T = TypeVar("T")
@@ -85,7 +86,7 @@ class HostModels:
         try:
             return opened()
         except Exception as error:
-            if isinstance(error, StableIdentityError) or not _is_out_of_memory(error):
+            if isinstance(error, StableIdentityError) or not is_out_of_memory(error):
                 raise
             message = str(error)
         finally:
@@ -138,10 +139,3 @@ def outside_inference_mode(values: Sequence[T]) -> list[T]:
         return value
 
     return [copied(value) for value in values]
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Recent hosts recognise more than one exception type."""
-    if hasattr(model_management, "is_oom"):
-        return model_management.is_oom(error)
-    return isinstance(error, torch.cuda.OutOfMemoryError)

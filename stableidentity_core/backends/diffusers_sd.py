@@ -17,7 +17,7 @@ from .clip_text import ClipText
 from .compute import Compute, autocast, cast_copy, check_precision, gradient_checkpointing, sixteen_bit
 from .latents import LatentFormat
 from .objective import Objective, objective_of_schedule
-from .protocol import Conditioning, Posterior
+from .protocol import STEPS_AHEAD, Conditioning, Posterior
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
@@ -52,6 +52,10 @@ class DiffusersBackend:
         self._text_dtype: torch.dtype | None = None
         self._vae_visits = False  # whether the VAE is on the device only while it is used
         _check_parts(self)
+
+    @property
+    def steps_ahead(self) -> int:
+        return STEPS_AHEAD if self._vae_visits and self.device.type != "cpu" else 1
 
     def encode_posterior(self, images: Tensor) -> Posterior:
         with torch.no_grad(), self._vae_at_work():

@@ -17,6 +17,8 @@ from .compute import Compute
 from .latents import LatentFormat
 from .objective import Objective
 
+STEPS_AHEAD = 32  # where the VAE takes the place of other networks
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Conditioning:
@@ -59,6 +61,11 @@ class DiffusionBackend(Protocol):
     objective: Objective  # with its tables on `device`
     latents: LatentFormat
     text_spaces: tuple[TextSpace, ...]
+
+    @property
+    def steps_ahead(self) -> int:
+        """Steps whose pictures to encode at a time: 1, or more where the VAE takes the place of other networks."""
+        ...
 
     def encode_posterior(self, images: Tensor) -> Posterior:
         """Images [B, 3, H, W] in 0..1 -> their posterior, without gradient."""

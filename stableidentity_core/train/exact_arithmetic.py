@@ -34,7 +34,7 @@ def _switches() -> list[Switch]:
     """Since torch 2.9 each part has a precision; the older flags are then refused if the two do not agree."""
     found = torch.backends
     if hasattr(found.cuda.matmul, "fp32_precision"):
-        parts = [found.cuda.matmul, found.cudnn.conv]
+        parts = [found.cuda.matmul, found.cudnn.conv, found.cudnn.rnn]
         parts += [part for name in ("matmul", "conv") if (part := getattr(found.mkldnn, name, None)) is not None]
         return [(part, "fp32_precision", "ieee") for part in parts]
     return [(found.cuda.matmul, "allow_tf32", False), (found.cudnn, "allow_tf32", False)]

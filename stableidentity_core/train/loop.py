@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from ..backends.protocol import DiffusionBackend
 from ..errors import StableIdentityError, error_context
 from ..methods.base import Projector
-from .batch import Batch, Source, draw_batches, predict_batches
+from .batch import Batch, Source, predict_batches
 from .config import TrainConfig
 from .finite_guard import FiniteGuard
-from .loss_scale import LossScale
+from .lookahead import Lookahead
+from .loss_scale import LossScale, shrink_scales
 from .optimizer import set_rate
 from .step_report import StepReport
 
@@ -57,11 +58,11 @@ def train_together(runs: Sequence[Run]) -> Iterator[tuple[StepReport, ...]]:
 
 
 def _steps(runs: Sequence[Run]) -> Iterator[tuple[StepReport, ...]]:
-    first = runs[0]
+    first, lookahead = runs[0], Lookahead(runs)
     while first.step < first.config.steps:
         first.backend.check_cancelled()
         with _drawn_again_if_broken_off(runs):
-            reports = _step(runs)
+            reports = _step(runs, lookahead.next())
         yield reports
     for run in runs:
         with error_context(run.name):
@@ -80,12 +81,11 @@ def _drawn_again_if_broken_off(runs: Sequence[Run]) -> Iterator[None]:
         raise
 
 
-def _step(runs: Sequence[Run]) -> tuple[StepReport, ...]:
+def _step(runs: Sequence[Run], batches: Sequence[Batch]) -> tuple[StepReport, ...]:
     backend, config = runs[0].backend, runs[0].config
-    batches = draw_batches(backend, [run.source for run in runs], config)
     scaled = backend.dtype is torch.float16
     means, norms, outputs = _gradients(runs, batches, scaled)
-    while scaled and any([run.loss_scale.shrink(*of) for run, *of in zip(runs, means, norms, strict=True)]):
+    while scaled and shrink_scales([run.loss_scale for run in runs], means, norms):
         means, norms, outputs = _gradients(runs, batches, scaled)
     for run, loss, norm in zip(runs, means, norms, strict=True):
         with error_context(run.name):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -29,13 +29,13 @@ class LossScale:
             if parameter.grad is not None:
                 parameter.grad.div_(self.value)
 
-    def shrink(self, loss: Tensor, grad_norm: Tensor) -> bool:
-        """Halve the scale if the loss is finite and the gradient is not. Synchronizes with the device.
+    def shrink(self, loss_is_finite: bool, gradient_is_finite: bool) -> bool:
+        """Halve the scale if the loss is finite and the gradient is not.
 
         Returns:
             Whether it was halved, in which case the step must be repeated.
         """
-        if self.value <= LEAST or not torch.isfinite(loss) or torch.isfinite(grad_norm):
+        if self.value <= LEAST or not loss_is_finite or gradient_is_finite:
             return False
         self.value /= 2
         self.steps = 0
@@ -46,3 +46,17 @@ class LossScale:
         self.steps += 1
         if self.steps >= GROW_AFTER and self.value < FIRST:
             self.value, self.steps = self.value * 2, 0
+
+
+def shrink_scales(scales: Sequence[LossScale], losses: Sequence[Tensor], grad_norms: Sequence[Tensor]) -> bool:
+    """Halve the scale of each person whose gradient overflowed, see `LossScale.shrink`; waits once for the device.
+
+    Args:
+        losses, grad_norms: [] of each person.
+
+    Returns:
+        Whether any was halved.
+    """
+    values = torch.stack([torch.stack([loss, norm]) for loss, norm in zip(losses, grad_norms, strict=True)])
+    finite = torch.isfinite(values).tolist()
+    return any([scale.shrink(*of) for scale, of in zip(scales, finite, strict=True)])

@@ -322,10 +322,19 @@ def test_the_weights_device_is_checked_only_after_other_models_were_used(trio, a
 def test_the_deviation_is_found_when_the_host_encodes_tiles(comfyui, trio, monkeypatch):
     """Short of memory, the host encodes tiles; their moments cannot be joined here, so it is asked for both."""
     posterior_of = pack_module("nodes.host.posterior", comfyui).posterior_of
-    vae, images = trio[2], torch.rand(1, 64, 64, 3, generator=torch.Generator().manual_seed(0))
+    vae, images = trio[2], torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    encode, calls = vae.first_stage_model.encode, []
+
+    def short_of_memory(pixels: Tensor) -> Tensor:
+        """Twice: for the pack, then for the host, which goes on with tiles."""
+        calls.append(pixels)
+        if len(calls) < 3:
+            raise torch.OutOfMemoryError("Tried to allocate 2.00 GiB.")
+        return encode(pixels)
+
     with torch.inference_mode():
         mean, std = posterior_of(vae, images)
-        monkeypatch.setattr(vae, "encode", lambda pixels: vae.encode_tiled(pixels, tile_x=512, tile_y=512, overlap=64))
+        monkeypatch.setattr(vae.first_stage_model, "encode", short_of_memory)
         tiled = posterior_of(vae, images)
     assert type(vae.first_stage_model.regularization).__name__ == "DiagonalGaussianRegularizer"
     # One tile takes in the whole picture; the host adds three differently turned passes and divides.

@@ -18,7 +18,7 @@ from stableidentity_core.errors import DamagedFileError, TrainingError
 from stableidentity_core.files.tensors import read_tensors, save_tensors
 from stableidentity_core.train import TrainingRun, default_config, train_together
 from stableidentity_core.train.gradient_check import gradient_direction
-from stableidentity_core.train.loss_scale import FIRST, GROW_AFTER, LEAST, LossScale
+from stableidentity_core.train.loss_scale import FIRST, GROW_AFTER, LEAST, LossScale, shrink_scales
 from stableidentity_core.train.pretraining import ProjectorPretraining, encode_people
 from stableidentity_core.train.projector_init import make_projector
 
@@ -112,7 +112,10 @@ def test_a_damaged_scale_leaves_the_run_as_it_was(own_backend, names, tmp_path):
 def test_after_steps_that_fit_it_grows_again_but_not_beyond_its_start():
     scale = LossScale(FIRST)
     finite, infinite = torch.tensor(1.0), torch.tensor(float("inf"))
-    assert scale.shrink(finite, infinite) and scale.shrink(finite, infinite) and scale.value == FIRST / 4
+    for _ in range(2):
+        assert shrink_scales([scale, LossScale(1.0)], [finite, finite], [infinite, finite])
+    assert scale.value == FIRST / 4
+    assert not shrink_scales([scale], [infinite], [infinite])  # the loss itself: no scale would help
     for _ in range(GROW_AFTER - 1):
         scale.stepped()
     assert scale.value == FIRST / 4

@@ -9,8 +9,10 @@ from torch import nn
 from helpers.failures import InfiniteSlope, break_weights
 from helpers.trainings import finish, new_run, small, words
 from stableidentity_core.errors import TrainingError
-from stableidentity_core.train import TrainingRun
-from stableidentity_core.train.gradient_check import check_gradient
+from stableidentity_core.text import tokenize_templates
+from stableidentity_core.text.start_words import start_words
+from stableidentity_core.train import TrainingRun, gradient_check
+from stableidentity_core.train.gradient_check import check_gradient, gradient_direction
 
 
 def cross_attentions(backend) -> list[nn.Module]:
@@ -86,13 +88,44 @@ def test_the_check_finds_layers_without_a_backward_pass_by_comparing(own_backend
         check_gradient(own_backend, compare=True)
 
 
-def test_the_check_computes_convolutions_in_fp32_on_gpus_that_would_round_them(own_backend, monkeypatch):
-    """TF32 is torch's default there, and left 0.05 of the allowed 0.1 when its rounding was imitated."""
+def test_the_check_computes_in_fp32_on_gpus_that_would_round(own_backend, monkeypatch):
+    """TF32 is torch's default for convolutions, and left 0.05 of the allowed 0.1 when its rounding was imitated."""
     seen = []
-    own_backend.unet.conv_in.register_forward_pre_hook(lambda *_args: seen.append(torch.backends.cudnn.allow_tf32))
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
-    check_gradient(own_backend, compare=True)
-    assert seen == [False] * 3 and torch.backends.cudnn.allow_tf32
+    parts = torch.backends.cudnn.conv, torch.backends.cuda.matmul
+    own_backend.unet.conv_in.register_forward_pre_hook(
+        lambda *_args: seen.append([part.fp32_precision for part in parts])
+    )
+    before = [part.fp32_precision for part in parts]
+    for part in parts:
+        part.fp32_precision = "tf32"
+    try:
+        check_gradient(own_backend, compare=True)
+        assert seen == [["ieee", "ieee"]] * 3
+        assert [part.fp32_precision for part in parts] == ["tf32", "tf32"]
+    finally:
+        for part, value in zip(parts, before, strict=True):
+            part.fp32_precision = value
+
+
+def test_a_model_that_bends_early_is_tried_with_a_smaller_step(own_backend, monkeypatch):
+    plain, direction = own_backend.predict, gradient_direction(own_backend)
+    (space,) = own_backend.text_spaces
+    rows = {space.name: tokenize_templates(["a photo of a {}"], space)}
+    words = start_words(space)[None]
+    moved = words + 1e-2 * words.norm() * direction.reshape_as(words)  # as far as the larger step leads
+    with torch.no_grad():
+        start, end = (own_backend.encode_text(rows, {space.name: at}).context for at in (words, moved))
+
+    def bent(z_t, times, conditioning):
+        """Halfway to there begins a slope that no gradient at the start foresees."""
+        way = ((conditioning.context - start) * (end - start)).sum() / (end - start).square().sum()
+        return plain(z_t, times, conditioning) * (1 + 10 * (way - 0.5).clamp(min=0))
+
+    monkeypatch.setattr(own_backend, "predict", bent)
+    assert check_gradient(own_backend, compare=True) < 0.02
+    monkeypatch.setattr(gradient_check, "STEPS", (1e-2,))
+    with pytest.raises(TrainingError, match="differs by"):
+        check_gradient(own_backend, compare=True)
 
 
 def test_the_check_leaves_the_global_random_state_alone(backend):
