@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -22,9 +23,10 @@ class BackgroundThread:
     def __init__(self) -> None:
         self._calls: SimpleQueue[Callable[[], Any] | None] = SimpleQueue()
         self._results: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
+        self.busy = False  # with a call whose result nobody has taken
+        Thread(target=self._work, name="StableIdentity background", daemon=True).start()
 
     def __enter__(self) -> BackgroundThread:
-        Thread(target=self._work, name="StableIdentity background", daemon=True).start()
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -32,6 +34,7 @@ class BackgroundThread:
 
     def __call__(self, act: Callable[[], T], on_wait: Callable[[], None]) -> T:
         """Return or raise what `act` does; until then call `on_wait` five times a second, which may raise to cancel."""
+        self.busy = True
         self._calls.put(act)
         while True:
             try:
@@ -39,6 +42,7 @@ class BackgroundThread:
             except Empty:
                 on_wait()
                 continue
+            self.busy = False
             if error is not None:
                 raise error
             return value
@@ -52,7 +56,24 @@ class BackgroundThread:
             del act  # releases what it references, such as an open file, before the next call
 
 
+_idle: list[BackgroundThread] = []
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_idle.clear)  # a child process has none of these threads
+
+
 def call_in_background(act: Callable[[], T], on_wait: Callable[[], None]) -> T:
-    """Run a single call this way."""
-    with BackgroundThread() as call:
-        return call(act, on_wait)
+    """Run a single call this way.
+
+    Threads are used again: libraries keep something for each thread that they ever saw, matplotlib its open fonts.
+    """
+    try:
+        thread = _idle.pop()
+    except IndexError:
+        thread = BackgroundThread()
+    try:
+        return thread(act, on_wait)
+    finally:
+        if thread.busy:
+            thread.__exit__()
+        else:
+            _idle.append(thread)

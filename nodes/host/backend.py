@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import torch
@@ -22,17 +21,17 @@ from ...stableidentity_core.console.streams import get_logger
 from ...stableidentity_core.devices import to_device
 from ...stableidentity_core.text.prompts import PromptRows
 from . import weights
-from .cancel import check_cancelled
+from .cancel import check_cancelled, stoppable_backward
 from .checks import check_trio, check_weights
-from .families import GB
 from .fingerprint import model_fingerprint
-from .memory import MemoryNeed, describe_memory, fits_beside, training_memory
-from .networks import Networks, computing_with, networks_in, unload
+from .memory import fits_beside, plan_memory
+from .networks import Networks, UsedNetworks, computing_with
 from .posterior import mean_with_gradient, posterior_of
 from .precision import compute_dtype, own_dtype
 from .text import HostTextEncoders, trainable_text
 
 log = get_logger(__name__)
+BLOCKS = (ResBlock, SpatialTransformer, CLIPLayer)
 
 
 class ComfyBackend:
@@ -57,8 +56,7 @@ class ComfyBackend:
         steps_ahead: int = 1,
     ):
         self.model = model
-        self.own = own
-        self.networks = own  # that compute now
+        self.networks = UsedNetworks(own, memory)
         self.memory = memory
         self.recomputes = recomputes
         self.steps_ahead = steps_ahead
@@ -74,32 +72,29 @@ class ComfyBackend:
         )
         self.text_spaces = tuple(replace(space, embed=self._flagged(space.embed)) for space in own.text.spaces)
         self._fingerprint = fingerprint
-        self._made: tuple[tuple[torch.dtype, bool], Networks] | None = None  # what `computing` used last
-        self._copies = ExitStack()
         self._sizes: dict[tuple[int, int], Tensor] = {}
-        self._may_be_offloaded = True  # other models were used since; checking every weight at each step is slow
 
     @property
     def unet(self) -> nn.Module:
-        return self.networks.unet
+        return self.networks.now.unet
 
     @property
     def text(self) -> HostTextEncoders:
-        return self.networks.text
+        return self.networks.now.text
 
     @property
     def dtype(self) -> torch.dtype:
-        return self.networks.dtype
+        return self.networks.now.dtype
 
     def _flagged(self, embed: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
         def flagged(ids: Tensor) -> Tensor:
-            self._may_be_offloaded = True
+            self.networks.others_were_used()
             return embed(ids)
 
         return flagged
 
     def encode_posterior(self, images: Tensor) -> Posterior:
-        self._may_be_offloaded = True
+        self.networks.others_were_used()
         with torch.inference_mode():  # as in nodes: when joining tiles, the host writes into tensors of that mode
             mean, std = posterior_of(self.vae, images)
         mean = self.latent_format.process_in(to_device(mean.clone().float(), self.device))
@@ -107,32 +102,21 @@ class ComfyBackend:
         return Posterior(mean=mean, std=std)
 
     def encode_with_gradient(self, images: Tensor) -> Tensor:
-        self._may_be_offloaded = True
+        self.networks.others_were_used()
         return self.latent_format.process_in(mean_with_gradient(self.vae, images).float()).to(self.device)
 
     def decode(self, latents: Tensor) -> Tensor:
-        self._may_be_offloaded = True
+        self.networks.others_were_used()
         with torch.inference_mode():
             images = self.vae.decode(self.latent_format.process_out(latents.detach()))
         return images.clone().movedim(-1, 1).float().to(self.device)
 
     def encode_text(self, rows: Mapping[str, PromptRows], words: Mapping[str, Tensor]) -> Conditioning:
-        if self._may_be_offloaded:
-            self._load()
-        with autocast(self.text.clip.patcher.load_device, self.networks.text_dtype):
+        self.networks.load()
+        with autocast(self.text.clip.patcher.load_device, self.networks.now.text_dtype):
             encoded = self.text.encode(rows, words)
         pooled = None if encoded.pooled is None else encoded.pooled.to(self.device)
         return Conditioning(context=encoded.context.to(self.device), pooled=pooled)
-
-    def _load(self) -> None:
-        """Only the networks that compute are on the device."""
-        computing = self.networks.patchers
-        for own in self.own.patchers:
-            if own not in computing:
-                unload(own)
-        if weights.weights_off_device(computing):
-            weights.load_fully(computing, self.memory)
-        self._may_be_offloaded = False
 
     def predict(self, z_t: Tensor, times: Tensor, conditioning: Conditioning) -> Tensor:
         # A fresh dict each time: the host's UNet writes into the one it is given.
@@ -172,54 +156,26 @@ class ComfyBackend:
     @contextmanager
     def computing(self, compute: Compute) -> Iterator[None]:
         low_memory = compute.low_memory or self.recomputes
-        networks = self._in_type(compute_dtype(self.model, compute), low_memory)
-        with self._with(networks), gradient_checkpointing(_blocks(networks) if low_memory else ()):
+        networks = self.networks.in_type(compute_dtype(self.model, compute), low_memory)
+        with self.networks.used(networks), gradient_checkpointing(_blocks(networks) if low_memory else ()):
             yield
 
     @contextmanager
     def computing_exactly(self) -> Iterator[None]:
         """Inside, the host's weights compute in float32, block by block; slow, but with little memory."""
-        networks = replace(self.own, dtype=torch.float32)
-        with self._with(networks), gradient_checkpointing(_blocks(networks)):
+        networks = replace(self.networks.own, dtype=torch.float32)
+        with self.networks.used(networks), gradient_checkpointing(_blocks(networks)):
             yield
-
-    @contextmanager
-    def _with(self, networks: Networks) -> Iterator[None]:
-        before = self.networks
-        self.networks, self._may_be_offloaded = networks, True
-        try:
-            with computing_with(networks):
-                yield
-        finally:
-            self.networks, self._may_be_offloaded = before, True
-
-    def _in_type(self, dtype: torch.dtype, low_memory: bool) -> Networks:
-        """The networks for a type; copies are kept until another type is asked for."""
-        key = dtype, low_memory
-        if self._made is None or self._made[0] != key:
-            self.drop_copies()
-            self._made = key, self._copies.enter_context(networks_in(self.own, dtype, low_memory, self.memory))
-        return self._made[1]
-
-    def drop_copies(self) -> None:
-        self._copies.close()
-        self._made = None
 
 
 def _blocks(networks: Networks) -> list[nn.Module]:
     """Modules that run one after another and hold most of a step's activations."""
-    return _parts(networks, ResBlock, SpatialTransformer, CLIPLayer)
+    return _parts(networks, *BLOCKS)
 
 
 def _parts(networks: Networks, *kinds: type[nn.Module]) -> list[nn.Module]:
     """All modules of these types in the networks that gradients pass through."""
     return [module for network in networks.modules for module in network.modules() if isinstance(module, kinds)]
-
-
-def _stoppable_backward(_part: nn.Module, _inputs: Any, output: Any) -> None:
-    """Check for a cancel in the backward pass too: it takes many seconds on a CPU. The host checks in the forward."""
-    if isinstance(output, Tensor) and output.requires_grad:
-        output.register_hook(lambda _gradient: check_cancelled())
 
 
 @contextmanager
@@ -266,38 +222,20 @@ def comfy_backend(
             patchers=(static, static_text.patcher),
             dtype=own_dtype(static),
         )
-        need, recomputes = memory_for(own, compute_dtype(static, compute), resolution, batch_size, compute.low_memory)
+        need, recomputes = plan_memory(
+            own.unet,
+            static_text.cond_stage_model,
+            text.family.activations,
+            static.load_device,
+            dtype=compute_dtype(static, compute),
+            resolution=resolution,
+            batch_size=batch_size,
+            low_memory=compute.low_memory,
+        )
         ahead = 1 if fits_beside(need, vae, resolution, batch_size) else STEPS_AHEAD
         backend = ComfyBackend(static, own, vae, objective, fingerprint, need.beside, recomputes, ahead)
-        stack.callback(backend.drop_copies)
+        stack.callback(backend.networks.drop_copies)
         weights.load_fully(own.patchers, need.beside)
         stack.enter_context(computing_with(own))
-        for part in _parts(own, ResBlock, SpatialTransformer, CrossAttention, FeedForward, CLIPLayer):
-            stack.callback(part.register_forward_hook(_stoppable_backward).remove)
+        stack.enter_context(stoppable_backward(_parts(own, *BLOCKS, CrossAttention, FeedForward)))
         yield backend
-
-
-def memory_for(
-    own: Networks, dtype: torch.dtype, resolution: int, batch_size: int, low_memory: bool
-) -> tuple[MemoryNeed, bool]:
-    """What the training needs, and whether it has to recompute activations; said in the log."""
-    estimate = partial(
-        training_memory,
-        own.unet,
-        own.text.clip.cond_stage_model,
-        own.text.family.activations,
-        dtype=dtype,
-        resolution=resolution,
-        batch_size=batch_size,
-    )
-    full, low = estimate(low_memory=False), estimate(low_memory=True)
-    device = own.patchers[0].load_device
-    recomputes = low_memory or not full.fits(device)
-    need = low if recomputes else full
-    log.info("StableIdentity: training takes %s", describe_memory(need, device))
-    if recomputes and not low_memory:
-        log.info(
-            "StableIdentity: that is with gradient checkpointing (low_memory); %.1f GB would be needed without",
-            full.total / GB,
-        )
-    return need, recomputes

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import torch
 from comfy import model_management
+from torch import Tensor, nn
 
 from ...stableidentity_core.background import call_in_background
 
@@ -58,3 +60,22 @@ def stoppable(act: Callable[[], T]) -> T:
             return act()
 
     return call_in_background(in_the_same_modes, check_cancelled)
+
+
+@contextmanager
+def stoppable_backward(parts: Iterable[nn.Module]) -> Iterator[None]:
+    """Inside, a cancel is seen within the backward pass too, which takes many seconds on a CPU, at each of these parts.
+
+    Copies of them that are made inside do the same. The host itself checks in the forward pass.
+    """
+    hooks = [part.register_forward_hook(_check_in_backward) for part in parts]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _check_in_backward(_part: nn.Module, _inputs: Any, output: Any) -> None:
+    if isinstance(output, Tensor) and output.requires_grad:
+        output.register_hook(lambda _gradient: check_cancelled())

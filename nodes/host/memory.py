@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,7 +11,10 @@ from comfy import model_management
 from comfy.cli_args import args
 from torch import nn
 
+from ...stableidentity_core.console.streams import get_logger
 from .families import GB, ActivationMemory
+
+log = get_logger(__name__)
 
 SPARE = 0.1  # of what is estimated: fragmentation
 
@@ -80,6 +84,31 @@ def obtainable(device: torch.device) -> float:
     loaded = [entry for entry in model_management.current_loaded_models if entry.model is not None]
     movable = sum(entry.model_loaded_memory() for entry in loaded if entry.device == device)
     return model_management.get_free_memory(device) + (0 if device.type == "cpu" else movable)
+
+
+def plan_memory(
+    unet: nn.Module,
+    text: nn.Module,
+    kept: ActivationMemory,
+    device: torch.device,
+    *,
+    dtype: torch.dtype,
+    resolution: int,
+    batch_size: int,
+    low_memory: bool,
+) -> tuple[MemoryNeed, bool]:
+    """What a training needs, and whether it recomputes activations, because that is asked for or all do not fit."""
+    estimate = partial(training_memory, unet, text, kept, dtype=dtype, resolution=resolution, batch_size=batch_size)
+    full, low = estimate(low_memory=False), estimate(low_memory=True)
+    recomputes = low_memory or not full.fits(device)
+    need = low if recomputes else full
+    log.info("StableIdentity: training takes %s", describe_memory(need, device))
+    if recomputes and not low_memory:
+        log.info(
+            "StableIdentity: that is with gradient checkpointing (low_memory); %.1f GB would be needed without",
+            full.total / GB,
+        )
+    return need, recomputes
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -39,6 +39,61 @@ class Networks:
         return [self.unet, *self.text.encoders.values()]
 
 
+class UsedNetworks:
+    """The networks that compute now: the host's own, or copies of them in another type, which are kept for next time.
+
+    Args:
+        memory: bytes that the training needs beside the weights.
+    """
+
+    def __init__(self, own: Networks, memory: int):
+        self.own = own
+        self.now = own
+        self._memory = memory
+        self._made: tuple[tuple[torch.dtype, bool], Networks] | None = None
+        self._copies = ExitStack()
+        self._may_be_offloaded = True
+
+    def others_were_used(self) -> None:
+        """Check at the next `load` where the weights are; to ask each of them at every step is slow."""
+        self._may_be_offloaded = True
+
+    def load(self) -> None:
+        """Only the networks that compute now are on the device."""
+        if not self._may_be_offloaded:
+            return
+        for own in self.own.patchers:
+            if own not in self.now.patchers:
+                unload(own)
+        if weights.weights_off_device(self.now.patchers):
+            weights.load_fully(self.now.patchers, self._memory)
+        self._may_be_offloaded = False
+
+    def in_type(self, dtype: torch.dtype, low_memory: bool) -> Networks:
+        """The networks for a type; copies are kept until another type is asked for."""
+        key = dtype, low_memory
+        if self._made is None or self._made[0] != key:
+            self.drop_copies()
+            self._made = key, self._copies.enter_context(networks_in(self.own, dtype, low_memory, self._memory))
+        return self._made[1]
+
+    @contextmanager
+    def used(self, networks: Networks) -> Iterator[None]:
+        """Inside, these networks compute."""
+        before, self.now = self.now, networks
+        self.others_were_used()
+        try:
+            with computing_with(networks):
+                yield
+        finally:
+            self.now = before
+            self.others_were_used()
+
+    def drop_copies(self) -> None:
+        self._copies.close()
+        self._made = None
+
+
 @contextmanager
 def networks_in(own: Networks, dtype: torch.dtype, low_memory: bool, memory: int) -> Iterator[Networks]:
     """The networks for computing in another type.
@@ -90,7 +145,7 @@ def _has_other_type(layer: nn.Module, dtype: torch.dtype) -> bool:
 
 @contextmanager
 def _casting(network: nn.Module, wanted: Callable[[nn.Module], bool]) -> Iterator[None]:
-    layers = [layer for layer in network.modules() if hasattr(layer, "comfy_cast_weights")]
+    layers: list[Any] = [layer for layer in network.modules() if hasattr(layer, "comfy_cast_weights")]
     before = [layer.comfy_cast_weights for layer in layers]
     for layer in layers:
         layer.comfy_cast_weights = wanted(layer)

@@ -57,10 +57,14 @@ class DiffusionBackend(Protocol):
     """
 
     device: torch.device
-    dtype: torch.dtype  # that the diffusion model computes in
     objective: Objective  # with its tables on `device`
     latents: LatentFormat
     text_spaces: tuple[TextSpace, ...]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type that the diffusion model computes in."""
+        ...
 
     @property
     def steps_ahead(self) -> int:

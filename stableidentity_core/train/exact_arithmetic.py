@@ -32,7 +32,7 @@ def exact_arithmetic() -> Iterator[None]:
 
 def _switches() -> list[Switch]:
     """Since torch 2.9 each part has a precision; the older flags are then refused if the two do not agree."""
-    found = torch.backends
+    found: Any = torch.backends  # its types lack the newer switches
     if hasattr(found.cuda.matmul, "fp32_precision"):
         parts = [found.cuda.matmul, found.cudnn.conv, found.cudnn.rnn]
         parts += [part for name in ("matmul", "conv") if (part := getattr(found.mkldnn, name, None)) is not None]

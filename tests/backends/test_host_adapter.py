@@ -161,7 +161,7 @@ def test_the_check_before_training_keeps_no_copy_of_the_weights(comfyui, adapter
         with saved_tensors_hooks(note, lambda tensor: tensor):
             check(backend, compute)
         with backend.computing(compute):
-            networks = [*backend.own.modules, *backend.networks.modules]
+            networks = [*backend.networks.own.modules, *backend.networks.now.modules]
         for network in networks:
             for parameter in network.parameters():
                 kept.pop(parameter.untyped_storage().data_ptr(), None)
@@ -274,7 +274,7 @@ def test_fp16_weights_are_computed_in_fp16_as_they_are_where_that_is_asked_for(a
     with adapter.comfy_backend(*trio) as backend:
         exact = gradient_direction(backend)
         with backend.computing(Compute(precision="fp16")):
-            assert backend.dtype == torch.float16 and backend.unet is backend.own.unet
+            assert backend.dtype == torch.float16 and backend.unet is backend.networks.own.unet
             rough = gradient_direction(backend)
     assert_computed_in(torch.float16, rough, exact)
 
@@ -291,14 +291,14 @@ def test_weights_of_the_same_size_are_copied_in_the_other_type_and_smaller_ones_
         assert backend.dtype == torch.float32
         exact = gradient_direction(backend)
         with backend.computing(Compute(low_memory=low_memory)):
-            assert (backend.unet is backend.own.unet) == low_memory
+            assert (backend.unet is backend.networks.own.unet) == low_memory
             # The same sums in another order of the batch's rows; rounding of fp32 in vectors of length one.
             torch.testing.assert_close(gradient_direction(backend), exact, rtol=0, atol=1e-5)
         with backend.computing(Compute(precision="bf16", low_memory=low_memory)):
-            assert backend.dtype == torch.bfloat16 and backend.unet is not backend.own.unet
+            assert backend.dtype == torch.bfloat16 and backend.unet is not backend.networks.own.unet
             assert {value.dtype for value in backend.unet.parameters()} == {torch.bfloat16}
             rough = gradient_direction(backend)
-        assert backend.unet is backend.own.unet and backend.dtype == torch.float32
+        assert backend.unet is backend.networks.own.unet and backend.dtype == torch.float32
     assert_computed_in(torch.bfloat16, rough, exact)
 
 

@@ -58,20 +58,20 @@ def test_a_step_of_full_size_takes_what_is_estimated_and_fits_the_card(
             model, own, SimpleNamespace(downscale_ratio=8), host.checks.objective_of(model), "", 0, low_memory
         )
         monkeypatch.setattr(host.backend, "compute_dtype", lambda _model, _compute: dtype)
-        monkeypatch.setattr(backend, "_load", lambda: None)
+        monkeypatch.setattr(backend.networks, "load", lambda: None)
         rows = template_rows(backend, [TEMPLATES[0]])
         weights_there = 0
 
         def step() -> None:
             nonlocal weights_there
-            networks = [patcher.model for patcher in backend.networks.patchers]
+            networks = [patcher.model for patcher in backend.networks.now.patchers]
             weights_there = sum(value.numel() * value.itemsize for model in networks for value in model.parameters())
             words = {space.name: torch.zeros(1, 2, space.width).requires_grad_(True) for space in backend.text_spaces}
             z_t, times = torch.zeros(1, 4, side // 8, side // 8), torch.zeros(1, dtype=torch.int64)
             backend.predict(z_t, times, backend.encode_text(rows, words)).pow(2).mean().backward()
 
         def setting(stack: ExitStack) -> None:
-            stack.callback(backend.drop_copies)
+            stack.callback(backend.networks.drop_copies)
             stack.enter_context(backend.computing(Compute()))
 
         beside = counted(setting, step)
@@ -107,13 +107,17 @@ def test_the_default_chooses_by_what_is_free(host, monkeypatch, caplog, base, ca
 
     caplog.set_level("INFO")
     model, clip = full_size(base, HALF)
-    text = host.text.HostTextEncoders(clip)
-    gpu = SimpleNamespace(load_device=torch.device("cuda", 0))
-    own = host.networks.Networks(
-        unet=model.get_model_object("diffusion_model"), text=text, patchers=(gpu, gpu), dtype=dtype
-    )
     monkeypatch.setattr(host.memory, "obtainable", lambda _device: 0.9 * card * GB)
-    need, chosen = host.backend.memory_for(own, dtype, SIDES[base], batch_size=1, low_memory=False)
+    need, chosen = host.memory.plan_memory(
+        model.get_model_object("diffusion_model"),
+        clip.cond_stage_model,
+        host.text.HostTextEncoders(clip).family.activations,
+        torch.device("cuda", 0),
+        dtype=dtype,
+        resolution=SIDES[base],
+        batch_size=1,
+        low_memory=False,
+    )
     assert chosen == recomputes
     assert need.total < 0.9 * card * GB
     assert ("gradient checkpointing (low_memory)" in caplog.text) == recomputes
