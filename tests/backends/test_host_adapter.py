@@ -302,6 +302,33 @@ def test_weights_of_the_same_size_are_copied_in_the_other_type_and_smaller_ones_
     assert_computed_in(torch.bfloat16, rough, exact)
 
 
+def test_the_check_before_a_16_bit_training_finds_a_wrong_backward_by_finite_difference(
+    trio, comfyui, adapter, monkeypatch
+):
+    """Both sides of a comparison of 16 and 32 bits would have the same fault."""
+    check = pack_module("nodes.host.session", comfyui).check_host_gradient
+    right = adapter.attention_pytorch
+    with adapter.comfy_backend(*trio) as backend:
+        check(backend, Compute(precision="bf16"))
+        monkeypatch.setattr(adapter, "attention_pytorch", lambda q, k, *args, **kw: right(q, k.detach(), *args, **kw))
+        with pytest.raises(TrainingError, match="differs by"):
+            check(backend, Compute(precision="bf16"))
+
+
+def test_the_check_before_a_16_bit_training_finds_a_kernel_that_is_wrong_in_16_bits_only(
+    trio, comfyui, adapter, monkeypatch
+):
+    check = pack_module("nodes.host.session", comfyui).check_host_gradient
+    right = adapter.attention_pytorch
+
+    def wrong(q: Tensor, k: Tensor, v: Tensor, *args, **kwargs) -> Tensor:
+        return right(q, k, v if v.dtype == torch.float32 else -v.detach(), *args, **kwargs)
+
+    monkeypatch.setattr(adapter, "attention_pytorch", wrong)
+    with adapter.comfy_backend(*trio) as backend, pytest.raises(TrainingError, match="in 16 bits than in fp32"):
+        check(backend, Compute(precision="bf16"))
+
+
 def test_the_weights_device_is_checked_only_after_other_models_were_used(trio, adapter, monkeypatch):
     """Asking hundreds of weights at each step took a twentieth of it."""
     asked: list[int] = []

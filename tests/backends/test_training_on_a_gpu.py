@@ -11,13 +11,17 @@ import torch
 from torch import Tensor
 
 from helpers.make import rand, some_face
+from helpers.pack import pack_module
 from helpers.pretend_backends import on_a_gpu, on_the_cpu
 from helpers.pretend_cuda import Wait
 from helpers.pretend_device import PretendDevice
 from helpers.trainings import small
+from stableidentity_core.backends import Compute
+from stableidentity_core.backends.protocol import STEPS_AHEAD
 from stableidentity_core.text.names import celebrity_names
 from stableidentity_core.train import StepReport, TrainConfig, train_together
 from stableidentity_core.train.finite_guard import STEPS_BEHIND
+from stableidentity_core.train.gradient_check import gradient_direction
 from stableidentity_core.train.session import Person, TrainingSession, compare_in_fp32, name_spaces_of, unchecked
 
 BASES = pytest.mark.parametrize("tiny_folder", ["sd2-eps", "sd15", "sdxl"], indirect=True)
@@ -162,3 +166,50 @@ def test_with_diffusers_only_the_search_for_faults_waits(tiny_eps):
     with on_a_gpu(tiny_eps, None) as (gpu, backend):
         waits = [wait for step in waits_of_steps(gpu, backend, cached_views=0) for wait in step]
     assert [wait.where[0].partition(":")[0] for wait in waits] == ["stableidentity_core/train/finite_guard.py"]
+
+
+@HOST
+@BASES
+def test_the_gpu_holds_one_copy_of_the_weights(tiny_folder, comfyui):
+    """Computed in another type, the originals leave it, and come back afterwards."""
+    with on_a_gpu(tiny_folder, comfyui) as (gpu, backend):
+
+        def on_device(networks: Any) -> set[bool]:
+            return {gpu.has(value) for module in networks.modules for value in module.parameters()}
+
+        own = backend.networks.own
+        with backend.computing(Compute(precision="bf16")):
+            gradient_direction(backend)
+            copies = backend.networks.now
+            assert (on_device(own), on_device(copies)) == ({False}, {True})
+        gradient_direction(backend)
+        assert (on_device(own), on_device(copies)) == ({True}, {True})  # kept for the next training
+        backend.networks.drop_copies()
+        assert on_device(copies) == {False}
+
+
+@HOST
+def test_what_the_host_moved_away_comes_back_before_the_next_step(tiny_eps, comfyui):
+    with on_a_gpu(tiny_eps, comfyui) as (gpu, backend):
+        from comfy import model_management
+
+        with backend.computing(Compute(precision="bf16")):
+            expected = gradient_direction(backend)
+            model_management.free_memory(1e30, gpu.device)
+            backend.networks.others_were_used()
+            assert not any(gpu.has(value) for value in backend.unet.parameters())
+            assert torch.equal(gradient_direction(backend).cpu(), expected.cpu())
+
+
+@HOST
+@pytest.mark.parametrize(
+    ("free", "smart", "expected"), [(10**11, True, 1), (10**9, True, STEPS_AHEAD), (10**11, False, STEPS_AHEAD)]
+)
+def test_steps_are_drawn_ahead_where_the_vae_would_take_the_place_of_the_others(
+    tiny_eps, comfyui, monkeypatch, free, smart, expected
+):
+    memory = pack_module("nodes.host.memory", comfyui)
+    monkeypatch.setattr(memory.args, "disable_smart_memory", not smart)
+    monkeypatch.setattr(memory, "obtainable", lambda _device: free)
+    with on_a_gpu(tiny_eps, comfyui) as (_gpu, backend):
+        assert backend.steps_ahead == expected
