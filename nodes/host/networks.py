@@ -104,15 +104,15 @@ def networks_in(own: Networks, dtype: torch.dtype, low_memory: bool, memory: int
     Args:
         memory: bytes that the training needs beside the weights.
     """
+    networks = replace(own, dtype=dtype)
     unet, text = own.patchers
-    whole = own.text.clip.cond_stage_model
+    whole, text_dtype = own.text.clip.cond_stage_model, networks.text_dtype or torch.float32
     with ExitStack() as stack:
-        networks = replace(own, dtype=dtype)
         if makes_copy(own.unet, dtype, low_memory):
-            unet = stack.enter_context(_copied(unet, own.unet, dtype))
+            unet = stack.enter_context(_copied(unet, own.unet, dtype, memory))
             networks = replace(networks, unet=unet.model)
-        if makes_copy(whole, networks.text_dtype or torch.float32, low_memory):
-            text = stack.enter_context(_copied(text, whole, networks.text_dtype or torch.float32))
+        if makes_copy(whole, text_dtype, low_memory):
+            text = stack.enter_context(_copied(text, whole, text_dtype, memory))
             networks = replace(networks, text=own.text.with_network(text))
         networks = replace(networks, patchers=(unet, text))
         if networks.patchers != own.patchers:
@@ -157,9 +157,10 @@ def _casting(network: nn.Module, wanted: Callable[[nn.Module], bool]) -> Iterato
 
 
 @contextmanager
-def _copied(original: Any, network: nn.Module, dtype: torch.dtype) -> Iterator[Any]:
+def _copied(original: Any, network: nn.Module, dtype: torch.dtype, memory: int) -> Iterator[Any]:
     """A patcher of a copy; the original has left the device."""
     device = original.load_device
+    weights.load_fully([original], memory)  # only while it is loaded its weights have their LoRA
     size = sum(value.numel() * dtype.itemsize for value in network.parameters())
     on_device = model_management.get_free_memory(device) > size + model_management.extra_reserved_memory()
     copy = cast_copy(network, dtype, device if on_device else original.offload_device)
@@ -174,7 +175,9 @@ def _copied(original: Any, network: nn.Module, dtype: torch.dtype) -> Iterator[A
 def unload(patcher: Any) -> None:
     """Move a model off its device, as the host does when it needs room."""
     loaded = model_management.current_loaded_models
-    for entry in [entry for entry in loaded if entry.model is not None and entry.model.model is patcher.model]:
+    found = [entry for entry in loaded if entry.model is not None and entry.model.model is patcher.model]
+    for entry in found:
         entry.model_unload()
         loaded.remove(entry)
-    model_management.soft_empty_cache()
+    if found:  # to empty the cache of a GPU takes long
+        model_management.soft_empty_cache()

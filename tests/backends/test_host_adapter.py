@@ -228,6 +228,24 @@ def test_training_sees_the_lora_of_its_model_and_no_other(trio, adapter):
     assert torch.equal(direction(model), plain)
 
 
+def test_copies_in_another_type_have_the_lora_wherever_the_weights_were(trio, adapter):
+    """The host takes it off the weights that it moves away."""
+    model, clip, vae = trio
+    bf16 = Compute(precision="bf16")
+    found = []
+    for of, moved in ((model, False), (with_lora(model), False), (with_lora(model), True)):
+        with adapter.comfy_backend(of, clip, vae) as backend:
+            if moved:
+                for entry in list(adapter.weights.model_management.current_loaded_models):
+                    entry.model_unload()
+                adapter.weights.model_management.current_loaded_models.clear()
+            with backend.computing(bf16):
+                found.append(gradient_direction(backend))
+    plain, patched, moved = found
+    assert not torch.allclose(plain, patched, atol=1e-2)  # bf16 rounds to a hundredth of vectors of length one
+    assert torch.equal(patched, moved)
+
+
 def test_patches_that_training_would_leave_out_are_refused(trio, adapter):
     model, clip, vae = trio
     patched = model.clone()

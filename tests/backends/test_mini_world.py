@@ -174,6 +174,19 @@ def test_it_trains(comfyui, trio):
         checks.check_resolution(trio[0], family, 512)
 
 
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_gradients_in_16_bits_point_where_those_in_fp32_do(comfyui, trio, precision):
+    """In trained networks; measured 0.9996 in bf16 and 0.99999 in fp16."""
+    from stableidentity_core.backends import Compute
+    from stableidentity_core.train.gradient_check import gradient_direction
+
+    with pack_module("nodes.host.backend", comfyui).comfy_backend(*trio) as backend:
+        exact = gradient_direction(backend)
+        with backend.computing(Compute(precision=precision)):
+            rough = gradient_direction(backend)
+    assert rough @ exact > 0.999
+
+
 def test_other_models_may_have_any_resolution(comfyui, tiny_eps):
     checks = pack_module("nodes.host.checks", comfyui)
     from helpers import host_tiny
