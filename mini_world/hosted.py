@@ -24,9 +24,7 @@ PACK = Path(__file__).resolve().parents[1]
 SILENCE = 300  # seconds without any event after which the demo gives up
 
 
-def run_hosted(
-    task: Task, comfyui: Path, log: Path, port: int | None, progress: Progress, cpu: bool = True
-) -> Outcome:
+def run_hosted(task: Task, comfyui: Path, log: Path, port: int | None, progress: Progress, cpu: bool = True) -> Outcome:
     """Start ComfyUI, queue the demo's prompt, collect the results, stop ComfyUI.
 
     Args:
