@@ -25,6 +25,7 @@ from .report import write_report
 from .run import run_job, run_jobs
 
 RESULTS = Path(__file__).parents[1] / "results"
+TRIED = Path(__file__).parents[2] / "out" / "gpu"  # what was only tried must not replace what was measured
 ABOUT = Job(part="about", what="the machine", work="gpu.about:about", seconds=0)
 ABOUT_SECONDS = 120
 
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     host = os.environ.get("COMFYUI_PATH", "none")
     setting = Setting(device=options.device, short=False, comfyui="" if host.lower() == "none" else host)
     started = time.monotonic()
-    about = run_job(ABOUT, setting, ABOUT_SECONDS)
+    about = run_job(ABOUT, setting, ABOUT_SECONDS)  # in a process too: a look at a GPU takes some of its memory
     if about.state != "measured":
         print(f"gpu: {about.reason}", file=sys.stderr)
         return 2
@@ -43,10 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     setting = replace(setting, device=device, short=device == "cpu")
     jobs = [job for job in plan(setting) if not options.only or any(job.part.startswith(part) for part in options.only)]
     facts = {**about.rows[0], "time": f"{options.minutes:g} minutes at most", "short": setting.short}
-    done = measure(jobs, setting, options.minutes * 60 - (time.monotonic() - started), facts, options.out)
-    print((options.out / "gpu.md").read_text("utf-8"), end="")
-    print(f"\nTable and figures: {options.out / 'gpu.md'}, {options.out / 'gpu.json'}")
-    return 0 if all(one.state == "measured" for one in done) else 1
+    out = options.out or (TRIED if setting.short else RESULTS)
+    done = measure(jobs, setting, options.minutes * 60 - (time.monotonic() - started), facts, out)
+    print((out / "gpu.md").read_text("utf-8"), end="")
+    print(f"\nTable and figures: {out / 'gpu.md'}, {out / 'gpu.json'}")
+    return 0 if all(one.state == "measured" and not any(row["reason"] for row in one.rows) for one in done) else 1
 
 
 def measure(jobs: Sequence[Job], setting: Setting, seconds: float, about: dict, out: Path) -> list[Done]:
@@ -66,7 +68,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=float, default=10.0, help="at most (default: %(default)g)")
     parser.add_argument("--device", choices=["auto", "cuda", "cpu"], default="auto", help="(default: a GPU if any)")
     parser.add_argument("--only", nargs="+", metavar="PART", help="parts whose names begin so, such as memory")
-    parser.add_argument("--out", type=Path, default=RESULTS, metavar="FOLDER", help="(default: benchmarks/results)")
+    where = "(default: benchmarks/results; shortened, out/gpu)"
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help=where)
     return parser
 
 

@@ -28,6 +28,7 @@ def measure(setting: Setting) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         if setting.short:
             stack.enter_context(patch("mini_world.headless.SAMPLING_STEPS", 1))
+            stack.enter_context(patch("mini_world.run.OTHERS", 2))
         task = Task(person=PERSON, steps=2) if setting.short else Task(person=PERSON)
         _files, report = run_demo(task, Path(folder) / "demo", host, device=setting.device)
     alike = ", ".join(f"{name} {report[key]:.2f}" for key, name in FIGURES.items())

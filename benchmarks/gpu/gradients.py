@@ -41,7 +41,7 @@ def _row(
         with backend.computing(Compute(precision=precision)):
             rough = probe.direction().double().cpu()
     except Exception as error:  # a device without this type; the other one is measured all the same
-        return Row(what=what, measured=f"**failed**: {type(error).__name__}: {error}", goal=goal)
+        return Row(what=what, reason=f"{type(error).__name__}: {error}", goal=goal)
     cosine = torch.nn.functional.cosine_similarity(rough, exact, dim=0).item()
     if not setting.short:
         met = cosine > GOAL

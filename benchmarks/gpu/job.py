@@ -30,13 +30,15 @@ class Row:
     Attributes:
         figures: raw numbers and facts, for the JSON file.
         goal: in words; `met` is None where it does not apply, such as to tiny networks.
+        reason: why there is no figure.
     """
 
     what: str
-    measured: str
+    measured: str = ""
     figures: dict[str, Any] = field(default_factory=dict)
     goal: str = ""
     met: bool | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from stableidentity_core.backends.protocol import DiffusionBackend
 from stableidentity_core.train import TrainConfig
 
 from .job import Row, Setting
-from .models import SHORT_SIDE, bytes_of, diffusers_backend, endless_run, host_module, host_trio
+from .models import SHORT_SIDE, bytes_of, diffusers_backend, host_module, host_trio, made_run
 
 TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 NAMES = {"sd21": "SD2.1", "sdxl": "SDXL"}
@@ -29,10 +29,14 @@ def measure(setting: Setting, rows: Sequence[tuple[str, str, bool]]) -> Iterator
     """A row for each base, type that is computed in, and low memory; weights are in fp16."""
     for base, dtype, low_memory in rows:
         side = SHORT_SIDE if setting.short else SIDES[base]
+        what = f"{NAMES[base]} at {side} in {dtype}{', low memory' if low_memory else ''}"
+        if dtype == "fp32" and setting.host is None:
+            yield Row(what=what, reason="with weights in fp16, diffusers does not compute in fp32; there is no ComfyUI")
+            continue
         config = TrainConfig(resolution=side, steps=10**6, cached_views=1, low_memory=low_memory)
         take_row = _through_diffusers if setting.host is None else _through_host
         figures = take_row(setting, base, dtype, config)
-        yield _row(setting, f"{NAMES[base]} at {side} in {dtype}", base, dtype, low_memory, figures)
+        yield _row(setting, what, base, dtype, low_memory, figures)
 
 
 def _through_host(setting: Setting, base: str, dtype: str, config: TrainConfig) -> dict[str, Any]:
@@ -51,8 +55,6 @@ def _through_host(setting: Setting, base: str, dtype: str, config: TrainConfig) 
 
 
 def _through_diffusers(setting: Setting, base: str, dtype: str, config: TrainConfig) -> dict[str, Any]:
-    if dtype == "fp32":
-        raise ValueError("diffusers does not compute in fp32 with weights in fp16, ComfyUI does; none was found")
     precision: Precision = "bf16" if dtype == "bf16" else "fp16"
     backend = diffusers_backend(setting, base, HALF)
     networks = lambda: [backend._cast_unet or backend.unet, *(text.model for text in backend.texts.values())]  # noqa: E731
@@ -63,7 +65,7 @@ def _through_diffusers(setting: Setting, base: str, dtype: str, config: TrainCon
 def _steps(setting: Setting, backend: DiffusionBackend, config: TrainConfig, networks: Any) -> dict[str, Any]:
     """Bytes and seconds of steps after the first ones, which allocate what later ones use again."""
     device, count = backend.device, 1 if setting.short else 10
-    with endless_run(backend, config) as run:
+    with made_run(setting, backend, config) as run:
         steps = iter(run)
         take(steps, 2, device)
         seconds = take(steps, count, device)
@@ -101,7 +103,7 @@ def _row(setting: Setting, what: str, base: str, dtype: str, low_memory: bool, f
         goals.append(f"at most {MARGIN:g} of the estimate")
         met = met and figures["of_the_estimate"] <= MARGIN
     return Row(
-        what=what + (", low memory" if low_memory else ""),
+        what=what,
         measured=measured,
         figures=figures,
         goal=", ".join(goals),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,13 @@ from mini_world.weights import load_weights
 from stableidentity_core.backends.diffusers_sd import DiffusersBackend
 from stableidentity_core.backends.protocol import DiffusionBackend
 from stableidentity_core.encode import encode_face
+from stableidentity_core.text.names import celebrity_names
 from stableidentity_core.train import TrainConfig, TrainingRun
 from stableidentity_core.train.session import name_spaces_of
 
 from .job import Setting
 
-SHORT_SIDE = 64
+SHORT_SIDE, SHORT_NAMES = 64, 40
 
 
 def host_module(setting: Setting, name: str) -> Any:
@@ -35,6 +37,7 @@ def host_module(setting: Setting, name: str) -> Any:
     return pack_module(name, setting.host, cpu=setting.device == "cpu")
 
 
+@lru_cache(maxsize=1)
 def host_trio(setting: Setting, base: str) -> tuple[Any, Any, Any]:
     """MODEL, CLIP and VAE in ComfyUI's classes, `sd21` or `sdxl`, with fp16 weights in UNet and, in full size, CLIP."""
     host_module(setting, "nodes.host.backend")  # from here on `comfy` can be imported
@@ -72,6 +75,7 @@ def tiny_folder(folder: Path, base: str) -> Path:
     return (tiny_sdxl if base == "sdxl" else tiny_sd)(folder / base)
 
 
+@lru_cache(maxsize=1)
 def diffusers_backend(setting: Setting, base: str, dtype: torch.dtype) -> DiffusersBackend:
     """The same through diffusers, with weights of this type."""
     if not setting.short:
@@ -85,10 +89,11 @@ def diffusers_backend(setting: Setting, base: str, dtype: torch.dtype) -> Diffus
 
 
 @contextmanager
-def endless_run(backend: DiffusionBackend, config: TrainConfig) -> Iterator[TrainingRun]:
+def made_run(setting: Setting, backend: DiffusionBackend, config: TrainConfig) -> Iterator[TrainingRun]:
     """A training of a drawn person, whose views are made; the backend computes as the settings say."""
     face = encode_face(mini_world_encoder(load_weights()), photo_of(1))
-    run = new_run(backend, name_spaces_of(backend), face, config)
+    names = name_spaces_of(backend, celebrity_names()[:SHORT_NAMES] if setting.short else None)
+    run = new_run(backend, names, face, config)
     with run.computing():
         _ = run.source
         yield run

@@ -33,12 +33,21 @@ def markdown(found: dict[str, Any]) -> str:
     facts = [f"- {name}: {_cell(str(value))}" for name, value in about.items() if name != "short" and value != ""]
     short = [SHORTENED, ""] if about.get("short") else []
     rows = [line for job in found["jobs"] for line in _lines(job)]
-    return "\n".join(["# Measured on a GPU" if not short else "# Tried without a GPU", "", *short, *facts, "", *HEAD])\
-        + "\n" + "\n".join(rows) + "\n"
+    return (
+        "\n".join(["# Measured on a GPU" if not short else "# Tried without a GPU", "", *short, *facts, "", *HEAD])
+        + "\n"
+        + "\n".join(rows)
+        + "\n"
+    )
 
 
 def _lines(job: dict[str, Any]) -> list[str]:
-    lines = [_line(job["part"], row["what"], row["measured"], row["goal"], _met(row["met"])) for row in job["rows"]]
+    lines = [
+        _line(
+            job["part"], row["what"], row["measured"] or f"**failed**: {row['reason']}", row["goal"], _met(row["met"])
+        )
+        for row in job["rows"]
+    ]
     if job["state"] != "measured":
         lines.append(_line(job["part"], job["what"], f"**{job['state']}**: {job['reason']}", "", ""))
     return lines

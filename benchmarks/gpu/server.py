@@ -1,4 +1,4 @@
-"""A workflow queued in the real ComfyUI: a checkpoint of full size in the real file format, a photo, StableIdentity Train."""
+"""A workflow queued in the real ComfyUI: a checkpoint file of full size, a photo, StableIdentity Train."""
 
 from __future__ import annotations
 
