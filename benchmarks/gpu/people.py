@@ -16,7 +16,7 @@ PRICE = 4.0  # of single trainings, for the most people
 def measure(setting: Setting) -> Iterator[Row]:
     """Steps of SD2.1 at 512 pixels, or in short of the mini world with fewer people."""
     world = make_world("mini" if setting.short else "sd21", setting.device)
-    counts = list(PEOPLE[:2] if setting.short else PEOPLE)
+    counts: list[int] = [*PEOPLE[:2]] if setting.short else [*PEOPLE]
     rounds, block = (1, 1) if setting.short else (3, 5)
     seconds = {int(count): taken for count, taken in several(world, counts, rounds, block).items()}
     for count, taken in seconds.items():

@@ -30,24 +30,18 @@ def write_report(folder: Path, about: dict[str, Any], done: Sequence[Done]) -> N
 def markdown(found: dict[str, Any]) -> str:
     """The table of what a JSON file holds."""
     about = found["about"]
+    short = about.get("short")
+    head = ["# Tried without a GPU", "", SHORTENED] if short else ["# Measured on a GPU"]
     facts = [f"- {name}: {_cell(str(value))}" for name, value in about.items() if name != "short" and value != ""]
-    short = [SHORTENED, ""] if about.get("short") else []
     rows = [line for job in found["jobs"] for line in _lines(job)]
-    return (
-        "\n".join(["# Measured on a GPU" if not short else "# Tried without a GPU", "", *short, *facts, "", *HEAD])
-        + "\n"
-        + "\n".join(rows)
-        + "\n"
-    )
+    return "\n".join([*head, "", *facts, "", *HEAD, *rows]) + "\n"
 
 
 def _lines(job: dict[str, Any]) -> list[str]:
-    lines = [
-        _line(
-            job["part"], row["what"], row["measured"] or f"**failed**: {row['reason']}", row["goal"], _met(row["met"])
-        )
-        for row in job["rows"]
-    ]
+    lines = []
+    for row in job["rows"]:
+        measured = row["measured"] or f"**failed**: {row['reason']}"
+        lines.append(_line(job["part"], row["what"], measured, row["goal"], _met(row["met"])))
     if job["state"] != "measured":
         lines.append(_line(job["part"], job["what"], f"**{job['state']}**: {job['reason']}", "", ""))
     return lines

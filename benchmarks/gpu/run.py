@@ -67,10 +67,11 @@ def run_job(job: Job, setting: Setting, limit: float) -> Done:
 
 
 def _started(job: Job, setting: Setting, file: Path, log: Path) -> BaseProcess:
-    forks = setting.short and os.name != "nt"
-    context = multiprocessing.get_context("forkserver" if forks else "spawn")
-    if forks:
+    if setting.short and os.name != "nt":
+        context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(PRELOADED)
+    else:
+        context = multiprocessing.get_context("spawn")
     with patch.dict(os.environ, SHORT_ENVIRONMENT if setting.short else {}):
         process = context.Process(target=work, args=(job, setting, file, log))
         process.start()
