@@ -34,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and write; 1 if anything failed or is missing, 2 if there is no such device."""
     options = _parser().parse_args(arguments)
     host = os.environ.get("COMFYUI_PATH", "none")
-    setting = Setting(device=options.device, short=False, comfyui="" if host.lower() == "none" else host)
+    short = options.device == "cpu"  # otherwise known when the machine was looked at
+    setting = Setting(device=options.device, short=short, comfyui="" if host.lower() == "none" else host)
     started = time.monotonic()
     about = run_job(ABOUT, setting, ABOUT_SECONDS)  # in a process too: a look at a GPU takes some of its memory
     if about.state != "measured":

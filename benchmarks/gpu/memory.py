@@ -64,10 +64,10 @@ def _through_diffusers(setting: Setting, base: str, dtype: str, config: TrainCon
 
 def _steps(setting: Setting, backend: DiffusionBackend, config: TrainConfig, networks: Any) -> dict[str, Any]:
     """Bytes and seconds of steps after the first ones, which allocate what later ones use again."""
-    device, count = backend.device, 1 if setting.short else 10
+    device, first, count = backend.device, *((1, 1) if setting.short else (2, 10))
     with made_run(setting, backend, config) as run:
         steps = iter(run)
-        take(steps, 2, device)
+        take(steps, first, device)
         seconds = take(steps, count, device)
         found = memory_of_steps(lambda: next(steps), device)
         weights = bytes_of(*networks())

@@ -27,6 +27,7 @@ GRACE = 20  # seconds to stop what a job has started
 LOG_LINES = 15
 PRELOADED = [
     *(f"gpu.{part}" for part in ("memory", "gradients", "speed", "people", "server", "demo")),
+    "open_clip",  # whose tokenizer the text encoders have
     "diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion",
     "diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl",
 ]

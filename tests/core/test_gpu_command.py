@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
+import importlib.util
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from helpers.gpu_report import PARTS, files_in
+from helpers.pretend_device import PretendDevice
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-PARTS = ["memory, SD2.1", "gradients", "speed", "ComfyUI", "demo", "memory, SDXL", "people"]
 BROKEN = """
 import os, subprocess, sys, time
 from gpu.job import Row
@@ -41,21 +44,6 @@ def path(monkeypatch, tmp_path):
     (tmp_path / "broken_jobs.py").write_text(BROKEN, "utf-8")
     for folder in (BENCHMARKS, tmp_path):
         monkeypatch.syspath_prepend(str(folder))
-
-
-def files_in(folder: Path) -> tuple[dict[str, Any], str]:
-    """What was written, which must be the same in both files."""
-    from gpu.report import markdown
-
-    found, text = json.loads((folder / "gpu.json").read_text("utf-8")), (folder / "gpu.md").read_text("utf-8")
-    assert text == markdown(found)
-    table = text.partition("|---")[2]
-    for job in found["jobs"]:
-        for row in job["rows"]:
-            assert any(
-                job["part"] in line and row["what"] in line and row["measured"] in line for line in table.splitlines()
-            )
-    return found, text
 
 
 def measured(folder: Path, seconds: float, *works: str, **arguments: Any) -> tuple[dict[str, Any], str]:
@@ -136,23 +124,19 @@ def test_without_comfyui_what_can_be_is_measured_through_diffusers(tmp_path, mon
     assert hosted["state"] == "failed" and "| ComfyUI | a queued workflow | **failed**: HostError: There is no" in text
 
 
-@pytest.mark.host
-def test_all_parts_give_rows_in_comfyui(tmp_path, comfyui, monkeypatch):
-    """Everything is tried, but the demo in ComfyUI, which has tests of its own."""
-    from gpu.__main__ import main
+def test_the_speed_of_both_loops_can_be_measured_where_ours_computes_with_a_copy(monkeypatch):
+    """On a GPU the copy takes the place of the weights that the published loop computes with."""
+    import speed_measures
+    import training_speed
+    from gpu.job import Setting
+    from gpu.speed import measure
 
-    monkeypatch.setenv("COMFYUI_PATH", str(comfyui))
-    assert main(["--device", "cpu", "--out", str(tmp_path)]) == 0
-    found, text = files_in(tmp_path)
-    rows = {job["part"]: job["rows"] for job in found["jobs"]}
-    assert list(rows) == PARTS and all(job["state"] == "measured" for job in found["jobs"])
-    assert [len(of_part) for of_part in rows.values()] == [4, 2, 4, 1, 1, 4, 2]
-    assert all(row["met"] is None for of_part in rows.values() for row in of_part), "goals are of full size"
-    assert all(row["figures"]["estimate"] > 0 for row in rows["memory, SD2.1"] + rows["memory, SDXL"])
-    assert all(0.9 < row["figures"]["cosine"] <= 1 for row in rows["gradients"])
-    assert rows["ComfyUI"][0]["figures"]["train_seconds"] > 0 and rows["ComfyUI"][0]["figures"]["steps"] == 3
-    assert -1 <= rows["demo"][0]["figures"]["face_similarity"] <= 1
-    assert found["about"]["computes on"] == "cpu" and text.startswith("# Tried without a GPU")
+    monkeypatch.setattr(speed_measures, "SIDE", 8)
+    monkeypatch.setattr(training_speed, "flops_of_step", lambda steps: float(next(steps).step > 0))
+    with PretendDevice() as gpu:
+        rows = list(measure(Setting(device="cuda", short=True)))
+    assert rows[0].figures["on"] == str(gpu.device) and len(rows) == 4
+    assert all(row.figures.get("seconds_per_step", 1) > 0 for row in rows)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the tool is played by a shell script")
@@ -160,11 +144,9 @@ def test_all_parts_give_rows_in_comfyui(tmp_path, comfyui, monkeypatch):
     ("shown", "build"), [("CUDA Version: 13.0", "cu130"), ("CUDA Version: 12.4", "cu126"), ("", "")]
 )
 def test_tasks_chooses_torch_by_the_driver(tmp_path, monkeypatch, shown, build):
-    import importlib.util
-
     spec = importlib.util.spec_from_file_location("tasks_under_test", BENCHMARKS.parent / "tasks.py")
     assert spec and spec.loader
-    monkeypatch.setitem(__import__("sys").modules, spec.name, tasks := importlib.util.module_from_spec(spec))
+    monkeypatch.setitem(sys.modules, spec.name, tasks := importlib.util.module_from_spec(spec))
     spec.loader.exec_module(tasks)
     tool = tmp_path / "nvidia-smi"
     tool.write_text(f"#!/bin/sh\necho '{shown}'\n", "utf-8")

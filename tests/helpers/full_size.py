@@ -92,7 +92,7 @@ def write_face_vit(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.path.append(sys.argv[1])
+    sys.path += [str(Path(__file__).resolve().parents[1]), sys.argv[1]]
     import comfy.cli_args
 
     comfy.cli_args.args.cpu = True
