@@ -5,6 +5,7 @@ python3 tasks.py demo [--person N] [--out DIR] [--steps N] [--port N] [--venv DI
 python3 tasks.py lint [--venv DIR]
 python3 tasks.py test [--venv DIR] [-k EXPR] [--full-size] [pytest arguments]
 python3 tasks.py campaign [--minutes N] [--only PART] [--seed N] [--out FILE] [--venv DIR]
+python3 tasks.py gpu [--minutes N] [--device cuda|cpu] [--only PART ...] [--out DIR] [--venv DIR]
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ ROOT = Path(__file__).absolute().parent
 CACHE = ROOT / ".cache"
 # One matching set from PyPI; the host asks for "torch" without a version.
 TORCH = ("torch==2.11.0", "torchvision==0.26.0", "torchaudio==2.11.0")
+# Builds for GPUs that the one from PyPI does not find: on Windows, with older drivers, and by AMD.
+TORCH_INDEX = "https://download.pytorch.org/whl/"
+CUDA_BUILD, OLDER_CUDA_BUILD, ROCM_BUILD = "cu130", "cu126", "rocm7.2"
+AMD_DEVICE = Path("/dev/kfd")
 COMFYUI_GIT = "https://github.com/comfyanonymous/ComfyUI"
 CLONE_SECONDS = 60
 PIP = "pip>=25.1"  # from which on it knows --group
@@ -161,6 +166,30 @@ def ensure_venv(folder: Path, host: Host | None) -> Path:
     quietly([*pip, *TORCH, *options, "--group", group], "install the requirements")
     stamp.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return python
+
+
+def ensure_gpu_torch(python: Path) -> None:
+    """Install the torch of this machine's GPU if there is one that the venv's torch does not find."""
+    build = gpu_build()
+    if not build or finds_gpu(python):
+        return
+    say(f"The installed torch finds no GPU: installing {TORCH[0]} from {TORCH_INDEX}{build}")
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade"]
+    quietly([*pip, *TORCH, "--index-url", TORCH_INDEX + build], "install torch for the GPU (--device cpu needs none)")
+
+
+def gpu_build() -> str:
+    """The build of torch for this machine's GPU, by its driver; empty where there is none."""
+    if shutil.which("nvidia-smi"):
+        shown = subprocess.run(["nvidia-smi"], stdout=subprocess.PIPE, text=True).stdout
+        cuda = re.search(r"CUDA Version:\s*(\d+)", shown)
+        return "" if not cuda else CUDA_BUILD if int(cuda[1]) >= 13 else OLDER_CUDA_BUILD
+    return ROCM_BUILD if AMD_DEVICE.exists() else ""
+
+
+def finds_gpu(python: Path) -> bool:
+    look = "import sys, torch; sys.exit(not torch.cuda.is_available())"
+    return subprocess.run([str(python), "-c", look], stderr=subprocess.DEVNULL).returncode == 0
 
 
 def quietly(command: Sequence[str], purpose: str) -> None:
@@ -299,6 +328,25 @@ def campaign(options: argparse.Namespace, rest: Sequence[str]) -> int:
     return become([*command, *rest])
 
 
+# GPU ---------------------------------------------------------------------------------------------
+
+
+def gpu(options: argparse.Namespace, rest: Sequence[str]) -> int:
+    host, python = prepare(options)
+    if options.device != "cpu":
+        ensure_gpu_torch(python)
+    if not host:
+        say("NO COMFYUI: WHAT CAN BE IS MEASURED THROUGH DIFFUSERS")
+    os.environ["COMFYUI_PATH"] = str(host.path) if host else "none"
+    os.environ["PYTHONPATH"] = os.pathsep.join(str(ROOT / folder) for folder in ("", "benchmarks", "tests"))
+    command = [str(python), "-m", "gpu", f"--minutes={options.minutes}", f"--device={options.device}"]
+    command += [f"--out={Path(options.out).expanduser().absolute()}"] if options.out else []
+    return become([*command, *rest])
+
+
+# All ---------------------------------------------------------------------------------------------
+
+
 def become(command: Sequence[str]) -> int:
     """Go on as this program, so that a signal to stop reaches it and not only its parent."""
     if os.name != "nt":
@@ -347,6 +395,12 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     campaigns.add_argument("--out", metavar="FILE", help="for the table too: .json, .md or plain text")
     campaigns.add_argument("--venv", metavar="DIR", help="virtual environment to make or use (.venv)")
     campaigns.set_defaults(run=campaign)
+    gpus = commands.add_parser("gpu", help="measure all that only a GPU can tell, in one table", allow_abbrev=False)
+    gpus.add_argument("--minutes", type=float, default=10.0, metavar="N", help="at most (10)")
+    gpus.add_argument("--device", choices=["auto", "cuda", "cpu"], default="auto", help="a GPU if there is one (auto)")
+    gpus.add_argument("--out", metavar="DIR", help="for gpu.json and gpu.md (benchmarks/results)")
+    gpus.add_argument("--venv", metavar="DIR", help="virtual environment to make or use (.venv)")
+    gpus.set_defaults(run=gpu)
     return parser.parse_known_args(arguments)
 
 

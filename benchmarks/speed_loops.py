@@ -13,7 +13,7 @@ from speed_models import SpeedWorld
 from torch import nn
 
 from stableidentity_core.backends.diffusers_sd import DiffusersBackend
-from stableidentity_core.train import TrainConfig, TrainingRun, loop
+from stableidentity_core.train import TrainConfig, TrainingRun, lookahead
 from stableidentity_core.train.projector_init import make_projector
 
 POOL = 32
@@ -53,7 +53,7 @@ def places_of_published(one: PublishedLoop) -> list[tuple[Any, str, str]]:
 
 
 def places_of_ours(run: TrainingRun) -> list[tuple[Any, str, str]]:
-    return [(loop, "draw_batches", "drawing from the pool"), *_common(run.backend, run.optimizer)]
+    return [(lookahead, "draw_batches", "drawing from the pool"), *_common(run.backend, run.optimizer)]
 
 
 def _common(backend: Any, optimizer: Any) -> list[tuple[Any, str, str]]:

@@ -57,6 +57,7 @@ def compare(world: SpeedWorld, rounds: int, block: int, pool: int) -> dict[str, 
     device = run.backend.device
     times: dict[str, list[float]] = {"published": [], "ours": []}
     with run.computing():
+        world.pipeline.unet.to(device)  # ours moves it away where it computes with a copy; the published loop needs it
         wait(device)
         started = time.perf_counter()
         assert run._pool is not None

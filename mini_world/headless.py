@@ -18,9 +18,9 @@ from .weights import Weights
 HOST = "none: headless, through diffusers"
 
 
-def run_headless(task: Task, weights: Weights, progress: Progress) -> Outcome:
+def run_headless(task: Task, weights: Weights, progress: Progress, device: str = "cpu") -> Outcome:
     """Learn the person and generate all rows of pictures."""
-    backend = mini_world_backend(weights)
+    backend = mini_world_backend(weights, device)
     face = encode_face(mini_world_encoder(weights), photo_of(task.person))
     started = time.monotonic()
     session = TrainingSession(backend, [Person(trigger=task.trigger, faces=[face])], task.config)

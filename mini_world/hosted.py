@@ -24,18 +24,19 @@ PACK = Path(__file__).resolve().parents[1]
 SILENCE = 300  # seconds without any event after which the demo gives up
 
 
-def run_hosted(task: Task, comfyui: Path, log: Path, port: int | None, progress: Progress) -> Outcome:
+def run_hosted(task: Task, comfyui: Path, log: Path, port: int | None, progress: Progress, cpu: bool = True) -> Outcome:
     """Start ComfyUI, queue the demo's prompt, collect the results, stop ComfyUI.
 
     Args:
         log: where the server's log is saved, also on failure.
+        cpu: compute on the CPU; otherwise on the device that ComfyUI chooses.
 
     Raises:
         HostError: the server did not start, crashed, or could not run the prompt; with the end of its log.
     """
     graph, training = demo_graph(task, PACK)
     with tempfile.TemporaryDirectory(prefix="stableidentity-demo-") as folder:
-        server = ComfyServer(comfyui, Path(folder), {"ComfyUI-StableIdentity": PACK}, port=port)
+        server = ComfyServer(comfyui, Path(folder), {"ComfyUI-StableIdentity": PACK}, port=port, cpu=cpu)
         try:
             if abs(task.person) > LARGEST:
                 _upload(task.person, server.input)

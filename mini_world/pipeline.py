@@ -44,9 +44,9 @@ def mini_world_pipeline(weights: Weights) -> StableDiffusionPipeline:
     return StableDiffusionPipeline(**parts)
 
 
-def mini_world_backend(weights: Weights) -> DiffusersBackend:
+def mini_world_backend(weights: Weights, device: str = "cpu") -> DiffusersBackend:
     """The mini world as a backend for training."""
-    return DiffusersBackend(mini_world_pipeline(weights))
+    return DiffusersBackend(mini_world_pipeline(weights).to(device))
 
 
 def mini_world_encoder(weights: Weights) -> FaceViT:

@@ -59,9 +59,12 @@ class Files:
 
 
 def run_demo(
-    task: Task, out: Path, comfyui: Path | None = None, port: int | None = None
+    task: Task, out: Path, comfyui: Path | None = None, port: int | None = None, device: str = "cpu"
 ) -> tuple[Files, dict[str, Any]]:
     """Run the demo in ComfyUI, or with the core alone if `comfyui` is None.
+
+    Args:
+        device: to compute on; ComfyUI chooses its own if it is not the CPU.
 
     Returns:
         The files that were written, and the content of the report.
@@ -82,9 +85,9 @@ def run_demo(
             bar.update(units)
 
         outcome = (
-            run_headless(task, weights, progress)
+            run_headless(task, weights, progress, device)
             if comfyui is None
-            else run_hosted(task, comfyui, files.log, port, progress)
+            else run_hosted(task, comfyui, files.log, port, progress, cpu=device == "cpu")
         )
     report = make_report(task, outcome, weights)
     sheet = _sheet(task, outcome, report)

@@ -29,6 +29,7 @@ class ComfyServer:
         packs: node packs to load, as {folder name: folder}; no others are loaded.
         options: additional arguments for main.py.
         port: None chooses a free one.
+        cpu: compute on the CPU, and so alike everywhere; otherwise on the device that ComfyUI chooses.
 
     Raises:
         HostError: the server cannot be started; `start` then leaves no process running.
@@ -41,7 +42,9 @@ class ComfyServer:
         packs: Mapping[str, Path],
         options: Sequence[str | Path] = (),
         port: int | None = None,
+        cpu: bool = True,
     ) -> None:
+        self.cpu = cpu
         self.comfyui, self.base, self.packs, self.options, self.port = comfyui, base, dict(packs), options, port
         self.models, self.input, self.output, self.user = (
             base / name for name in ("models", "input", "output", "user")
@@ -86,7 +89,7 @@ class ComfyServer:
             ["--database-url", "sqlite:///:memory:"],
             ["--dont-print-server"],
         ]
-        fixed = ["--cpu", "--port", str(port), "--base-directory", str(self.base)]
+        fixed = [*(["--cpu"] if self.cpu else []), "--port", str(port), "--base-directory", str(self.base)]
         # Flags differ between host versions; none of these affects the results.
         return [*main, *fixed, *map(str, self.options), *(word for flag in flags if flag[0] in known for word in flag)]
 

@@ -64,11 +64,14 @@ class GradientProbe:
     """A fixed linear projection of the model's output, as a function of two words.
 
     It can be read while the backend computes in one way and in another, to compare the two.
+
+    Args:
+        latent_side: of the picture; the least that all networks take says enough about kernels.
     """
 
-    def __init__(self, backend: DiffusionBackend):
+    def __init__(self, backend: DiffusionBackend, latent_side: int = LATENT_SIDE):
         generator = torch.Generator().manual_seed(0)
-        side = LATENT_SIDE * backend.latents.factor
+        side = latent_side * backend.latents.factor
         self.backend = backend
         self.rows = {space.name: tokenize_templates(["a photo of a {}"], space) for space in backend.text_spaces}
         self.words = {

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from helpers.memory_rows import BF16, FP32, HALF, ROWS, SIDES
 from helpers.pack import pack_module
 from stableidentity_core.backends import Compute
 from stableidentity_core.train.gradient_check import gradient_direction
@@ -16,17 +17,6 @@ from stableidentity_core.train.templates import TEMPLATES
 
 pytestmark = pytest.mark.host
 GB = 10**9
-HALF, BF16, FP32 = torch.float16, torch.bfloat16, torch.float32
-SIDES = {"sd15": 512, "sd21": 512, "sdxl": 1024}
-# Base, type of the weights, type that is computed in, low memory; at most so many GB in all.
-ROWS = [
-    ("sd21", HALF, BF16, False, 4.0),  # what a GPU does with SD2.1's file
-    ("sd21", HALF, BF16, True, 2.8),
-    ("sd21", HALF, HALF, False, 4.0),  # a GPU without bf16
-    ("sd21", HALF, FP32, False, 6.5),  # a GPU that is faster in fp32
-    ("sdxl", HALF, BF16, False, 13.0),
-    ("sdxl", HALF, BF16, True, 8.0),
-]
 
 
 @pytest.fixture

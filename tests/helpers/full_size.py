@@ -1,6 +1,7 @@
 """A full-size SD2.1 checkpoint of random weights in the original file layout, and a full-size face ViT.
 
-Run as a program with ComfyUI's folder and the file to write; 2.6 GB, about half a minute.
+Run as a program with ComfyUI's folder, the file to write and, if not on the CPU, the device on which weights are
+drawn; 2.6 GB, about half a minute on a CPU.
 """
 
 from __future__ import annotations
@@ -46,19 +47,22 @@ SD_VAE = {
 
 
 def fill_fp16(module: nn.Module, generator: torch.Generator) -> dict[str, torch.Tensor]:
-    """Random fp16 weights of a module's shapes, norms near one, layers scaled by their fan-in."""
+    """Random fp16 weights of a module's shapes, norms near one, layers scaled by their fan-in.
+
+    They are drawn on the generator's device, and lie on the CPU.
+    """
     weights = {}
     for name, shape in ((name, value.shape) for name, value in module.state_dict().items()):
         if len(shape) >= 2:
-            value = torch.randn(shape, generator=generator) * shape[1:].numel() ** -0.5
+            value = torch.randn(shape, generator=generator, device=generator.device) * shape[1:].numel() ** -0.5
         else:
             value = torch.ones(shape) if name.endswith("weight") else torch.zeros(shape)
-        weights[name] = value.half()
+        weights[name] = value.half().cpu()
     return weights
 
 
-def write_checkpoint(path: Path) -> None:
-    """Write UNet, CLIP-H and VAE with the prefixes that stock loaders look for."""
+def write_checkpoint(path: Path, device: str = "cpu") -> None:
+    """Write UNet, CLIP-H and VAE with the prefixes that stock loaders look for; drawn on this device."""
     import comfy.supported_models
     import comfy.text_encoders.sd2_clip
     from comfy.ldm.models.autoencoder import AutoencoderKL
@@ -66,7 +70,7 @@ def write_checkpoint(path: Path) -> None:
 
     from helpers.host_tiny import unet_settings
 
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator(device).manual_seed(0)
     family = comfy.supported_models.SD20(unet_settings(**SD21_UNET))
     family.set_inference_dtype(torch.float16, None)
     with torch.device("meta"):
@@ -88,8 +92,8 @@ def write_face_vit(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.path.append(sys.argv[1])
+    sys.path += [str(Path(__file__).resolve().parents[1]), sys.argv[1]]
     import comfy.cli_args
 
     comfy.cli_args.args.cpu = True
-    write_checkpoint(Path(sys.argv[2]))
+    write_checkpoint(Path(sys.argv[2]), *sys.argv[3:])

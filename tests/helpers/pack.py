@@ -34,13 +34,16 @@ class _CoreAlias(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         module.__spec__ = self.own_spec  # the import system has just put the alias's there
 
 
-def pack_module(name: str, comfyui: Path) -> types.ModuleType:
-    """Import a module of the pack such as `nodes.host.backend`, with the host on the path."""
+def pack_module(name: str, comfyui: Path, cpu: bool = True) -> types.ModuleType:
+    """Import a module of the pack such as `nodes.host.backend`, with the host on the path.
+
+    The first import decides for the whole process whether the host computes on the CPU or on the device it chooses.
+    """
     if PACK not in sys.modules:
         sys.path.append(str(comfyui))
         import comfy.cli_args
 
-        comfy.cli_args.args.cpu = True
+        comfy.cli_args.args.cpu = cpu
         sys.meta_path.insert(0, _CoreAlias())
         package = types.ModuleType(PACK)
         package.__path__ = [str(ROOT)]

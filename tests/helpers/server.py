@@ -18,9 +18,14 @@ class ComfyServer(comfyui.ComfyServer):
     """A server with the pack and the test pack, and the questions that only tests ask."""
 
     def __init__(
-        self, host: Path, base: Path, packs: Mapping[str, Path] = PACKS, options: Sequence[str | Path] = ()
+        self,
+        host: Path,
+        base: Path,
+        packs: Mapping[str, Path] = PACKS,
+        options: Sequence[str | Path] = (),
+        cpu: bool = True,
     ) -> None:
-        super().__init__(host, base, packs, options)
+        super().__init__(host, base, packs, options, cpu=cpu)
 
     def object_info(self, node_id: str = "") -> Json:
         """The description of one node, empty when the server does not know it; of all nodes without an id."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -12,37 +11,14 @@ import psutil
 import pytest
 
 from helpers.full_size import write_face_vit
+from helpers.peak import Peak
 from helpers.prompts import learn, node
-from helpers.server import ComfyServer
 from helpers.world import World
 from stableidentity_core.cli import main
 from stableidentity_core.identity import load_identity
 
 CHECKPOINT = "random_sd21.safetensors"
 pytestmark = [pytest.mark.full_size, pytest.mark.timeout(1800)]
-
-
-class PeakMemory:
-    """Largest resident memory of a server's process while the context lasts, in GB."""
-
-    def __init__(self, server: ComfyServer):
-        self.process = psutil.Process(server.process.pid)
-        self.peak = 0.0
-
-    def __enter__(self) -> PeakMemory:
-        self.running = True
-        self.thread = threading.Thread(target=self._watch)
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_error) -> None:
-        self.running = False
-        self.thread.join()
-
-    def _watch(self) -> None:
-        while self.running:
-            self.peak = max(self.peak, self.process.memory_info().rss / 1e9)
-            time.sleep(0.1)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +42,9 @@ def test_full_size_checkpoint_trains(world: World, checkpoint: Path, capsys, nam
     prompt = learn(Path(), encoder="full", name=name, **settings)
     prompt["trio"] = node("CheckpointLoaderSimple", ckpt_name=CHECKPOINT)
     started = time.monotonic()
-    with PeakMemory(world.server) as memory:
+    assert world.server.process is not None
+    process = psutil.Process(world.server.process.pid)
+    with Peak(lambda: process.memory_info().rss) as memory:
         result = world.server.run(prompt, timeout=1200)
     assert result.status == "success", result.error
     identity = load_identity(world.embedding(name))
@@ -74,7 +52,7 @@ def test_full_size_checkpoint_trains(world: World, checkpoint: Path, capsys, nam
     assert identity.words["clip_h"].isfinite().all() and identity.header["steps"] == str(steps)
     with capsys.disabled():
         seconds = time.monotonic() - started
-        print(f"\n{name}, {steps} steps at {settings['resolution']}: {seconds:.0f} s, peak {memory.peak:.1f} GB")
+        print(f"\n{name}, {steps} steps at {settings['resolution']}: {seconds:.0f} s, peak {memory.value / 1e9:.1f} GB")
 
 
 def test_full_size_single_file_trains_without_a_host(world: World, checkpoint: Path, tmp_path: Path):
