@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from comfy_api.latest import io
 
-from ..stableidentity_core.encode import AUTO, KINDS, encode_face, load_face_encoder
+from ..stableidentity_core.encode import AUTO, KINDS, encode_face
 from ..stableidentity_core.evaluate.similarity import similarity
 from .host import paths
-from .host.cancel import checked, stoppable
+from .host.cancel import checked
 from .host.clip_vision import clip_vision_encoder
-from .host.resident import resident_encoder
+from .host.encoders import face_encoder
 from .types import CATEGORY, FaceEncoderType, FaceType
 
 
@@ -27,7 +27,7 @@ class LoadFaceEncoder(io.ComfyNode):
                     "encoder_name",
                     options=paths.face_encoders(),
                     tooltip="A folder or file in models/stableidentity/face_encoders. The paper's encoder is "
-                    "listed even before it is downloaded; running the node then says what to download.",
+                    "listed even before it is downloaded, see `download`.",
                 ),
                 io.Combo.Input(
                     "kind",
@@ -36,6 +36,13 @@ class LoadFaceEncoder(io.ComfyNode):
                     optional=True,  # missing in older saved prompts
                     tooltip="auto: detected from the file. FR-ViT: the paper's. A wrong kind is an error.",
                 ),
+                io.Boolean.Input(
+                    "download",
+                    default=False,
+                    optional=True,
+                    tooltip="Download the paper's encoder if it is missing: 343 MB, Apache-2.0. Off: the node says "
+                    "what is missing and where it belongs.",
+                ),
             ],
             outputs=[
                 FaceEncoderType.Output(display_name="face_encoder", tooltip="For Encode Face and StableIdentity Train.")
@@ -43,13 +50,14 @@ class LoadFaceEncoder(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, encoder_name: str, kind: str = AUTO) -> str:
+    def fingerprint_inputs(cls, encoder_name: str, kind: str = AUTO, download: bool = False) -> str:
+        if download and not paths.is_installed(encoder_name):
+            return "to be downloaded"
         return paths.file_state(paths.face_encoder_path(encoder_name))
 
     @classmethod
-    def execute(cls, encoder_name: str, kind: str = AUTO) -> io.NodeOutput:
-        path = paths.face_encoder_path(encoder_name)
-        return io.NodeOutput(resident_encoder(stoppable(lambda: load_face_encoder(path, kind))))
+    def execute(cls, encoder_name: str, kind: str = AUTO, download: bool = False) -> io.NodeOutput:
+        return io.NodeOutput(face_encoder(encoder_name, kind, download))
 
 
 class ClipVisionFaceEncoder(io.ComfyNode):

@@ -20,6 +20,7 @@ from ..stableidentity_core.train.diagnosis import WARNING
 from ..stableidentity_core.train.photos import without_features
 from ..stableidentity_core.train.presets import describe_preset, with_preset
 from ..stableidentity_core.train.session import Person
+from .host.encoders import paper_encoder
 from .host.session import host_name_spaces
 from .host.training import train_in_host
 from .train_settings import CUSTOM, PEOPLE_AT_ONCE, train_settings
@@ -152,14 +153,10 @@ def _encoded(photos: tuple[Face, ...], encoder: Any, method: str) -> list[Face]:
     """The photos with the features that the method needs."""
     if not get_method(method).needs_face:
         return without_features(photos)
-    if encoder is not None:
-        return [encode_face(encoder, photo) for photo in photos]
-    if any(photo.feature is None for photo in photos):
-        raise StableIdentityError(
-            f"The face has no feature yet, which {method} learns from: connect a face encoder to StableIdentity "
-            "Train, or put Encode Face in front of it."
-        )
-    return list(photos)
+    if encoder is None and all(photo.feature is not None for photo in photos):
+        return list(photos)
+    used = encoder or paper_encoder()
+    return [encode_face(used, photo) if encoder or photo.feature is None else photo for photo in photos]
 
 
 def _sources() -> list[io.Input]:
@@ -173,7 +170,7 @@ def _sources() -> list[io.Input]:
         FaceEncoderType.Input(
             "face_encoder",
             optional=True,
-            tooltip="Not needed if the face comes from Encode Face, or for the method textual_inversion.",
+            tooltip="Default: the paper's, if the face does not come from Encode Face.",
         ),
         NameSpaceType.Input(
             "name_space",

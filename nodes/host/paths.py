@@ -66,8 +66,7 @@ def face_encoders() -> list[str]:
     found = {PAPER_ENCODER: None}
     for root in _roots(ENCODERS):
         for path in sorted(root.iterdir()) if root.is_dir() else []:
-            weights = path.is_dir() and any((path / name).is_file() for name in WEIGHT_FILES)
-            if weights or path.suffix in SUFFIXES:
+            if _has_weights(path):
                 found[path.name] = None
     return list(found)
 
@@ -85,6 +84,15 @@ def face_encoder_path(name: str) -> Path:
         if path_kind(root / name) != "nothing":
             return root / name
     raise MissingFileError(missing_encoder_message(roots[-1] / name))
+
+
+def is_installed(encoder: str) -> bool:
+    """Whether a folder or file of this name has weights."""
+    return any(_has_weights(root / encoder) for root in _roots(ENCODERS))
+
+
+def _has_weights(path: Path) -> bool:
+    return path.suffix in SUFFIXES or (path.is_dir() and any((path / name).is_file() for name in WEIGHT_FILES))
 
 
 def projectors() -> list[str]:

@@ -165,7 +165,10 @@ def test_forty_people_by_lists_of_lists(world):
         ({"train": {"trigger": "anna, anna"}}, ("several have the trigger <anna>", "a different one per person")),
         ({"people": {"trigger": "several-ben"}}, ("several have the trigger <several-ben>",)),
         ({"people": {"trigger": "a, b"}}, ("is 1 face and 2 triggers",)),
-        ({"people": {"face_2": ["face 2", 0]}}, ("<several-ben>: The face has no feature yet",)),
+        (
+            {"people": {"face_2": ["face 2", 0]}},
+            ("<several-ben>: No face encoder is connected, and the paper's is not installed",),
+        ),
         ({"save": {"identity": ["pick", 0]}}, ("number 3, but there are 2 people", "<several-ben>", "Choose 1 to 2")),
         ({"train": {"model": ["models", 0]}}, ("got 2 different values of model", "needed one for all people")),
     ],

@@ -111,11 +111,12 @@ def refusal(world: World, prompt: Json) -> str:
     return event.data["exception_message"]
 
 
-def test_celeb_basis_without_an_encoder_is_told_what_to_connect(world):
+def test_celeb_basis_without_an_encoder_wants_the_papers(world):
     prompt = by(world, "textual_inversion", "never")
     prompt["train"]["inputs"]["method"] = "celeb_basis"
     message = refusal(world, prompt)
-    assert "no feature yet, which celeb_basis learns from" in message and "Encode Face" in message
+    assert "the paper's is not installed" in message and "343 MB" in message
+    assert "connect Load Face Encoder with `download` turned on" in message
 
 
 def test_textual_inversions_projector_makes_no_other_words(world):
