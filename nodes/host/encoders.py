@@ -11,7 +11,7 @@ from ...stableidentity_core.encode import AUTO, FaceEncoder, load_face_encoder
 from ...stableidentity_core.errors import MissingFileError
 from . import paths
 from .cancel import stoppable
-from .face_nets import fetch, model_roots
+from .face_nets import fetch_weight, model_roots
 from .resident import resident_encoder
 
 PAPER_FILES = ("fr_vit_config", "fr_vit")  # the weights last: what is there of them counts as installed
@@ -25,7 +25,7 @@ def face_encoder(name: str, kind: str = AUTO, download: bool = False) -> FaceEnc
     """
     if download and name == paths.PAPER_ENCODER and not paths.is_installed(name):
         for file in PAPER_FILES:
-            fetch(file, model_roots()[0])
+            fetch_weight(file, model_roots()[0])
     path = paths.face_encoder_path(name)
     with torch.inference_mode(False):  # cached for later nodes, which may run outside inference mode
         return _cached(path, paths.file_state(path), kind)

@@ -59,7 +59,7 @@ def _net(choice: str, known: tuple[str, ...], fetch: bool, load: Callable[[Path]
             return None
         choice = installed[0] if installed else known[0]
     if fetch and locate(choice, roots) is None:
-        fetch(choice, roots[0])
+        fetch_weight(choice, roots[0])
     path = find(choice, roots)
     with torch.inference_mode(False):  # cached for later nodes, which may run outside inference mode
         return _cached(load, path, file_state(path))
@@ -80,7 +80,7 @@ def _load_parser(path: Path) -> ResidentParser:
     return ResidentParser(found, found.network)
 
 
-def fetch(name: str, models: Path) -> None:
+def fetch_weight(name: str, models: Path) -> None:
     """Download a file of the table, with the node's progress bar."""
     bar = comfy.utils.ProgressBar(get_weight(name).bytes or 1)
 
