@@ -7,7 +7,6 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..stableidentity_core.console.streams import get_logger
 from ..stableidentity_core.encode import encode_face
 from ..stableidentity_core.errors import StableIdentityError, error_context
 from ..stableidentity_core.face import Face
@@ -18,7 +17,7 @@ from ..stableidentity_core.text.names import parse_names
 from ..stableidentity_core.train import TrainConfig
 from ..stableidentity_core.train.diagnosis import WARNING
 from ..stableidentity_core.train.photos import without_features
-from ..stableidentity_core.train.presets import describe_preset, with_preset
+from ..stableidentity_core.train.presets import check_preset
 from ..stableidentity_core.train.session import Person
 from .host.encoders import paper_encoder
 from .host.session import host_name_spaces
@@ -37,7 +36,6 @@ from .types import (
 )
 
 NODE = "StableIdentity Train"
-log = get_logger(__name__)
 
 
 class CelebrityNameSpace(io.ComfyNode):
@@ -117,8 +115,7 @@ class Train(io.ComfyNode):
         preset = one.pop("preset", CUSTOM)
         config = _config(one)
         if preset != CUSTOM:
-            config = with_preset(config, preset)
-            log.info("StableIdentity: preset %s: %s", preset, describe_preset(preset))
+            check_preset(config, preset)
         if not face:
             raise StableIdentityError(f"{NODE} got no face; needed at least one, from Prepare Face or Encode Face.")
         triggers = triggers_of(trigger, len(face))

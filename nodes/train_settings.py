@@ -121,7 +121,7 @@ def _widget(setting: Setting, method: str) -> io.Input:
 
 
 def _method() -> io.Input:
-    """The frontend reads each method's own settings here, see web/method_defaults.js."""
+    """The frontend reads each method's own settings here, see web/train_settings.js."""
     own = {method: {name: getattr(default_config(method), name) for name in METHOD_DEFAULTS} for method in METHODS}
     widget = io.Combo.Input(
         "method",
@@ -129,10 +129,9 @@ def _method() -> io.Input:
         default=PAPER.method,
         optional=True,  # missing in older saved prompts
         tooltip="How the words are learned. Choosing a method sets steps, learning_rate, batch_size and alpha to its "
-        "defaults, unless you changed them. "
-        + " ".join(f"{method}: {_values(values)}." for method, values in own.items()),
+        "defaults. " + " ".join(f"{method}: {_values(values)}." for method, values in own.items()),
     )
-    widget.extra_dict["method_defaults"] = own
+    widget.extra_dict["method_settings"] = own
     return widget
 
 
@@ -150,15 +149,18 @@ def _people_at_once() -> io.Input:
 
 
 def _preset() -> io.Input:
-    return io.Combo.Input(
+    """The frontend reads the settings of the presets here, see web/train_settings.js."""
+    widget = io.Combo.Input(
         "preset",
         options=[CUSTOM, *PRESETS],
         default=CUSTOM,
         optional=True,
-        tooltip=f"{CUSTOM}: the widgets above. paper: the paper's settings, overriding the widgets. fast: "
-        f"{describe_preset('fast')}, overriding the widgets; in the mini world "
-        "the likeness is as good as with the paper's 450 steps.",
+        tooltip="Choosing one writes its settings into the widgets. paper: the paper's. "
+        f"fast: {describe_preset('fast')}; in the mini world the likeness is as good as with the paper's 450 steps. "
+        f"{CUSTOM}: your own; it comes by itself when you change a setting of the preset.",
     )
+    widget.extra_dict["preset_settings"] = {name: {"method": DEFAULT, **values} for name, values in PRESETS.items()}
+    return widget
 
 
 def _values(settings: dict[str, float]) -> str:

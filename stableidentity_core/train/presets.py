@@ -40,6 +40,21 @@ def with_preset(config: TrainConfig, preset: Preset) -> TrainConfig:
     return config.with_settings(**PRESETS[preset])
 
 
+def check_preset(config: TrainConfig, preset: Preset) -> None:
+    """Raise unless the settings are those of the preset.
+
+    Raises:
+        StableIdentityError: names what differs; or as `with_preset`.
+    """
+    given, wanted = config.as_dict(), with_preset(config, preset).as_dict()
+    if differing := [name for name in wanted if given[name] != wanted[name]]:
+        shown = ", ".join(f"{name} {given[name]} (preset: {wanted[name]})" for name in differing)
+        raise StableIdentityError(
+            f"The preset is {preset}, and these settings are not its own: {shown}. Set preset to custom to use them as "
+            "they are, or give them the preset's values, as choosing it in the node does."
+        )
+
+
 def describe_preset(preset: Preset) -> str:
     """The settings of a preset, in words."""
     return ", ".join(f"{name} {value}" for name, value in PRESETS[preset].items())

@@ -20,8 +20,10 @@ from helpers.frontend import (
     without_titles,
 )
 from helpers.server import ROOT, ComfyServer
+from stableidentity_core.methods.registry import DEFAULT
 from stableidentity_core.train import default_config
 from stableidentity_core.train.config import METHOD_DEFAULTS
+from stableidentity_core.train.presets import PRESETS
 
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
 TRAIN = "StableIdentityTrain"
@@ -34,6 +36,7 @@ CHOOSE = """([values]) => {
   }
   return Object.fromEntries(node.widgets.map((one) => [one.name, one.value]));
 }"""
+REMEMBER = "() => app.extensionManager.workflow.activeWorkflow.changeTracker.checkState()"  # as after a click
 SMALL_PROMPT: Json = {
     "1": {"class_type": "EmptyLatentImage", "inputs": {"width": 64, "height": 64, "batch_size": 1}},
     "2": {"class_type": "LatentUpscaleBy", "inputs": {"samples": ["1", 0], "upscale_method": "area", "scale_by": 2.0}},
@@ -107,14 +110,50 @@ def choose(page: Page, *values: tuple[str, Any]) -> Json:
     return {name: found[name] for name in METHOD_DEFAULTS}
 
 
-def test_choosing_a_method_sets_its_own_settings(page: Page) -> None:
+def new_train_node(page: Page) -> None:
     page.evaluate("(kind) => { app.graph.clear(); app.graph.add(LiteGraph.createNode(kind)); }", TRAIN)
+
+
+def test_choosing_a_method_sets_its_own_settings(page: Page) -> None:
+    new_train_node(page)
     assert choose(page) == own("stableidentity")
     assert choose(page, ("method", "celeb_basis")) == own("celeb_basis")
-    # A widget that was set by hand stays; the others go on with the method.
-    assert choose(page, ("steps", 123), ("method", "textual_inversion")) == {**own("textual_inversion"), "steps": 123}
-    assert choose(page, ("method", "stableidentity")) == {**own("stableidentity"), "steps": 123}
-    assert choose(page, ("steps", 450), ("method", "textual_inversion")) == own("textual_inversion")
+    # Also over what was set by hand: settings of another method would make somebody else.
+    assert choose(page, ("steps", 123), ("method", "textual_inversion")) == own("textual_inversion")
+    assert choose(page, ("method", "stableidentity")) == own("stableidentity")
+
+
+def chosen(page: Page, *values: tuple[str, Any]) -> Json:
+    return page.evaluate(CHOOSE, [list(values)])
+
+
+def test_a_preset_writes_its_settings_and_a_change_by_hand_makes_it_custom(page: Page) -> None:
+    new_train_node(page)
+    paper, fast = ({"method": DEFAULT, **PRESETS[name]} for name in ("paper", "fast"))
+
+    def shows(settings: Json, found: Json) -> bool:
+        return all(found[name] == value for name, value in settings.items() if name in found)
+
+    found = chosen(page, ("method", "celeb_basis"), ("preset", "fast"))
+    assert found["preset"] == "fast" and shows(fast, found)
+    assert shows({"preset": "custom", "steps": 99}, chosen(page, ("steps", 99)))
+    found = chosen(page, ("preset", "paper"))
+    assert found["preset"] == "paper" and shows(paper, found)
+    assert chosen(page, ("seed", 7))["preset"] == "paper"  # which no preset decides
+    found = chosen(page, ("method", "textual_inversion"))
+    assert found["preset"] == "custom" and shows(own("textual_inversion"), found)
+
+
+def test_undo_brings_the_old_settings_back(page: Page) -> None:
+    new_train_node(page)
+    page.evaluate(REMEMBER)
+    before = chosen(page)
+    chosen(page, ("preset", "fast"))
+    page.evaluate(REMEMBER)
+    assert chosen(page) != before
+    page.evaluate("() => app.extensionManager.command.execute('Comfy.Undo')")
+    page.wait_for_function("() => app.graph._nodes[0].widgets.find((one) => one.name === 'preset').value === 'custom'")
+    assert chosen(page) == before
 
 
 def test_loading_a_training_changes_none_of_its_settings(page: Page) -> None:
@@ -125,7 +164,7 @@ def test_loading_a_training_changes_none_of_its_settings(page: Page) -> None:
     assert settings.items() <= current_prompt(page)["1"]["inputs"].items()
     load_workflow(page, ui)
     assert settings.items() <= current_prompt(page)["1"]["inputs"].items()
-    assert choose(page, ("method", "textual_inversion")) == own("stableidentity")  # as if set by hand
+    assert choose(page, ("method", "textual_inversion")) == own("textual_inversion")
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)

@@ -16,6 +16,7 @@ from helpers.prompts import learn, node
 from helpers.world import World
 from stableidentity_core.cli import main
 from stableidentity_core.identity import load_identity
+from stableidentity_core.train.presets import PRESETS
 
 CHECKPOINT = "random_sd21.safetensors"
 pytestmark = [pytest.mark.full_size, pytest.mark.timeout(1800)]
@@ -35,7 +36,7 @@ def checkpoint(world: World, comfyui: Path) -> Path:
     "name,settings,steps",
     [
         ("full-paper", {"steps": 3, "resolution": 128}, 3),
-        ("full-fast", {"preset": "fast", "resolution": 64, "low_memory": True}, 100),
+        ("full-fast", {"preset": "fast", **PRESETS["fast"], "resolution": 64, "low_memory": True}, 100),
     ],
 )
 def test_full_size_checkpoint_trains(world: World, checkpoint: Path, capsys, name, settings, steps):

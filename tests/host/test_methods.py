@@ -54,8 +54,15 @@ def test_each_method_ends_in_a_file_that_says_so(world, method):
     assert shown.outputs["compare"]["difference"][0] > 1e-3, "the stock prompt did not take the file"
 
 
-def test_a_preset_goes_before_the_widgets(world):
-    prompt = learn(world.eps, name="fast", preset="fast", learning_rate=1e-6, seed=5)
+def test_a_preset_that_the_widgets_contradict_is_refused(world):
+    prompt = learn(world.eps, name="fast", preset="fast", **{**PRESETS["fast"], "learning_rate": 1e-6})
+    message = refusal(world, prompt)
+    assert "learning_rate 1e-06 (preset: 0.0002)" in message and "Set preset to custom" in message
+    assert "steps" not in message
+
+
+def test_a_preset_and_its_own_settings(world):
+    prompt = learn(world.eps, name="fast", preset="fast", **{**PRESETS["fast"], "seed": 5})
     result = world.server.run(prompt)
     assert result.status == "success", result.error
     settings = json.loads(load_identity(world.embedding("fast")).header["settings"])
@@ -139,7 +146,7 @@ def test_an_unknown_method_is_refused(world):
 
 def test_the_frontend_is_told_each_methods_own_settings(world):
     (_kind, options) = world.server.object_info()["StableIdentityTrain"]["input"]["optional"]["method"]
-    assert options["method_defaults"] == {method: own(method) for method in METHODS}
+    assert options["method_settings"] == {method: own(method) for method in METHODS}
     assert options["default"] == TrainConfig().method
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.train import TrainConfig
-from stableidentity_core.train.presets import PRESETS, describe_preset, with_preset
+from stableidentity_core.train.presets import PRESETS, check_preset, describe_preset, with_preset
 
 ODD = {"steps": 7, "learning_rate": 1.0, "alpha": 0.1, "augmentation": "none", "rate_schedule": "cosine"}
 
@@ -32,3 +32,13 @@ def test_the_other_methods_have_their_own_settings(preset):
 def test_an_unknown_preset_is_refused():
     with pytest.raises(StableIdentityError, match="needed one of paper, fast"):
         with_preset(TrainConfig(), "slow")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("preset", list(PRESETS))
+def test_settings_that_contradict_their_preset_are_refused(preset):
+    own = with_preset(TrainConfig(seed=3, resolution=128), preset)
+    check_preset(own, preset)
+    with pytest.raises(
+        StableIdentityError, match=r"not its own: learning_rate 0.001 \(preset: .*\). Set preset to custom"
+    ):
+        check_preset(own.with_settings(learning_rate=1e-3), preset)

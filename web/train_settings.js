@@ -1,0 +1,66 @@
+// StableIdentity Train: choosing a preset or a method writes its settings into the widgets, and what the widgets show is
+// used. A widget that is changed by hand turns the preset to "custom". Loading a workflow changes nothing.
+
+import { app } from "../../scripts/app.js";
+
+const NODE = "StableIdentityTrain";
+const CUSTOM = "custom";
+let loading = false; // a prompt in the format of the API, whose values the frontend sets as a user does
+
+function follow(node, presets, methods) {
+  const widget = (name) => node.widgets?.find((one) => one.name === name);
+  const write = (settings) => {
+    for (const [name, value] of Object.entries(settings ?? {})) {
+      const one = widget(name);
+      if (one) one.value = value; // not its callback, which stands for the user's hand
+    }
+  };
+  const after = (name, act) => {
+    const one = widget(name);
+    if (!one) return;
+    const chosen = one.callback;
+    one.callback = function (value, ...rest) {
+      const result = chosen?.call(this, value, ...rest);
+      if (!loading) act(value);
+      return result;
+    };
+  };
+
+  after("preset", (value) => write(presets[value]));
+  after("method", (value) => write({ preset: CUSTOM, ...methods[value] }));
+  const decided = new Set(Object.values(presets).flatMap((settings) => Object.keys(settings)));
+  decided.delete("method");
+  for (const name of decided) {
+    after(name, (value) => {
+      const settings = presets[widget("preset")?.value] ?? {};
+      if (name in settings && settings[name] !== value) write({ preset: CUSTOM });
+    });
+  }
+}
+
+app.registerExtension({
+  name: "StableIdentity.TrainSettings",
+  setup() {
+    const load = app.loadApiJson;
+    app.loadApiJson = function (...rest) {
+      loading = true;
+      try {
+        return load.apply(this, rest);
+      } finally {
+        loading = false;
+      }
+    };
+  },
+  beforeRegisterNodeDef(nodeType, nodeData) {
+    const options = (name) => nodeData.input?.optional?.[name]?.[1] ?? {};
+    const presets = options("preset").preset_settings;
+    const methods = options("method").method_settings;
+    if (nodeData.name !== NODE || !presets || !methods) return;
+    const created = nodeType.prototype.onNodeCreated;
+    nodeType.prototype.onNodeCreated = function (...rest) {
+      const result = created?.apply(this, rest);
+      follow(this, presets, methods);
+      return result;
+    };
+  },
+});
