@@ -7,11 +7,12 @@ from comfy_api.latest import io
 
 from ..stableidentity_core.encode import AUTO, KINDS, encode_face, load_face_encoder
 from ..stableidentity_core.evaluate.similarity import similarity
+from . import categories
 from .host import paths
 from .host.cancel import checked, stoppable
 from .host.clip_vision import clip_vision_encoder
 from .host.resident import resident_encoder
-from .types import CATEGORY, FaceEncoderType, FaceType
+from .types import FaceEncoderType, FaceType
 
 
 class LoadFaceEncoder(io.ComfyNode):
@@ -20,7 +21,7 @@ class LoadFaceEncoder(io.ComfyNode):
         return io.Schema(
             node_id="StableIdentityLoadFaceEncoder",
             display_name="Load Face Encoder",
-            category=CATEGORY,
+            category=categories.PHOTO,
             description="Loads the face recognition network that encodes the person in the photo.",
             inputs=[
                 io.Combo.Input(
@@ -58,7 +59,7 @@ class ClipVisionFaceEncoder(io.ComfyNode):
         return io.Schema(
             node_id="StableIdentityClipVisionEncoder",
             display_name="CLIP Vision as Face Encoder",
-            category=CATEGORY,
+            category=categories.PHOTO,
             description="Uses CLIP's image encoder in place of a face recognition network: the paper's "
             "ablation, which captures less of a person's identity.",
             inputs=[io.ClipVision.Input("clip_vision", tooltip="From Load CLIP Vision.")],
@@ -78,7 +79,7 @@ class EncodeFace(io.ComfyNode):
         return io.Schema(
             node_id="StableIdentityEncodeFace",
             display_name="Encode Face",
-            category=CATEGORY,
+            category=categories.PHOTO,
             description="Computes the face encoder's feature vector and adds it to the face.",
             inputs=[
                 FaceEncoderType.Input("face_encoder", tooltip="From Load Face Encoder."),
@@ -98,7 +99,7 @@ class FaceSimilarity(io.ComfyNode):
         return io.Schema(
             node_id="StableIdentityFaceSimilarity",
             display_name="Face Similarity",
-            category=CATEGORY,
+            category=categories.USE,
             description="How similar two faces are according to a face encoder. To score a training, use a different "
             "encoder from the one used for training.",
             inputs=[

@@ -5,9 +5,10 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..stableidentity_core.evaluate.name_map import METHODS, map_people
+from . import categories
 from .host.cancel import stoppable
 from .host.plots import configure_matplotlib
-from .types import CATEGORY, IdentityType, NameSpaceType
+from .types import IdentityType, NameSpaceType
 
 SLOTS = ("identity", "identity_2", "identity_3", "identity_4")
 
@@ -18,7 +19,7 @@ class MapIdentities(io.ComfyNode):
         return io.Schema(
             node_id="StableIdentityMap",
             display_name="Map of Identities",
-            category=CATEGORY,
+            category=categories.PEOPLE,
             description="Plots people among the celebrity names, with the smallest and largest values of their words.",
             inputs=[
                 NameSpaceType.Input("name_space", tooltip="Must come from the CLIP the people were learned on."),

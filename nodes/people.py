@@ -6,7 +6,8 @@ from comfy_api.latest import io
 
 from ..stableidentity_core.errors import StableIdentityError
 from ..stableidentity_core.identity.triggers import check_different, split_triggers, triggers_of
-from .types import CATEGORY, TRIGGER_TOOLTIP, FaceType, IdentityType, fits, only
+from . import categories
+from .types import TRIGGER_TOOLTIP, FaceType, IdentityType, fits, only
 
 PEOPLE = 8
 NUMBERS = range(1, PEOPLE + 1)
@@ -19,7 +20,7 @@ class SeveralPeople(io.ComfyNode):
         return io.Schema(
             node_id="StableIdentityPeople",
             display_name=NODE,
-            category=CATEGORY,
+            category=categories.PEOPLE,
             description="Collects faces and their triggers for one StableIdentity Train, which learns them together, "
             "faster than one after another.",
             inputs=[
@@ -78,7 +79,7 @@ class PickIdentity(io.ComfyNode):
         return io.Schema(
             node_id="StableIdentityPick",
             display_name="Pick Identity",
-            category=CATEGORY,
+            category=categories.PEOPLE,
             description="Picks one person from the list that a training of several people returns, so that two of them "
             "can appear in one prompt.",
             inputs=[

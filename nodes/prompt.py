@@ -7,9 +7,10 @@ from comfy_api.latest import io
 from ..stableidentity_core.errors import StableIdentityError
 from ..stableidentity_core.identity import normalize_trigger
 from ..stableidentity_core.identity.prompt import check_triggers
+from . import categories
 from .host import paths
 from .host.text import apply_identities
-from .types import CATEGORY, TRIGGER_TOOLTIP, IdentityType, fits
+from .types import TRIGGER_TOOLTIP, IdentityType, fits
 
 MORE = ("identity_2", "identity_3", "identity_4")
 
@@ -20,7 +21,7 @@ class ApplyIdentity(io.ComfyNode):
         return io.Schema(
             node_id="StableIdentityApply",
             display_name="Apply Identity",
-            category=CATEGORY,
+            category=categories.USE,
             description="Adds a person's trigger to a CLIP: every downstream prompt node understands <trigger>. "
             "Chain one node per person.",
             inputs=[
@@ -52,7 +53,7 @@ class EncodePrompt(io.ComfyNode):
         return io.Schema(
             node_id="StableIdentityEncodePrompt",
             display_name="Prompt with Identity",
-            category=CATEGORY,
+            category=categories.USE,
             description="Encodes a prompt that names one or more people by their triggers, and raises an error if one "
             "of them is missing from it.",
             inputs=[

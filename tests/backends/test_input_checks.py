@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import sys
-import types
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import pytest
 import torch
 
 from helpers.make import rand
-from helpers.pack import ROOT, pack_module
+from helpers.pack import pack_module
 
 pytestmark = pytest.mark.host
 
@@ -25,15 +24,6 @@ ODD += [PICTURE * float("nan"), -PICTURE, PICTURE.double(), PICTURE.to(torch.flo
 RUN = ("ChannelOrder", "EmptyVideoLatent", "TemporalScore", "EncodeFace", "FaceSimilarity", "ClipVisionFaceEncoder")
 RUN += ("VideoContextWindows", "MapIdentities", "DrawPerson", "LoadFaceEncoder", "LoadVideoModel", "LoadProjector")
 RUN += ("PickIdentity", "SampleIdentity", "CelebrityNameSpace", "PrepareFolder", "PrepareFace")
-
-
-@pytest.fixture(scope="module")
-def nodes(comfyui):
-    """What nodes/__init__.py names, in a module beside the package, which is there without having run."""
-    module = types.ModuleType("everything")
-    module.__package__ = pack_module("nodes.input_checks", comfyui).__package__
-    exec((ROOT / "nodes" / "__init__.py").read_text("utf-8"), module.__dict__)
-    return module
 
 
 @pytest.fixture(scope="module")
