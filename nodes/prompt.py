@@ -8,11 +8,10 @@ from ..stableidentity_core.errors import StableIdentityError
 from ..stableidentity_core.identity import normalize_trigger
 from ..stableidentity_core.identity.prompt import check_triggers
 from . import categories
+from .growing import growing, grown
 from .host import paths
 from .host.text import apply_identities
 from .types import TRIGGER_TOOLTIP, IdentityType, fits
-
-MORE = ("identity_2", "identity_3", "identity_4")
 
 
 class ApplyIdentity(io.ComfyNode):
@@ -65,15 +64,14 @@ class EncodePrompt(io.ComfyNode):
                     default="a photo of <person-1> wearing a red hat in the snow",
                     tooltip="The prompt, with each person's trigger in angle brackets.",
                 ),
-                IdentityType.Input("identity", tooltip="A person in the prompt."),
-                *(IdentityType.Input(name, optional=True, tooltip="Another person in the prompt.") for name in MORE),
+                *growing("identities", IdentityType.Input("identity", tooltip="A person in the prompt.")),
             ],
             outputs=[io.Conditioning.Output(display_name="conditioning", tooltip="For KSampler and ControlNet.")],
         )
 
     @classmethod
-    def execute(cls, clip, text, identity, **more) -> io.NodeOutput:
-        identities = [identity, *(more[name] for name in MORE if more.get(name) is not None)]
+    def execute(cls, clip, text, **people) -> io.NodeOutput:
+        identities = grown("identities", people)
         triggers = [one.trigger for one in identities]
         if len(set(triggers)) < len(triggers):
             raise StableIdentityError(
