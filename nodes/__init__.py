@@ -17,6 +17,7 @@ from .people import PickIdentity, SeveralPeople
 from .prepare import PrepareFace
 from .projector import LoadProjector, SaveProjector, TrainProjector
 from .prompt import ApplyIdentity, EncodePrompt
+from .search import searchable
 from .temporal import TemporalScore
 from .train import CelebrityNameSpace, Train
 from .video import ChannelOrder, EmptyVideoLatent, LoadVideoModel, VideoContextWindows
@@ -54,7 +55,7 @@ NODES: list[type[io.ComfyNode]] = [
 ]
 
 for node in NODES:
-    make_errors_printable(guarded(node))
+    make_errors_printable(guarded(searchable(node)))
 register_folders()
 sweep_folders()
 

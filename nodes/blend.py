@@ -8,7 +8,8 @@ from comfy_api.latest import io
 
 from ..stableidentity_core.identity import normalize_trigger
 from ..stableidentity_core.identity.blend import interpolate_identities, mix_identities, sample_identity
-from .types import CATEGORY, TRIGGER_TOOLTIP, IdentityType, NameSpaceType, fits
+from . import categories
+from .types import TRIGGER_TOOLTIP, IdentityType, NameSpaceType, fits
 
 NAMES_TOOLTIP = "From Celebrity Name Space, with the CLIP that the people were learned on."
 LATER = ("3", "4")
@@ -20,7 +21,7 @@ class MixIdentities(io.ComfyNode):
         return io.Schema(
             node_id="StableIdentityMix",
             display_name="Mix Identities",
-            category=CATEGORY,
+            category=categories.PEOPLE,
             description="Blends two to four people into a new person; equal weights give their mean. "
             "The result lies in the name space, like a learned person.",
             inputs=[
@@ -56,7 +57,7 @@ class InterpolateIdentities(io.ComfyNode):
         return io.Schema(
             node_id="StableIdentityInterpolate",
             display_name="Interpolate Identities",
-            category=CATEGORY,
+            category=categories.PEOPLE,
             description="Interpolates between two people. With several steps, all downstream nodes run once for each "
             "intermediate person.",
             inputs=[
@@ -97,7 +98,7 @@ class SampleIdentity(io.ComfyNode):
         return io.Schema(
             node_id="StableIdentitySample",
             display_name="Sample Identity",
-            category=CATEGORY,
+            category=categories.PEOPLE,
             description="Samples a person who does not exist from the name space. Nothing is trained.",
             inputs=[
                 NameSpaceType.Input("name_space", tooltip="Must come from the CLIP the person will be used with."),

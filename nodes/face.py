@@ -7,11 +7,12 @@ from comfy_api.latest import io
 
 from ..stableidentity_core.encode import AUTO, KINDS, encode_face
 from ..stableidentity_core.evaluate.similarity import similarity
+from . import categories
 from .host import paths
 from .host.cancel import checked
 from .host.clip_vision import clip_vision_encoder
 from .host.encoders import face_encoder
-from .types import CATEGORY, FaceEncoderType, FaceType
+from .types import FaceEncoderType, FaceType
 
 
 class LoadFaceEncoder(io.ComfyNode):
@@ -20,7 +21,7 @@ class LoadFaceEncoder(io.ComfyNode):
         return io.Schema(
             node_id="StableIdentityLoadFaceEncoder",
             display_name="Load Face Encoder",
-            category=CATEGORY,
+            category=categories.PHOTO,
             description="Loads the face recognition network that encodes the person in the photo.",
             inputs=[
                 io.Combo.Input(
@@ -66,7 +67,7 @@ class ClipVisionFaceEncoder(io.ComfyNode):
         return io.Schema(
             node_id="StableIdentityClipVisionEncoder",
             display_name="CLIP Vision as Face Encoder",
-            category=CATEGORY,
+            category=categories.PHOTO,
             description="Uses CLIP's image encoder in place of a face recognition network: the paper's "
             "ablation, which captures less of a person's identity.",
             inputs=[io.ClipVision.Input("clip_vision", tooltip="From Load CLIP Vision.")],
@@ -86,7 +87,7 @@ class EncodeFace(io.ComfyNode):
         return io.Schema(
             node_id="StableIdentityEncodeFace",
             display_name="Encode Face",
-            category=CATEGORY,
+            category=categories.PHOTO,
             description="Computes the face encoder's feature vector and adds it to the face.",
             inputs=[
                 FaceEncoderType.Input("face_encoder", tooltip="From Load Face Encoder."),
@@ -106,7 +107,7 @@ class FaceSimilarity(io.ComfyNode):
         return io.Schema(
             node_id="StableIdentityFaceSimilarity",
             display_name="Face Similarity",
-            category=CATEGORY,
+            category=categories.USE,
             description="How similar two faces are according to a face encoder. To score a training, use a different "
             "encoder from the one used for training.",
             inputs=[

@@ -13,12 +13,13 @@ from ..stableidentity_core.errors import StableIdentityError
 from ..stableidentity_core.face import Face
 from ..stableidentity_core.face.folder import faces_of, name_below, pictures_in
 from ..stableidentity_core.weights.face_nets import DETECTORS, PARSERS
+from . import categories
 from .host import paths
 from .host.cancel import stoppable, unless_cancelled
 from .host.face_nets import detector, nets_state, parser
 from .host.progress import counting
 from .host.resident import loaded
-from .types import CATEGORY, FaceType
+from .types import FaceType
 
 log = get_logger(__name__)
 
@@ -29,7 +30,7 @@ class PrepareFolder(io.ComfyNode):
         return io.Schema(
             node_id="StableIdentityPrepareFolder",
             display_name="Prepare Faces of a Folder",
-            category=CATEGORY,
+            category=categories.PHOTO,
             description="Prepares all photos in a folder inside ComfyUI's input folder, one per person, for "
             "Train Projector. Unusable photos are skipped and listed in the report.",
             inputs=[

@@ -10,8 +10,9 @@ from ..stableidentity_core.identity.places import Places
 from ..stableidentity_core.identity.save import embedding_name, save_under_name
 from ..stableidentity_core.train.diagnosis import WARNING
 from ..stableidentity_core.train.project import project
+from . import categories
 from .host import paths
-from .types import CATEGORY, TRIGGER_TOOLTIP, FaceType, IdentityType, NameSpaceType, ProjectorType, fits
+from .types import TRIGGER_TOOLTIP, FaceType, IdentityType, NameSpaceType, ProjectorType, fits
 
 IF_EXISTS = [choice.value for choice in IfExists]
 
@@ -48,7 +49,7 @@ class Project(io.ComfyNode):
         return io.Schema(
             node_id="StableIdentityProject",
             display_name="Project to Name Space",
-            category=CATEGORY,
+            category=categories.LEARN,
             description="Turns a face into words with a trained projector, without any training step.",
             inputs=[
                 FaceType.Input("face", tooltip="From Encode Face, using the encoder the projector was trained with."),
@@ -74,7 +75,7 @@ class SaveIdentity(io.ComfyNode):
         return io.Schema(
             node_id="StableIdentitySave",
             display_name="Save Identity",
-            category=CATEGORY,
+            category=categories.LEARN,
             description="Saves a person to models/embeddings. Any prompt then understands embedding:NAME, "
             "here and in other programs.",
             inputs=[
@@ -124,7 +125,7 @@ class LoadIdentity(io.ComfyNode):
         return io.Schema(
             node_id="StableIdentityLoad",
             display_name="Load Identity",
-            category=CATEGORY,
+            category=categories.USE,
             description="Loads a person from models/embeddings: a file of this pack, a .pt of the published code, "
             "or any textual inversion.",
             inputs=[

@@ -15,6 +15,7 @@ from ..stableidentity_core.files.torch_file import tensor_problem
 from ..stableidentity_core.identity import Identity
 from ..stableidentity_core.methods import TrainedProjector
 from ..stableidentity_core.text import NameSpace
+from .growing import flat, is_growing, sockets
 from .types import FaceEncoderType, FaceType, IdentityType, NameSpaceType, ProjectorType
 
 Check = Callable[[Any], bool]
@@ -75,7 +76,8 @@ def guarded(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
 
 def check_inputs(schema: io.Schema, inputs: dict[str, Any]) -> None:
     """Raise StableIdentityError unless each given input has the right type and lies within its range."""
-    for widget in schema.inputs:
+    inputs = flat(inputs, *(declared.id for declared in schema.inputs if is_growing(declared)))
+    for widget in (socket for declared in schema.inputs for socket in sockets(declared)):
         given = inputs.get(widget.id) if schema.is_input_list else [inputs[widget.id]] if widget.id in inputs else []
         for value in given or []:
             open_socket = value is None and widget.optional and _default(widget) is None

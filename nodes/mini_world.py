@@ -14,10 +14,11 @@ from ..mini_world.painter import paint
 from ..mini_world.person import unseen_person
 from ..mini_world.pipeline import mini_world_encoder
 from ..mini_world.projector import mini_world_projector
+from . import categories
 from .host.mini_world import mini_world
 from .host.paths import file_state
 from .host.resident import resident_encoder
-from .types import CATEGORY, FaceEncoderType, ProjectorType
+from .types import FaceEncoderType, ProjectorType
 
 FURTHEST = 2**53 - 1  # the largest integer that the browser holds exactly
 TOOLTIPS = {
@@ -37,7 +38,7 @@ class MiniWorld(io.ComfyNode):
         return io.Schema(
             node_id="StableIdentityMiniWorld",
             display_name="Load Mini World (demo)",
-            category=CATEGORY,
+            category=categories.DEMO,
             description="A tiny Stable Diffusion of drawn faces that comes with the pack, to try the method without "
             "downloading anything. Its images are 128x128: set resolution to 128 in StableIdentity Train, and width "
             "and height to 128 in EmptyLatentImage.",
@@ -75,7 +76,7 @@ class DrawPerson(io.ComfyNode):
         return io.Schema(
             node_id="StableIdentityMiniWorldPerson",
             display_name="Draw a Person (demo)",
-            category=CATEGORY,
+            category=categories.DEMO,
             description="Draws a person the mini world has never seen, with exact face and hair masks. "
             "Stands in for your photo in the demo.",
             inputs=[

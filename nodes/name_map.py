@@ -5,11 +5,11 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..stableidentity_core.evaluate.name_map import METHODS, map_people
+from . import categories
+from .growing import growing, grown
 from .host.cancel import stoppable
 from .host.plots import configure_matplotlib
-from .types import CATEGORY, IdentityType, NameSpaceType
-
-SLOTS = ("identity", "identity_2", "identity_3", "identity_4")
+from .types import IdentityType, NameSpaceType
 
 
 class MapIdentities(io.ComfyNode):
@@ -18,11 +18,13 @@ class MapIdentities(io.ComfyNode):
         return io.Schema(
             node_id="StableIdentityMap",
             display_name="Map of Identities",
-            category=CATEGORY,
+            category=categories.PEOPLE,
             description="Plots people among the celebrity names, with the smallest and largest values of their words.",
             inputs=[
                 NameSpaceType.Input("name_space", tooltip="Must come from the CLIP the people were learned on."),
-                *(IdentityType.Input(slot, optional=True, tooltip="A person, or a list of people.") for slot in SLOTS),
+                *growing(
+                    "identities", IdentityType.Input("identity", tooltip="A person, or a list of people."), needed=0
+                ),
                 io.Combo.Input(
                     "method",
                     options=list(METHODS),
@@ -40,6 +42,6 @@ class MapIdentities(io.ComfyNode):
 
     @classmethod
     def execute(cls, name_space, method, **people) -> io.NodeOutput:
-        shown = [one for slot in SLOTS for one in people.get(slot) or [] if one is not None]
+        shown = [one for given in grown("identities", people) for one in given if one is not None]
         configure_matplotlib()
         return io.NodeOutput(*stoppable(lambda: map_people(name_space[0], shown, method[0])))

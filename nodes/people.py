@@ -5,11 +5,11 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..stableidentity_core.errors import StableIdentityError
-from ..stableidentity_core.identity.triggers import check_different, split_triggers, triggers_of
-from .types import CATEGORY, TRIGGER_TOOLTIP, FaceType, IdentityType, fits, only
+from ..stableidentity_core.identity.triggers import split_triggers, triggers_of
+from . import categories
+from .growing import growing, grown
+from .types import TRIGGER_TOOLTIP, FaceType, IdentityType, fits, only
 
-PEOPLE = 8
-NUMBERS = range(1, PEOPLE + 1)
 NODE = "Several People"
 
 
@@ -19,13 +19,17 @@ class SeveralPeople(io.ComfyNode):
         return io.Schema(
             node_id="StableIdentityPeople",
             display_name=NODE,
-            category=CATEGORY,
+            category=categories.PEOPLE,
             description="Collects faces and their triggers for one StableIdentity Train, which learns them together, "
             "faster than one after another.",
             inputs=[
-                FaceType.Input("face", tooltip="The first person, from Prepare Face or Encode Face; or a list."),
-                io.String.Input("trigger", default="person-1", tooltip=TRIGGER_TOOLTIP),
-                *(one for number in NUMBERS[1:] for one in _slot(number)),
+                *growing("faces", FaceType.Input("face", tooltip="A person, from Prepare Face; or a list.")),
+                io.String.Input(
+                    "trigger",
+                    default="",
+                    placeholder="anna, ben, ... (empty: person-1, person-2, ...)",
+                    tooltip="One for each person, in their order, separated by commas. " + TRIGGER_TOOLTIP,
+                ),
             ],
             outputs=[
                 FaceType.Output(
@@ -41,35 +45,18 @@ class SeveralPeople(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(
-        cls,
-        trigger=None,
-        trigger_2=None,
-        trigger_3=None,
-        trigger_4=None,
-        trigger_5=None,
-        trigger_6=None,
-        trigger_7=None,
-        trigger_8=None,
-    ) -> bool | str:
-        given = (trigger, trigger_2, trigger_3, trigger_4, trigger_5, trigger_6, trigger_7, trigger_8)
-        # Later triggers count only if their face is connected; an empty one is checked at run time.
-        answers = (fits(split_triggers, text, needed=not at) for at, texts in enumerate(given) for text in texts or [])
+    def validate_inputs(cls, trigger=None, faces=None) -> bool | str:
+        answers = (fits(split_triggers, text, needed=False) for text in trigger or [])
         return next((answer for answer in answers if answer is not True), True)
 
     @classmethod
-    def execute(cls, face, trigger, **more) -> io.NodeOutput:
-        given = {"face": face, "trigger": trigger, **more}
-        faces, triggers = [], []
-        for number in NUMBERS:
-            own = [one for one in given.get(_name("face", number)) or [] if one is not None]
-            if own:
-                faces += own
-                triggers += triggers_of(given.get(_name("trigger", number)) or [f"person-{number}"], len(own))
+    def execute(cls, trigger, **people) -> io.NodeOutput:
+        faces = [face for given in grown("faces", people) for face in given if face is not None]
         if not faces:
             raise StableIdentityError(f"{NODE} got no face; needed at least one, from Prepare Face or Encode Face.")
-        check_different(triggers)
-        return io.NodeOutput(faces, [trigger[1:-1] for trigger in triggers])
+        named = any(text.strip() for text in trigger)
+        texts = trigger if named else [f"person-{number}" for number in range(1, len(faces) + 1)]
+        return io.NodeOutput(faces, [trigger[1:-1] for trigger in triggers_of(texts, len(faces))])
 
 
 class PickIdentity(io.ComfyNode):
@@ -78,7 +65,7 @@ class PickIdentity(io.ComfyNode):
         return io.Schema(
             node_id="StableIdentityPick",
             display_name="Pick Identity",
-            category=CATEGORY,
+            category=categories.PEOPLE,
             description="Picks one person from the list that a training of several people returns, so that two of them "
             "can appear in one prompt.",
             inputs=[
@@ -98,19 +85,3 @@ class PickIdentity(io.ComfyNode):
                 f"({', '.join(one.trigger for one in identity) or 'none'}). Choose 1 to {len(identity)}."
             )
         return io.NodeOutput(identity[which - 1])
-
-
-def _name(what: str, number: int) -> str:
-    return what if number == 1 else f"{what}_{number}"
-
-
-def _slot(number: int) -> list[io.Input]:
-    return [
-        FaceType.Input(_name("face", number), optional=True, tooltip="Another person, or a list of people."),
-        io.String.Input(
-            _name("trigger", number),
-            default=f"person-{number}",
-            optional=True,
-            tooltip=f"For {_name('face', number)}, if connected. " + TRIGGER_TOOLTIP,
-        ),
-    ]

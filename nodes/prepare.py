@@ -16,10 +16,11 @@ from ..stableidentity_core.face import FaceRule, photo_of_image
 from ..stableidentity_core.face.prepare import Choice, Prepared, prepare_face
 from ..stableidentity_core.face.quality import NO_DETECTOR, require_good
 from ..stableidentity_core.weights.face_nets import DETECTORS, PARSERS
+from . import categories
 from .host.cancel import stoppable
 from .host.face_nets import detector, missing, nets_state, parser
 from .host.resident import loaded
-from .types import CATEGORY, FaceType
+from .types import FaceType
 
 
 class PrepareFace(io.ComfyNode):
@@ -28,7 +29,7 @@ class PrepareFace(io.ComfyNode):
         return io.Schema(
             node_id="StableIdentityPrepareFace",
             display_name="Prepare Face",
-            category=CATEGORY,
+            category=categories.PHOTO,
             description="Finds the face in any photo, aligns it as in FFHQ, masks face and hair, and reports what is "
             "wrong with the photo. A batch is treated as several photos of one person.",
             inputs=[

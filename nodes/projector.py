@@ -13,11 +13,11 @@ from ..stableidentity_core.files.names import IfExists, safe_file_name
 from ..stableidentity_core.methods.projector_file import SUFFIX, load_projector, save_projector_under_name
 from ..stableidentity_core.train.projector_session import MANY_PEOPLE
 from ..stableidentity_core.train.warm_start import WarmStart
-from . import widgets
+from . import categories, widgets
 from .host import paths
 from .host.cancel import checked
 from .host.projector_training import train_projector_in_host
-from .types import CATEGORY, FaceEncoderType, FaceType, NameSpaceType, ProjectorType, fits, only
+from .types import FaceEncoderType, FaceType, NameSpaceType, ProjectorType, fits, only
 
 NODE = "Train Projector"
 
@@ -28,7 +28,7 @@ class TrainProjector(io.ComfyNode):
         return io.Schema(
             node_id="StableIdentityTrainProjector",
             display_name="Train Projector (many people)",
-            category=CATEGORY,
+            category=categories.LEARN,
             description="Learns from many people how a face becomes two words, so that a new person needs no training "
             "or only a short one. An interrupted training resumes when it is queued again.",
             inputs=[
@@ -86,7 +86,7 @@ class SaveProjector(io.ComfyNode):
         return io.Schema(
             node_id="StableIdentitySaveProjector",
             display_name="Save Projector",
-            category=CATEGORY,
+            category=categories.LEARN,
             description="Saves a projector to models/stableidentity/projectors, for Load Projector.",
             inputs=[
                 ProjectorType.Input("projector", tooltip="The projector to save."),
@@ -120,7 +120,7 @@ class LoadProjector(io.ComfyNode):
         return io.Schema(
             node_id="StableIdentityLoadProjector",
             display_name="Load Projector",
-            category=CATEGORY,
+            category=categories.LEARN,
             description="Loads a projector from models/stableidentity/projectors.",
             inputs=[
                 io.Combo.Input(

@@ -7,11 +7,11 @@ from comfy_api.latest import io
 from ..stableidentity_core.errors import StableIdentityError
 from ..stableidentity_core.identity import normalize_trigger
 from ..stableidentity_core.identity.prompt import check_triggers
+from . import categories
+from .growing import growing, grown
 from .host import paths
 from .host.text import apply_identities
-from .types import CATEGORY, TRIGGER_TOOLTIP, IdentityType, fits
-
-MORE = ("identity_2", "identity_3", "identity_4")
+from .types import TRIGGER_TOOLTIP, IdentityType, fits
 
 
 class ApplyIdentity(io.ComfyNode):
@@ -20,7 +20,7 @@ class ApplyIdentity(io.ComfyNode):
         return io.Schema(
             node_id="StableIdentityApply",
             display_name="Apply Identity",
-            category=CATEGORY,
+            category=categories.USE,
             description="Adds a person's trigger to a CLIP: every downstream prompt node understands <trigger>. "
             "Chain one node per person.",
             inputs=[
@@ -52,7 +52,7 @@ class EncodePrompt(io.ComfyNode):
         return io.Schema(
             node_id="StableIdentityEncodePrompt",
             display_name="Prompt with Identity",
-            category=CATEGORY,
+            category=categories.USE,
             description="Encodes a prompt that names one or more people by their triggers, and raises an error if one "
             "of them is missing from it.",
             inputs=[
@@ -64,15 +64,14 @@ class EncodePrompt(io.ComfyNode):
                     default="a photo of <person-1> wearing a red hat in the snow",
                     tooltip="The prompt, with each person's trigger in angle brackets.",
                 ),
-                IdentityType.Input("identity", tooltip="A person in the prompt."),
-                *(IdentityType.Input(name, optional=True, tooltip="Another person in the prompt.") for name in MORE),
+                *growing("identities", IdentityType.Input("identity", tooltip="A person in the prompt.")),
             ],
             outputs=[io.Conditioning.Output(display_name="conditioning", tooltip="For KSampler and ControlNet.")],
         )
 
     @classmethod
-    def execute(cls, clip, text, identity, **more) -> io.NodeOutput:
-        identities = [identity, *(more[name] for name in MORE if more.get(name) is not None)]
+    def execute(cls, clip, text, **people) -> io.NodeOutput:
+        identities = grown("identities", people)
         triggers = [one.trigger for one in identities]
         if len(set(triggers)) < len(triggers):
             raise StableIdentityError(

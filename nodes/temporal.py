@@ -20,12 +20,13 @@ from ..stableidentity_core.evaluate.temporal import (
 from ..stableidentity_core.face import FaceDetector, FaceRule, photo_of_image
 from ..stableidentity_core.face.prepare import Choice
 from ..stableidentity_core.weights.face_nets import DETECTORS
+from . import categories
 from .host.blocked import blocked
 from .host.cancel import checked
 from .host.face_nets import detector, missing, nets_state
 from .host.plots import configure_matplotlib
 from .host.progress import counting
-from .types import CATEGORY, FaceEncoderType, FaceType
+from .types import FaceEncoderType, FaceType
 
 RULES = ("largest", "most central", "leftmost")
 
@@ -36,7 +37,7 @@ class TemporalScore(io.ComfyNode):
         return io.Schema(
             node_id="StableIdentityTemporalScore",
             display_name="Temporal Identity Score",
-            category=CATEGORY,
+            category=categories.VIDEO,
             description="How well a clip keeps a face: the similarity of each frame to the photo, and of each frame to "
             "the next one. Frames without a face are reported and excluded from the means.",
             inputs=[

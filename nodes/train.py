@@ -19,12 +19,12 @@ from ..stableidentity_core.train.diagnosis import WARNING
 from ..stableidentity_core.train.photos import without_features
 from ..stableidentity_core.train.presets import check_preset
 from ..stableidentity_core.train.session import Person
+from . import categories
 from .host.encoders import paper_encoder
 from .host.session import host_name_spaces
 from .host.training import train_in_host
 from .train_settings import CUSTOM, PEOPLE_AT_ONCE, train_settings
 from .types import (
-    CATEGORY,
     TRIGGER_TOOLTIP,
     FaceEncoderType,
     FaceType,
@@ -44,7 +44,7 @@ class CelebrityNameSpace(io.ComfyNode):
         return io.Schema(
             node_id="StableIdentityNameSpace",
             display_name="Celebrity Name Space",
-            category=CATEGORY,
+            category=categories.LEARN,
             description="Computes where celebrity names lie in the embedding space of a text encoder. "
             "New people are placed there, so that prompts treat them like a name.",
             inputs=[
@@ -72,7 +72,7 @@ class Train(io.ComfyNode):
         return io.Schema(
             node_id="StableIdentityTrain",
             display_name=NODE,
-            category=CATEGORY,
+            category=categories.LEARN,
             description="Learns a person from one photo as two words of the text encoder, by StableIdentity "
             "(arXiv 2401.15975), Celeb-Basis or Textual Inversion; or several people at once. The model is not "
             "changed. A training that was done before is not repeated.",

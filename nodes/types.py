@@ -9,8 +9,6 @@ from comfy_api.latest import io
 
 from ..stableidentity_core.errors import StableIdentityError
 
-CATEGORY = "StableIdentity"
-
 FaceEncoderType = io.Custom("STABLEIDENTITY_FACE_ENCODER")
 FaceType = io.Custom("STABLEIDENTITY_FACE")  # a tuple of Face: one person's photos
 NameSpaceType = io.Custom("STABLEIDENTITY_NAME_SPACE")  # a tuple of NameSpace: one per text space

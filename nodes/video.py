@@ -6,11 +6,11 @@ from comfy_api.latest import io
 
 from ..stableidentity_core.errors import StableIdentityError
 from ..stableidentity_core.video import PRESETS, VideoSize, check_clip
+from . import categories
 from .host.latents import empty_latents
 from .host.paths import file_state, video_model_path, video_models
 from .host.video.model import DTYPES, load_video_model
 from .host.video.windows import with_windows
-from .types import CATEGORY
 
 OWN_SIZE = "own size"
 MOST_FRAMES, MOST_PIXELS = 4096, 16384
@@ -23,7 +23,7 @@ class LoadVideoModel(io.ComfyNode):
         return io.Schema(
             node_id="StableIdentityLoadVideoModel",
             display_name="Load Text-to-Video Model (ModelScope/ZeroScope)",
-            category=CATEGORY,
+            category=categories.VIDEO,
             description="Loads the UNet of ModelScopeT2V or ZeroScope, for the stock KSampler. Text encoder and VAE "
             "are those of SD2.1, so an identity learned with SD2.1 works in its prompts unchanged.",
             inputs=[
@@ -59,7 +59,7 @@ class EmptyVideoLatent(io.ComfyNode):
         return io.Schema(
             node_id="StableIdentityEmptyVideoLatent",
             display_name="Empty Video Latent",
-            category=CATEGORY,
+            category=categories.VIDEO,
             description="An empty clip for a text-to-video model, and its settings for downstream nodes. Frames are "
             "the images of a batch, so stock latent, VAE and ControlNet nodes work on them.",
             inputs=[
@@ -113,7 +113,7 @@ class VideoContextWindows(io.ComfyNode):
         return io.Schema(
             node_id="StableIdentityVideoWindows",
             display_name="Context Windows (text-to-video)",
-            category=CATEGORY,
+            category=categories.VIDEO,
             description="For clips longer than a model was trained on: denoises one window of frames at a time and "
             "averages overlapping windows. Each window gets the ControlNet images of its own frames.",
             inputs=[
@@ -158,7 +158,7 @@ class ChannelOrder(io.ComfyNode):
         return io.Schema(
             node_id="StableIdentityChannelOrder",
             display_name="Channel Order",
-            category=CATEGORY,
+            category=categories.VIDEO,
             description="Swaps red and blue. StableIdentity's published notebook passes pose maps to ControlNet in "
             "that order; which one works better depends on the ControlNet, so try both.",
             inputs=[

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
 
 from .console.streams import writable
 
@@ -18,13 +20,25 @@ class StableIdentityError(ValueError):
     a log's encoding are escaped.
     """
 
-    __module__ = "stableidentity_core.errors"  # hosts log this name, otherwise with the pack's path in front
+    _home = __name__  # where the class is really defined
+    # Hosts, tracebacks and logs put a class's module before its name, here with the pack's path in front; only for
+    # built-in classes do they show the name alone.
+    __module__ = "builtins"
 
     def __init_subclass__(cls) -> None:
-        cls.__module__ = StableIdentityError.__module__
+        cls._home, cls.__module__ = cls.__module__, StableIdentityError.__module__
+
+    def __reduce__(self) -> tuple[Callable[..., BaseException], tuple[Any, ...], dict[str, Any]]:
+        kind = type(self)
+        return _remake, (kind._home, kind.__qualname__, self.args), self.__dict__
 
     def __str__(self) -> str:
         return _UNREADABLE.sub(lambda word: f"{word[0][:200]}...{word[0][-100:]}", writable(super().__str__()))
+
+
+def _remake(home: str, name: str, args: tuple[Any, ...]) -> BaseException:
+    """For pickle, which looks classes up in `__module__`."""
+    return getattr(import_module(home), name)(*args)
 
 
 class ShapeError(StableIdentityError):

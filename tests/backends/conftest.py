@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import types
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from helpers.host_backends import host_backend
+from helpers.pack import ROOT, pack_module
 from helpers.tiny import tiny_face_vit, tiny_sd, tiny_sd15, tiny_sdxl
 from stableidentity_core.backends.load_diffusers import load_diffusers
 
@@ -41,3 +43,12 @@ def backend(request, tiny_folder):
         return
     with host_backend(request.getfixturevalue("comfyui"), tiny_folder) as adapter:
         yield adapter
+
+
+@pytest.fixture(scope="session")
+def nodes(comfyui):
+    """What nodes/__init__.py names, in a module beside the package, which is there without having run."""
+    module = types.ModuleType("everything")
+    module.__package__ = pack_module("nodes.input_checks", comfyui).__package__
+    exec((ROOT / "nodes" / "__init__.py").read_text("utf-8"), module.__dict__)
+    return module

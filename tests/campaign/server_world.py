@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from campaign.generated.identities import words
 from helpers.make import some_face
-from helpers.prompts import Json, learn, node, sample
+from helpers.prompts import Json, learn, node, people_in, sample
 from helpers.server import ComfyServer
 from helpers.tiny import tiny_video_unet
 from helpers.world import World, make_world
@@ -69,7 +69,7 @@ def encoding(world: World, text: str, who: str = "anna") -> Json:
     return {
         "trio": node("SITestTinyTrio", folder=str(world.eps)),
         "who": node("StableIdentityLoad", name=f"{who}.safetensors", trigger=""),
-        "encoded": node("StableIdentityEncodePrompt", clip=["trio", 1], text=text, identity=["who", 0]),
+        "encoded": node("StableIdentityEncodePrompt", clip=["trio", 1], text=text, **people_in(["who", 0])),
         "applied": node("StableIdentityApply", clip=["trio", 1], identity=["who", 0], trigger=""),
         "stock": node("CLIPTextEncode", clip=["applied", 0], text=text),
         "out": node("SITestCompare", a=["encoded", 0], b=["stock", 0]),
@@ -93,7 +93,7 @@ def mixing(world: World, seed: int, name: str) -> Json:
             weight_2=1.0,
         ),
         "save": node("StableIdentitySave", identity=["mix", 0], name=name, if_exists="replace"),
-        "map": node("StableIdentityMap", name_space=["names", 0], identity=["mix", 0], method="PCA"),
+        "map": node("StableIdentityMap", name_space=["names", 0], method="PCA", **people_in(["mix", 0])),
         "shown": node("PreviewImage", images=["map", 0]),
     }
 

@@ -113,7 +113,7 @@ prompt without a mask that says what both do: `two people playing chess`. Or try
 SEVERAL = """## Several people learned at once
 
 1. Queue. **Several People** collects two faces and their triggers; **StableIdentity Train** learns both together,
-   faster than one after another. Connect up to eight, or lists of faces.
+   faster than one after another. A free socket appears with each person; a socket also takes a list of faces.
 2. Its outputs are **lists**: every node after it runs once per person. So **Save Identity** saves `anna` and `ben`, and
    one prompt gives a picture of each: **Apply Identity** gives each in turn the trigger `<somebody>`.
 3. **Pick Identity** picks one from the list. With two of these nodes, both people appear in one picture, each with a

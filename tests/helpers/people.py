@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from helpers.prompts import people_in
 from helpers.refusal import node
 from helpers.world import World
 
@@ -12,10 +13,10 @@ def person(name: str, trigger: str = ""):
 
 def encoding(world: World, text: str, **people):
     """Prompt with Identity, with the people in the order given."""
-    inputs = ("identity", "identity_2", "identity_3")
-    links = {slot: [key, 0] for slot, key in zip(inputs, people, strict=False)}
     prompt = {"trio": node("SITestTinyTrio", folder=str(world.eps)), **people}
-    prompt["encode"] = node("StableIdentityEncodePrompt", clip=["trio", 1], text=text, **links)
+    prompt["encode"] = node(
+        "StableIdentityEncodePrompt", clip=["trio", 1], text=text, **people_in(*([key, 0] for key in people))
+    )
     return finished(prompt)
 
 

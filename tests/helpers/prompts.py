@@ -28,6 +28,16 @@ def node(kind: str, **inputs: Any) -> Json:
     return {"class_type": kind, "inputs": inputs}
 
 
+def several(socket: str, *links: list[Any]) -> Json:
+    """Inputs that grow: `faces.face` -> `faces.face_1`, `faces.face_2`, ..."""
+    return {f"{socket}_{number}": link for number, link in enumerate(links, 1)}
+
+
+def people_in(*links: list[Any]) -> Json:
+    """Of Prompt with Identity and Map of Identities."""
+    return several("identities.identity", *links)
+
+
 def learn(
     folder: Path, *, image: str = "astronaut.png", encoder: str = "tiny", name: str = "anna", **settings: Any
 ) -> Json:

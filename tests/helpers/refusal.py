@@ -87,7 +87,7 @@ class Refusals:
         if by == "our node" or (by == "the schema" and result.status == "error"):
             assert result.status == "error", f"{result.status}: {result.error}"
             (event,) = result.of("execution_error")
-            assert event.data["exception_type"].split(".")[-1] in OURS, event.data["exception_type"]
+            assert event.data["exception_type"] in OURS, event.data["exception_type"]
             return event.data["exception_message"].strip()
         assert result.status == "rejected", f"{result.status}: {result.error}"
         reasons = [reason for node in result.node_errors.values() for reason in node["errors"]]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from helpers.frontend import Page, browser_path, open_frontend
 from helpers.refusal import Refusals
 from helpers.server import ComfyServer
 from helpers.world import World, make_world
@@ -43,3 +44,12 @@ def people(world: World, bad: Refusals) -> Iterator[None]:
     yield
     for name in widths:
         world.embedding(f"bad-{name}").unlink()
+
+
+@pytest.fixture(scope="module")
+def page(server: ComfyServer) -> Iterator[Page]:
+    browser = browser_path()
+    if browser is None:
+        pytest.skip("NO CHROMIUM: install the system package chromium to test the workflows in the real frontend")
+    with open_frontend(server.url, browser) as opened:
+        yield opened

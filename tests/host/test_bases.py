@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from safetensors.torch import load_file
 
-from helpers.prompts import Json, compare, learn, sample
+from helpers.prompts import Json, compare, learn, people_in, sample
 from helpers.refusal import node
 from helpers.world import World
 from stableidentity_core.identity import load_identity
@@ -61,7 +61,7 @@ def test_all_three_ways_to_prompt_are_bit_equal(world, base, text):
     load = {"identity": person(base)}
     apply = {"applied": node("StableIdentityApply", clip=["trio", 1], identity=["identity", 0], trigger="")}
     ways = [
-        (node("StableIdentityEncodePrompt", clip=["trio", 1], text=ours, identity=["identity", 0]), load),
+        (node("StableIdentityEncodePrompt", clip=["trio", 1], text=ours, **people_in(["identity", 0])), load),
         (node("CLIPTextEncode", clip=["applied", 0], text=ours), {**load, **apply}),
     ]
     for way, more in ways:
@@ -117,7 +117,7 @@ def test_projector_gives_the_trained_words_for_the_same_face(world, base):
         "StableIdentityProject", face=["encoded", 0], projector=["train", 1], name_space=["names", 0], trigger="anna"
     )
     prompt["save"] = node("StableIdentitySave", identity=["project", 0], name=f"{base}-projected", if_exists="stop")
-    prompt["map"] = node("StableIdentityMap", name_space=["names", 0], identity=["project", 0], method="PCA")
+    prompt["map"] = node("StableIdentityMap", name_space=["names", 0], method="PCA", **people_in(["project", 0]))
     prompt["maps"] = node("PreviewImage", images=["map", 0])
     result = world.server.run(prompt)
     assert result.status == "success", result.error
@@ -144,7 +144,7 @@ def test_a_person_of_another_base(world, bad, strangers, way, who, graph, needed
         prompt["applied"] = node(way, clip=["trio", 1], identity=["who", 0], trigger="")
         prompt["encoded"] = node("CLIPTextEncode", clip=["applied", 0], text=f"<{who}>")
     else:
-        prompt["encoded"] = node(way, clip=["trio", 1], identity=["who", 0], text=f"<{who}>")
+        prompt["encoded"] = node(way, clip=["trio", 1], text=f"<{who}>", **people_in(["who", 0]))
     prompt["out"] = node("SITestCompare", a=["encoded", 0], b=["encoded", 0])
     bad.refused(prompt, f"Identity <{who}> was", *needed, "base model it was learned on")
 

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from helpers.people import person
+from helpers.prompts import people_in
 from helpers.refusal import Json, node
 from helpers.world import World
 from stableidentity_core.backends.load_diffusers import load_diffusers
@@ -95,7 +96,7 @@ def test_prompts_behind_the_way_run_once_for_each_person(world, people, names):
         world,
         way=way(),
         encode=node(
-            "StableIdentityEncodePrompt", clip=["trio", 1], text="<between> playing chess", identity=["way", 0]
+            "StableIdentityEncodePrompt", clip=["trio", 1], text="<between> playing chess", **people_in(["way", 0])
         ),
         anna_alone=node("CLIPTextEncode", clip=["trio", 1], text="embedding:bad-way playing chess"),
         out=node("SITestCompare", a=["encode", 0], b=["anna_alone", 0]),
@@ -120,7 +121,7 @@ def test_everybody_drawn_is_drawn_again_by_the_same_seed(world, names):
 
 
 def test_the_map_shows_single_people_and_lists_in_one_picture(world, people):
-    inputs = {"identity": ["anna", 0], "identity_3": ["way", 0]}
+    inputs = people_in(["anna", 0], ["way", 0])
     prompt = graph(
         world,
         way=way(steps=4),
@@ -137,7 +138,8 @@ def test_the_map_shows_single_people_and_lists_in_one_picture(world, people):
         "anna",
         *(f"between {number}" for number in range(1, 5)),
     ]
-    del prompt["map"]["inputs"]["identity"], prompt["map"]["inputs"]["identity_3"]
+    for name in inputs:
+        del prompt["map"]["inputs"][name]
     (names_only,) = run(world, prompt).outputs["picture"]["images"]
     assert np.asarray(Image.open(io.BytesIO(world.server.view(names_only)))).shape[0] == picture.shape[0] - 5 * 30
 
@@ -152,7 +154,7 @@ def test_people_of_different_bases(world, bad, people):
         }.items():
             prompt = graph(world, carl=person("carl"), **{key: made}, save=saved(key, "bad"))
             bad.refused(prompt, "<anna>", "clip_h (width 64)", "<carl>", "clip_l (width 768)", "different base models")
-        drawn = node("StableIdentityMap", name_space=["names", 0], identity=["carl", 0], method="PCA")
+        drawn = node("StableIdentityMap", name_space=["names", 0], method="PCA", **people_in(["carl", 0]))
         prompt = graph(world, carl=person("carl"), map=drawn, shown=node("PreviewImage", images=["map", 0]))
         bad.refused(
             prompt, "<carl>", "clip_l (width 768)", "name space is for clip_h (width 64)", "Celebrity Name Space"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,8 @@ import pytest
 from helpers.frontend import (
     Json,
     Page,
-    browser_path,
     current_prompt,
     load_workflow,
-    open_frontend,
     ui_from_api,
     without_titles,
 )
@@ -50,15 +47,6 @@ def read(path: Path) -> Json:
 
 def api_twin(workflow: Path) -> Path:
     return workflow.parent / "api" / workflow.name
-
-
-@pytest.fixture(scope="module")
-def page(server: ComfyServer) -> Iterator[Page]:
-    browser = browser_path()
-    if browser is None:
-        pytest.skip("NO CHROMIUM: install the system package chromium to test the workflows in the real frontend")
-    with open_frontend(server.url, browser) as opened:
-        yield opened
 
 
 def test_each_workflow_has_both_forms() -> None:

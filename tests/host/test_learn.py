@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from helpers.prompts import compare, learn, node, sample
+from helpers.prompts import compare, learn, node, people_in, sample
 from helpers.world import World
 from stableidentity_core.identity import load_identity
 
@@ -68,7 +68,7 @@ def test_stock_prompt_reads_the_file(world, learned):
 )
 def test_all_three_ways_to_prompt_are_bit_equal(world, learned, stock, ours):
     load = {"identity": node("StableIdentityLoad", name="first.safetensors", trigger="")}
-    encode = node("StableIdentityEncodePrompt", clip=["trio", 1], text=ours, identity=["identity", 0])
+    encode = node("StableIdentityEncodePrompt", clip=["trio", 1], text=ours, **people_in(["identity", 0]))
     apply = {"applied": node("StableIdentityApply", clip=["trio", 1], identity=["identity", 0], trigger="")}
     by_file = node("CLIPTextEncode", clip=["trio", 1], text=stock)
     by_apply = node("CLIPTextEncode", clip=["applied", 0], text=ours)

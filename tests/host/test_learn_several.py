@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from helpers.prompts import Json, learn, node
+from helpers.prompts import Json, learn, node, people_in, several
 from helpers.world import World
 from stableidentity_core.identity import load_identity
 
@@ -22,7 +22,9 @@ def two(world: World, *, names: tuple[str, str] = ("several-anna", "several-ben"
     prompt |= negative()
     first, second = names
     prompt["people"] = node(
-        "StableIdentityPeople", face=["encoded", 0], trigger=first, face_2=["encoded 2", 0], trigger_2=second
+        "StableIdentityPeople",
+        trigger=f"{first}, {second}",
+        **several("faces.face", ["encoded", 0], ["encoded 2", 0]),
     )
     prompt["train"]["inputs"].update(face=["people", 0], trigger=["people", 1])
     prompt["save"]["inputs"].update(name=["people", 1])
@@ -119,8 +121,7 @@ def test_nodes_behind_run_once_for_each_person_and_pick_takes_one(world, learned
         "StableIdentityEncodePrompt",
         clip=["trio", 1],
         text="<several-anna> and <several-ben>",
-        identity=["several-anna", 0],
-        identity_2=["several-ben", 0],
+        **people_in(["several-anna", 0], ["several-ben", 0]),
     )
     prompt["files"] = node("CLIPTextEncode", clip=["trio", 1], text="embedding:several-anna and embedding:several-ben")
     prompt["in one"] = node("SITestCompare", a=["both", 0], b=["files", 0])
@@ -140,21 +141,16 @@ def pick(prompt: Json, name: str, number: int) -> None:
 def test_forty_people_by_lists_of_lists(world):
     """Of one photo, so that there is one training; lists may be gathered again."""
     prompt = learn(world.eps, steps=2, seed=44)
-    eight = ", ".join(f"p{number}" for number in range(8))
-    slots = {"face": ["encoded", 0], "trigger": "p0"}
-    slots |= {f"face_{n}": ["encoded", 0] for n in range(2, 9)} | {f"trigger_{n}": f"p{n - 1}" for n in range(2, 9)}
-    prompt["eight"] = node("StableIdentityPeople", **slots)
-    prompt["forty"] = node("StableIdentityPeople", face=["eight", 0], trigger=eight)
-    for n in range(2, 6):
-        triggers = ", ".join(f"q{n}{number}" for number in range(8))
-        prompt["forty"]["inputs"].update({f"face_{n}": ["eight", 0], f"trigger_{n}": triggers})
+    prompt["eight"] = node("StableIdentityPeople", trigger="", **several("faces.face", *[["encoded", 0]] * 8))
+    triggers = ", ".join(f"q{number}" for number in range(40))
+    prompt["forty"] = node("StableIdentityPeople", trigger=triggers, **several("faces.face", *[["eight", 0]] * 5))
     prompt["train"]["inputs"].update(face=["forty", 0], trigger=["forty", 1])
     del prompt["curve"]
     prompt["last"] = node("StableIdentityPick", identity=["train", 0], number=40)
     prompt["save"]["inputs"].update(identity=["last", 0], name="several-last")
     result = world.server.run(prompt)
     assert result.status == "success", result.error
-    assert load_identity(world.embedding("several-last")).trigger == "<q57>"
+    assert load_identity(world.embedding("several-last")).trigger == "<q39>"
 
 
 @pytest.mark.parametrize(
@@ -163,10 +159,10 @@ def test_forty_people_by_lists_of_lists(world):
         ({"train": {"trigger": "anna"}}, ("are 2 faces and 1 trigger (<anna>)", "such as person-1, person-2")),
         ({"train": {"trigger": "anna, ben, carl"}}, ("are 2 faces and 3 triggers (<anna>, <ben>, <carl>)",)),
         ({"train": {"trigger": "anna, anna"}}, ("several have the trigger <anna>", "a different one per person")),
-        ({"people": {"trigger": "several-ben"}}, ("several have the trigger <several-ben>",)),
-        ({"people": {"trigger": "a, b"}}, ("is 1 face and 2 triggers",)),
+        ({"people": {"trigger": "a, a"}}, ("several have the trigger <a>",)),
+        ({"people": {"trigger": "a"}}, ("are 2 faces and 1 trigger (<a>)",)),
         (
-            {"people": {"face_2": ["face 2", 0]}},
+            {"people": {"faces.face_2": ["face 2", 0]}},
             ("<several-ben>: No face encoder is connected, and the paper's is not installed",),
         ),
         ({"save": {"identity": ["pick", 0]}}, ("number 3, but there are 2 people", "<several-ben>", "Choose 1 to 2")),
@@ -186,7 +182,9 @@ def test_what_does_not_fit_is_said(world, bad, changes, told):
 def test_typed_triggers_that_are_none_are_refused_before_any_work(world):
     prompt = two(world)
     prompt["train"]["inputs"]["trigger"] = "anna, b n"
-    prompt["people"]["inputs"]["trigger_2"] = "b n"
+    prompt["people"]["inputs"]["trigger"] = "a, b n"
     result = world.server.run(prompt)
     assert result.status == "rejected"
-    assert "' b n' must be" in str(result.node_errors["train"]) and "'b n' must be" in str(result.node_errors["people"])
+    assert "' b n' must be" in str(result.node_errors["train"]) and "' b n' must be" in str(
+        result.node_errors["people"]
+    )

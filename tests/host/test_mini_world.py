@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from helpers.mini_world_pack import pack_with_world
-from helpers.prompts import Json, compare, node
+from helpers.prompts import Json, compare, node, people_in
 from helpers.server import PACK, PACKS, ROOT, ComfyServer
 from mini_world.look import Look
 from mini_world.painter import paint
@@ -97,7 +97,7 @@ def test_the_workflow_keeps_to_the_demos_settings():
 
 def test_stock_prompts_understand_the_file(mini, learned):
     load = {"identity": node("StableIdentityLoad", name="anna.safetensors", trigger="")}
-    ours = node("StableIdentityEncodePrompt", clip=["trio", 1], text="a photo of <anna>", identity=["identity", 0])
+    ours = node("StableIdentityEncodePrompt", clip=["trio", 1], text="a photo of <anna>", **people_in(["identity", 0]))
     for text, same in (("a photo of embedding:anna", True), ("a photo of somebody", False)):
         stock = node("CLIPTextEncode", clip=["trio", 1], text=text)
         result = mini.server.run({**compare(Path(), stock, ours, load), **WORLD})

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from helpers.pictures import pictures
-from helpers.prompts import Json, node
+from helpers.prompts import Json, node, people_in
 from helpers.server import ROOT
 
 LESS = {"StableIdentityTrain": {"steps": 10, "preview_every": 0}, "KSampler": {"steps": 6}}
@@ -52,7 +52,7 @@ def mixed(server) -> dict[str, list[np.ndarray]]:
     for who, key in learned.items():
         text = prompt[way]["inputs"]["text"].replace("<between>", f"<{who}>")
         prompt[f"{who} text"] = node(
-            "StableIdentityEncodePrompt", clip=prompt[way]["inputs"]["clip"], text=text, identity=[key, 0]
+            "StableIdentityEncodePrompt", clip=prompt[way]["inputs"]["clip"], text=text, **people_in([key, 0])
         )
         prompt[f"{who} sampled"] = node("KSampler", **{**sampler["inputs"], "positive": [f"{who} text", 0]})
         prompt[f"{who} decoded"] = node("VAEDecode", samples=[f"{who} sampled", 0], vae=["1", 2])
@@ -81,7 +81,7 @@ def test_somebody_new_the_mean_and_the_map_are_shown(mixed):
 def test_several_people_are_learned_at_once_and_painted_each_and_both(server):
     prompt = shipped("several_people")
     (people,) = (entry["inputs"] for entry in prompt.values() if entry["class_type"] == "StableIdentityPeople")
-    people.update(trigger="several-1", trigger_2="several-2")
+    people.update(trigger="several-1, several-2")
     for entry in prompt.values():
         if entry["class_type"] == "CLIPTextEncode":
             text = entry["inputs"]["text"]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from helpers.people import applying, encoding, person
-from helpers.prompts import compare
+from helpers.prompts import compare, people_in
 from helpers.refusal import node
 from stableidentity_core.identity import Identity, save_identity
 
@@ -41,9 +41,7 @@ def test_three_ways_to_prompt_two_people_are_bit_equal_to_stock(world, people, c
         prompt[f"{first} first"] = applied(["trio", 1], first)
         prompt[f"{last} last"] = applied([f"{first} first", 0], last)
     prompt["c"] = node("CLIPTextEncode", clip=["anna last", 0], text=ours)
-    prompt["d"] = node(
-        "StableIdentityEncodePrompt", clip=["trio", 1], text=ours, identity=["anna", 0], identity_2=["bert", 0]
-    )
+    prompt["d"] = node("StableIdentityEncodePrompt", clip=["trio", 1], text=ours, **people_in(["anna", 0], ["bert", 0]))
     for other in "cd":
         prompt[f"compare {other}"] = node("SITestCompare", a=["a", 0], b=[other, 0])
     result = world.server.run(prompt)

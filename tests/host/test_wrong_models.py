@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from helpers.prompts import learn
+from helpers.prompts import learn, people_in
 from helpers.refusal import node
 from helpers.world import World
 from stableidentity_core.identity import load_identity
@@ -91,7 +91,7 @@ def test_wrong_clip_in_a_prompt(world, bad, way, kind):
         prompt["applied"] = node(way, clip=["clip", 0], identity=["who", 0], trigger="")
         prompt["encoded"] = node("CLIPTextEncode", clip=["applied", 0], text="<anna>")
     else:
-        prompt["encoded"] = node(way, clip=["clip", 0], identity=["who", 0], text="<anna>")
+        prompt["encoded"] = node(way, clip=["clip", 0], text="<anna>", **people_in(["who", 0]))
     prompt["out"] = node("SITestCompare", a=["encoded", 0], b=["encoded", 0])
     found = {
         "SD1.5": ("<anna> was learned for clip_h (width 64)", "CLIP is that of SD1.x: clip_l (width 48)", "base model"),

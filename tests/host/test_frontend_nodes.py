@@ -1,0 +1,202 @@
+"""What makes the nodes easy to find and to read in the real frontend: search, colours, sockets that grow, errors."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from helpers.frontend import Page, current_prompt, load_workflow, ui_from_api, wait_until_ready
+from helpers.prompts import Json, node, several
+from helpers.server import ROOT, ComfyServer
+
+RENDERERS = {"classic": False, "nodes 2.0": True}
+SEARCH_BOX = "async () => app.extensionManager.command.execute('Workspace.SearchBox.Toggle')"
+SET = "async ([name, value]) => app.extensionManager.setting.set(name, value)"
+CSS_COLORS = """(types) => types.map((type) =>
+  getComputedStyle(document.documentElement).getPropertyValue('--color-datatype-' + type))"""
+COLORS = """() => [LGraphCanvas.link_type_colors, app.canvas.default_connection_color_byType].map((table) =>
+  Object.fromEntries(Object.entries(table).filter(([type]) => type.startsWith('STABLEIDENTITY_'))))"""
+SHOW_ALL = "() => { app.canvas.ds.scale = 0.5; app.canvas.ds.offset = [40, 120]; app.canvas.setDirty(true, true); }"
+GROW = """async ([sources, kind]) => {
+  app.graph.clear();
+  const people = LiteGraph.createNode(kind);
+  app.graph.add(people);
+  const free = () => people.inputs.findIndex((input) => input.link == null && input.name.startsWith('faces.'));
+  for (let number = 0; number < sources; number++) {
+    const source = LiteGraph.createNode('StableIdentityPrepareFace');
+    app.graph.add(source);
+    source.connect(0, people, free());
+  }
+}"""
+FACES = """() => app.graph.nodes.find((node) => node.type === 'StableIdentityPeople').inputs
+  .map((input) => input.name).filter((name) => name.startsWith('faces.'))"""
+CUT = """() => {
+  const people = app.graph.nodes.find((node) => node.type === 'StableIdentityPeople');
+  people.disconnectInput(people.inputs.findLastIndex((input) => input.link != null));
+}"""
+# Machado, Oliveira and Fernandes 2009, complete deficiency, on linear RGB.
+SEEN_BY = {
+    "everybody": np.eye(3),
+    "protanopes": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopes": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+    "tritanopes": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
+}
+STOCK = ("#FFD500", "#B39DDB", "#FF6E6E", "#64B5F6", "#FFA931", "#FF9CF9", "#81C784", "#AAAAAA")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_welcome(page: Page) -> None:
+    """A first visitor is shown the templates, over everything else."""
+    page.evaluate(SET, ["Comfy.TutorialCompleted", True])
+    page.reload(wait_until="domcontentloaded")
+    wait_until_ready(page)
+
+
+@pytest.fixture(params=RENDERERS)
+def renderer(request: pytest.FixtureRequest, page: Page) -> Any:
+    page.evaluate(SET, ["Comfy.VueNodes.Enabled", RENDERERS[request.param]])
+    yield request.param
+    page.evaluate(SET, ["Comfy.VueNodes.Enabled", False])
+
+
+def found(page: Page, word: str) -> list[str]:
+    """The names of the nodes that the search box lists for a word."""
+    page.evaluate(SEARCH_BOX)
+    page.get_by_placeholder("Add a node...").fill(word)
+    items = page.get_by_test_id("result-item")
+    page.wait_for_timeout(600)
+    names = [text.splitlines()[0] for text in items.all_inner_texts()]
+    page.keyboard.press("Escape")
+    return names
+
+
+@pytest.mark.parametrize(
+    ("word", "names"),
+    [
+        ("人脸", {"Prepare Face", "StableIdentity Train", "Apply Identity", "Load Identity"}),
+        ("likeness", {"Prepare Face", "StableIdentity Train", "Apply Identity", "Face Similarity"}),
+        ("顔写真", {"Prepare Face"}),
+        ("textual inversion", {"StableIdentity Train", "Load Identity"}),
+    ],
+)
+def test_the_search_box_finds_nodes_by_what_they_are_called_elsewhere(page, server, word, names):
+    if not server.object_info("StableIdentityTrain").get("search_aliases"):
+        pytest.skip("this host has no search words")
+    assert names <= {*found(page, word)}
+
+
+def own_types(server: ComfyServer) -> set[str]:
+    outputs = (one["output"] for name, one in server.object_info().items() if name.startswith("StableIdentity"))
+    return {kind for kinds in outputs for kind in kinds if kind.startswith("STABLEIDENTITY_")}
+
+
+def test_each_type_keeps_its_colour_in_every_theme(page, server):
+    links, sockets = page.evaluate(COLORS)
+    assert links.keys() == own_types(server) and len({*links.values()}) == len(links)
+    for theme in ("light", "nord", "dark"):
+        page.evaluate(SET, ["Comfy.ColorPalette", theme])
+        page.wait_for_timeout(300)
+        assert page.evaluate(COLORS) == [links, sockets] and sockets == links
+        assert page.evaluate(CSS_COLORS, [*links]) == [*links.values()], "Nodes 2.0 reads these"
+
+
+def test_a_theme_that_names_a_type_wins(page):
+    answer = """() => {
+      const table = LGraphCanvas.link_type_colors, type = 'STABLEIDENTITY_FACE', own = table[type];
+      Object.assign(table, { [type]: '#123456' });
+      const themed = table[type];
+      Object.assign(table, { [type]: '' });
+      return [themed, table[type] === own];
+    }"""
+    assert page.evaluate(answer) == ["#123456", True]
+
+
+def test_links_and_sockets_are_drawn_in_their_colours(page, server, renderer):
+    load_workflow(page, json.loads((ROOT / "workflows/instant_identity.json").read_text("utf-8")))
+    page.set_viewport_size({"width": 1900, "height": 900})
+    page.evaluate(SHOW_ALL)
+    page.wait_for_timeout(1500)
+    picture = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("RGB")).astype(int)
+    for kind, color in page.evaluate(COLORS)[0].items():
+        near = np.abs(picture - rgb(color)).max(axis=-1) < 12
+        assert near.sum() > 20, f"{kind} is not to be seen in {renderer}"
+
+
+def test_colours_differ_for_everybody_and_from_those_of_comfyui(page):
+    own = [*page.evaluate(COLORS)[0].values()]
+    for who, matrix in SEEN_BY.items():
+        for one, other in itertools.combinations(own, 2):
+            assert distance(one, other, matrix) > 0.12, f"{one} and {other} look alike to {who}"
+    for one, other in itertools.product(own, STOCK):
+        assert distance(one, other, np.eye(3)) > 0.1, f"{one} is like {other}"
+
+
+def rgb(color: str) -> np.ndarray:
+    return np.array([int(color[at : at + 2], 16) for at in (1, 3, 5)])
+
+
+def distance(one: str, other: str, matrix: Any) -> float:
+    """In OKLab, where black and white are 1 apart."""
+    return float(np.linalg.norm(oklab(one, matrix) - oklab(other, matrix)))
+
+
+def oklab(color: str, matrix: Any) -> np.ndarray:
+    value = rgb(color) / 255
+    linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+    to_cones = [[0.41222, 0.53633, 0.05145], [0.2119, 0.68070, 0.10740], [0.08830, 0.28172, 0.62998]]
+    to_lab = [[0.21045, 0.79362, -0.00407], [1.978, -2.42859, 0.45059], [0.0259, 0.78277, -0.80868]]
+    return np.array(to_lab) @ np.cbrt(np.array(to_cones) @ np.clip(np.array(matrix) @ linear, 0, 1))
+
+
+@pytest.fixture
+def grows(server: ComfyServer) -> None:
+    if "faces" not in server.object_info("StableIdentityPeople")["input"]["required"]:
+        pytest.skip("this host has no growing sockets")
+
+
+@pytest.mark.parametrize("people", [0, 1, 3, 10])
+def test_several_people_has_a_free_socket_for_one_more(page, grows, renderer, people):
+    page.evaluate(GROW, [people, "StableIdentityPeople"])
+    page.wait_for_timeout(200)
+    names = [f"faces.face_{number}" for number in range(1, max(people, 1) + 2)]
+    assert page.evaluate(FACES) == names
+    sent = next(one for one in current_prompt(page).values() if one["class_type"] == "StableIdentityPeople")["inputs"]
+    assert [name for name in sent if name.startswith("faces.")] == names[:people]
+
+
+def test_a_socket_goes_with_its_link(page, grows):
+    page.evaluate(GROW, [3, "StableIdentityPeople"])
+    page.evaluate(CUT)
+    page.wait_for_timeout(300)
+    assert page.evaluate(FACES) == ["faces.face_1", "faces.face_2", "faces.face_3"]
+
+
+def test_grown_sockets_are_there_again_after_loading(page, grows):
+    prompt: Json = {
+        str(number): node("StableIdentityMiniWorldPerson", person=number, style="photo") for number in range(1, 6)
+    }
+    faces = {f"{number}0": node("StableIdentityPrepareFace", image=[str(number), 0]) for number in range(1, 6)}
+    people = node(
+        "StableIdentityPeople", trigger="a, b, c, d, e", **several("faces.face", *([key, 0] for key in faces))
+    )
+    ui = ui_from_api(page, {**prompt, **faces, "99": people})
+    assert load_workflow(page, ui) == []
+    assert current_prompt(page)["99"]["inputs"] == people["inputs"]
+
+
+def test_an_error_begins_with_its_class_and_the_sentence(page, server):
+    broken = {
+        "1": node("StableIdentityMiniWorldPerson", person=1),
+        "2": node("StableIdentityPrepareFace", image=["1", 0], find_face="off", parse_face="off"),
+        "3": node("StableIdentityPeople", trigger="a, b", **several("faces.face", ["2", 0])),
+        "4": node("PreviewAny", source=["3", 1]),
+    }
+    ui_from_api(page, broken)
+    page.evaluate("async () => { await app.queuePrompt(0); }")
+    page.get_by_text("StableIdentityError: There is 1 face and 2 triggers").first.wait_for(timeout=60_000)
