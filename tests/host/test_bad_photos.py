@@ -102,4 +102,4 @@ def test_a_face_that_nobody_encoded(world, bad):
     prompt = learn(world.eps, name="bad")
     prompt["train"]["inputs"]["face"] = ["face", 0]
     del prompt["encoded"], prompt["encoder"]
-    bad.refused(prompt, "no feature", "face encoder", "Encode Face")
+    bad.refused(prompt, "No face encoder is connected", "the paper's is not installed", "Load Face Encoder")
