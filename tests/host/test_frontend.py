@@ -172,6 +172,19 @@ def test_workflow_feeds_every_required_input(server: ComfyServer, workflow: Path
     known = server.object_info()
     starved = []
     for number, node in read(api_twin(workflow)).items():
-        required = known[node["class_type"]]["input"].get("required", {})
+        required = required_sockets(known[node["class_type"]])
         starved += [f"node {number} {node['class_type']}.{name}" for name in required if name not in node["inputs"]]
     assert starved == []
+
+
+def required_sockets(described: Json) -> list[str]:
+    """The names that a prompt needs; of a group of sockets that grow, as many as the node asks for."""
+    names: list[str] = []
+    for name, (kind, *settings) in described["input"].get("required", {}).items():
+        if kind == "COMFY_AUTOGROW_V3":
+            group = settings[0]["template"]
+            numbered = group.get("names") or [f"{group['prefix']}{number}" for number in range(group["max"])]
+            names += [f"{name}.{one}" for one in numbered[: group.get("min", 0)]]
+        else:
+            names.append(name)
+    return names
