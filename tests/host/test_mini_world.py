@@ -14,6 +14,7 @@ from PIL import Image
 
 from helpers.mini_world_pack import pack_with_world
 from helpers.prompts import Json, compare, node, people_in
+from helpers.refusal import OURS
 from helpers.server import PACK, PACKS, ROOT, ComfyServer
 from mini_world.look import Look
 from mini_world.painter import paint
@@ -42,7 +43,7 @@ class Mini:
         result = self.server.run(prompt)
         assert result.status == "error", result.status
         (event,) = result.of("execution_error")
-        assert event.data["exception_type"].startswith("stableidentity") or "errors." in event.data["exception_type"]
+        assert event.data["exception_type"] in OURS
         return event.data["exception_message"]
 
 
