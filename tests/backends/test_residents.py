@@ -47,8 +47,8 @@ def host(comfyui, monkeypatch):
 
     monkeypatch.setattr(model_management, "get_torch_device", lambda: HERE)
     monkeypatch.setattr(model_management, "get_all_torch_devices", lambda *_args: [HERE], raising=False)
+    monkeypatch.setattr(model_management, "current_loaded_models", [])  # of other tests, some models may be loaded
     monkeypatch.setattr(resident.FaceNetwork, "to", moved)
-    model_management.unload_all_models()
     yield model_management
     model_management.unload_all_models()
 
