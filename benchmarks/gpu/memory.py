@@ -47,7 +47,16 @@ def _through_host(setting: Setting, base: str, dtype: str, config: TrainConfig) 
         patch.object(adapter, "compute_dtype", lambda _model, _compute: wanted),  # whatever pays on this device
         adapter.comfy_backend(*trio, resolution=config.resolution, compute=compute) as backend,
     ):
-        need, recomputes = adapter.memory_for(backend.own, wanted, config.resolution, 1, config.low_memory)
+        own, recomputes = backend.networks.own, backend.recomputes
+        need = host_module(setting, "nodes.host.memory").training_memory(
+            own.unet,
+            own.text.clip.cond_stage_model,
+            own.text.family.activations,
+            dtype=wanted,
+            resolution=config.resolution,
+            batch_size=1,
+            low_memory=recomputes,
+        )
         networks = lambda: [patcher.model for patcher in backend.networks.patchers]  # noqa: E731
         figures = _steps(setting, backend, config, networks)
     estimate = {"estimate_weights": need.weights, "estimate_beside": need.beside, "estimate": need.total}

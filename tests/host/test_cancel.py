@@ -87,7 +87,7 @@ ACTS = {
     "a photo": ("nodes.prepare", "prepare_face", lambda _world: prepare(find_face="off", parse_face="off")),
     "a folder's list": ("nodes.folder", "pictures_in", lambda _world: folder()),
     "a folder's photo": ("nodes.folder", "faces_of", lambda _world: folder()),
-    "a face encoder's file": ("nodes.face", "load_face_encoder", encoder),
+    "a face encoder's file": ("nodes.host.encoders", "load_face_encoder", encoder),
     "a map": ("nodes.name_map", "map_people", names_map),
 }
 

@@ -77,10 +77,6 @@ def test_a_name_cannot_steer_the_terminal():
     assert writable("a\x1b[2Jb\rc\x9b\nd\te") == "a\\x1b[2Jb\\rc\\x9b\nd\\te"
 
 
-def test_errors_are_named_by_the_core_wherever_the_pack_lies():
-    assert {NoFaceError.__module__, StableIdentityError.__module__} == {"stableidentity_core.errors"}
-
-
 FILES = sorted([*(ROOT / "nodes").rglob("*.py"), *(ROOT / "stableidentity_core").rglob("*.py")])
 
 
