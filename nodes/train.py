@@ -23,9 +23,8 @@ from . import categories
 from .host.encoders import paper_encoder
 from .host.session import host_name_spaces
 from .host.training import train_in_host
-from .train_settings import CUSTOM, PEOPLE_AT_ONCE, train_settings
+from .train_settings import CUSTOM, PEOPLE_AT_ONCE, PREVIEW_EVERY, train_settings
 from .types import (
-    TRIGGER_TOOLTIP,
     FaceEncoderType,
     FaceType,
     IdentityType,
@@ -110,9 +109,9 @@ class Train(io.ComfyNode):
         model, clip, vae = (one.pop(name) for name in ("model", "clip", "vae"))
         encoder, name_space = one.pop("face_encoder", None), one.pop("name_space", None)
         start = one.pop("projector", None)
-        force, preview_every = one.pop("force_retrain"), one.pop("preview_every")
+        force, preview_every = one.pop("force_retrain"), one.pop("preview_every", PREVIEW_EVERY)
         at_once = one.pop("people_at_once", PEOPLE_AT_ONCE)
-        preset = one.pop("preset", CUSTOM)
+        preset = one.pop("preset")
         config = _config(one)
         if preset != CUSTOM:
             check_preset(config, preset)
@@ -178,10 +177,5 @@ def _sources() -> list[io.Input]:
             "projector",
             optional=True,
             tooltip="A projector to start from, trained on many people; about 25 steps may then be enough.",
-        ),
-        io.String.Input(
-            "trigger",
-            default="person-1",
-            tooltip=TRIGGER_TOOLTIP + " For several people, separate with commas: anna, ben.",
         ),
     ]

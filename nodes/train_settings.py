@@ -10,30 +10,41 @@ from ..stableidentity_core.methods import METHODS, Setting
 from ..stableidentity_core.methods.registry import DEFAULT
 from ..stableidentity_core.train import TrainConfig, default_config
 from ..stableidentity_core.train.config import METHOD_DEFAULTS, Augmentation, LossArea, ReconstructionLatents
-from ..stableidentity_core.train.presets import PRESETS, describe_preset
+from ..stableidentity_core.train.presets import PRESETS, Preset, describe_preset
 from . import widgets
-from .types import advanced
+from .types import TRIGGER_TOOLTIP, advanced
 
 PAPER = TrainConfig()
 PEOPLE_AT_ONCE = 8
+PREVIEW_EVERY = 10
+SHOWN: Preset = "paper"  # what a new node shows: the defaults of all widgets
 CUSTOM = "custom"
 
 
 def train_settings() -> list[io.Input]:
-    """All widgets; new ones are appended."""
-    return [
-        *_main_settings(),
+    """All widgets. The frontend shows required ones first, so those that most people need are required."""
+    further = [
+        widgets.preview_every(PREVIEW_EVERY),
         *_further_settings(),
-        _method(),
         *widgets.computing(),
         _people_at_once(),
-        _preset(),
-        *_settings_of(*(method for method in METHODS if method != DEFAULT)),
+        *_settings_of(*METHODS),
     ]
+    return [_preset(), _method(), *_main_settings(), *map(_further, further)]
+
+
+def _further(widget: io.Input) -> io.Input:
+    widget.optional = True
+    return advanced(widget)
 
 
 def _main_settings() -> list[io.Input]:
     return [
+        io.String.Input(
+            "trigger",
+            default="person-1",
+            tooltip=TRIGGER_TOOLTIP + " For several people, separate with commas: anna, ben.",
+        ),
         io.Int.Input("steps", default=PAPER.steps, min=1, max=100_000, tooltip="Training steps (paper: 450)."),
         widgets.learning_rate(PAPER.learning_rate, "Learning rate of AdamW (paper: 0.00005)."),
         widgets.seed("Determines the initial weights and all random draws: the same seed gives the same words."),
@@ -42,7 +53,6 @@ def _main_settings() -> list[io.Input]:
             "Loss weight of the hair, relative to the face (paper: 0.1). Higher values keep more of the haircut; no "
             "effect without a hair mask.",
         ),
-        widgets.preview_every(10),
         io.Boolean.Input(
             "force_retrain", default=False, tooltip="Train every time it is queued, even if the result is stored."
         ),
@@ -50,7 +60,7 @@ def _main_settings() -> list[io.Input]:
 
 
 def _further_settings() -> list[io.Input]:
-    settings = [
+    return [
         io.Int.Input("batch_size", default=PAPER.batch_size, min=1, max=64, tooltip="Views per step (paper: 1)."),
         widgets.resolution(PAPER.resolution),
         io.Float.Input(
@@ -62,7 +72,6 @@ def _further_settings() -> list[io.Input]:
             tooltip="Timesteps from this fraction of the schedule on use the noise loss, earlier ones the "
             "reconstruction loss (paper: 0.6).",
         ),
-        *_settings_of(DEFAULT),
         io.Combo.Input(
             "reconstruction_latents",
             options=list(get_args(ReconstructionLatents)),
@@ -81,7 +90,6 @@ def _further_settings() -> list[io.Input]:
             default=PAPER.cached_views,
             min=0,
             max=4096,
-            optional=True,  # missing in older saved prompts
             tooltip="Number of views that are augmented and encoded once, then sampled from: faster steps. 0: new "
             "views at each step, as published.",
         ),
@@ -89,12 +97,10 @@ def _further_settings() -> list[io.Input]:
             "augmentation",
             options=list(get_args(Augmentation)),
             default=PAPER.augmentation,
-            optional=True,
             tooltip="published: random colour jitter, flip, crop and paste onto black at each step. "
             "none: the photo as it is.",
         ),
     ]
-    return [advanced(setting) for setting in settings]
 
 
 def _settings_of(*methods: str) -> list[io.Input]:
@@ -104,11 +110,8 @@ def _settings_of(*methods: str) -> list[io.Input]:
 
 def _widget(setting: Setting, method: str) -> io.Input:
     tooltip = f"For {method}. {setting.help}"
-    added = method != DEFAULT  # saved prompts do not contain it
     if setting.choices:
-        return io.Combo.Input(
-            setting.name, options=list(setting.choices), default=setting.default, tooltip=tooltip, optional=added
-        )
+        return io.Combo.Input(setting.name, options=list(setting.choices), default=setting.default, tooltip=tooltip)
     return io.Float.Input(
         setting.name,
         default=setting.default,
@@ -116,7 +119,6 @@ def _widget(setting: Setting, method: str) -> io.Input:
         max=setting.high,
         step=(setting.high - setting.low) / 100,
         tooltip=tooltip,
-        optional=added,
     )
 
 
@@ -127,7 +129,6 @@ def _method() -> io.Input:
         "method",
         options=list(METHODS),
         default=PAPER.method,
-        optional=True,  # missing in older saved prompts
         tooltip="How the words are learned. Choosing a method sets steps, learning_rate, batch_size and alpha to its "
         "defaults. " + " ".join(f"{method}: {_values(values)}." for method, values in own.items()),
     )
@@ -136,16 +137,14 @@ def _method() -> io.Input:
 
 
 def _people_at_once() -> io.Input:
-    widget = io.Int.Input(
+    return io.Int.Input(
         "people_at_once",
         default=PEOPLE_AT_ONCE,
         min=1,
         max=64,
-        optional=True,
         tooltip="How many of several people are learned together; the rest follow in further groups. Higher values are "
         "faster per person; memory grows as with the batch size. No effect with one person.",
     )
-    return advanced(widget)
 
 
 def _preset() -> io.Input:
@@ -153,8 +152,7 @@ def _preset() -> io.Input:
     widget = io.Combo.Input(
         "preset",
         options=[CUSTOM, *PRESETS],
-        default=CUSTOM,
-        optional=True,
+        default=SHOWN,
         tooltip="Choosing one writes its settings into the widgets. paper: the paper's. "
         f"fast: {describe_preset('fast')}; in the mini world the likeness is as good as with the paper's 450 steps. "
         f"{CUSTOM}: your own; it comes by itself when you change a setting of the preset.",

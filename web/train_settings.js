@@ -52,7 +52,7 @@ app.registerExtension({
     };
   },
   beforeRegisterNodeDef(nodeType, nodeData) {
-    const options = (name) => nodeData.input?.optional?.[name]?.[1] ?? {};
+    const options = (name) => nodeData.input?.required?.[name]?.[1] ?? {};
     const presets = options("preset").preset_settings;
     const methods = options("method").method_settings;
     if (nodeData.name !== NODE || !presets || !methods) return;

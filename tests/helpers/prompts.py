@@ -8,6 +8,8 @@ from typing import Any
 Json = dict[str, Any]
 
 SETTINGS = {
+    "preset": "custom",
+    "method": "stableidentity",
     "trigger": "anna",
     "steps": 12,
     "learning_rate": 5e-5,

@@ -140,7 +140,7 @@ def test_undo_brings_the_old_settings_back(page: Page) -> None:
     page.evaluate(REMEMBER)
     assert chosen(page) != before
     page.evaluate("() => app.extensionManager.command.execute('Comfy.Undo')")
-    page.wait_for_function("() => app.graph._nodes[0].widgets.find((one) => one.name === 'preset').value === 'custom'")
+    page.wait_for_function("() => app.graph._nodes[0].widgets.find((one) => one.name === 'preset').value === 'paper'")
     assert chosen(page) == before
 
 

@@ -87,17 +87,6 @@ def test_coefficients_come_back_from_the_hosts_file(world):
     assert torch.allclose(coefficients.norm(dim=1), torch.ones(2), atol=1e-5)  # float32
 
 
-def test_a_prompt_from_before_there_were_methods_is_stableidentitys(world):
-    prompt = learn(world.eps, name="old", steps=2)
-    assert "method" not in prompt["train"]["inputs"]
-    result = world.server.run(prompt)
-    assert result.status == "success", result.error
-    new = {**prompt, "save": node("StableIdentitySave", identity=["train", 0], name="new", if_exists="stop")}
-    new["train"]["inputs"]["method"] = "stableidentity"
-    assert not world.server.run(new).previews, "the same work was done again"
-    assert world.embedding("new").read_bytes() == world.embedding("old").read_bytes()
-
-
 def test_an_encoder_that_textual_inversion_does_not_need_changes_nothing(world):
     """The same work, found in the store."""
     first = world.server.run(by(world, "textual_inversion", "without", seed=3))
@@ -145,7 +134,7 @@ def test_an_unknown_method_is_refused(world):
 
 
 def test_the_frontend_is_told_each_methods_own_settings(world):
-    (_kind, options) = world.server.object_info()["StableIdentityTrain"]["input"]["optional"]["method"]
+    (_kind, options) = world.server.object_info()["StableIdentityTrain"]["input"]["required"]["method"]
     assert options["method_settings"] == {method: own(method) for method in METHODS}
     assert options["default"] == TrainConfig().method
 
