@@ -264,6 +264,6 @@ def test_a_reader_that_leaves_stops_nothing(tmp_path, arguments, unbuffered):
     with os.fdopen(write, "wb") as gone:
         surroundings = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
         done = subprocess.run(command, stdout=gone, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=surroundings)
-    missing = "required: FILE" in done.stderr
+    missing = "required: file" in done.stderr
     assert done.returncode == (2 if arguments == ["inspect"] else 0), done.stderr
     assert "BrokenPipe" not in done.stderr and "Traceback" not in done.stderr and missing == (arguments == ["inspect"])
