@@ -25,7 +25,8 @@ SOCKETS = 8  # of a group whose sockets grow, on hosts where they do not
 FILES = {"encoder_name", "model_name", "name"}
 NAMES = {"FR-ViT", "ArcFace", "CLIP", "timm", "retinaface_resnet50", "retinaface_mobile0.25", "bisenet", "parsenet"}
 NAMES |= {"bf16", "fp16", "fp8_e4m3fn", "fp8_e5m2", "PCA", "t-SNE"}
-SWITCH = ("true", "false")
+# Words of the frontend that it writes on the pack's nodes in English.
+FRONTEND = ("true", "false", "fixed", "increment", "decrement", "randomize")
 WEB_TEXT = re.compile(r'\bt\(\s*"((?:[^"\\]|\\.)+)"')
 
 Json = dict[str, Any]
@@ -100,7 +101,7 @@ def web_texts(folder: Path = ROOT / "web") -> list[str]:
     """The texts of the pack's extensions: `t("...")` in their sources."""
     sources = (path.read_text("utf-8") for path in sorted(folder.glob("*.js")))
     found = [json.loads(f'"{text}"') for source in sources for text in WEB_TEXT.findall(source)]
-    return list(dict.fromkeys([*found, *SWITCH]))
+    return list(dict.fromkeys([*found, *FRONTEND]))
 
 
 def english(info: Mapping[str, Json]) -> list[str]:
