@@ -99,7 +99,7 @@ def categories(info: Mapping[str, Json]) -> list[str]:
 
 def web_texts(folder: Path = ROOT / "web") -> list[str]:
     """The texts of the pack's extensions: `t("...")` in their sources."""
-    sources = (path.read_text("utf-8") for path in sorted(folder.glob("*.js")))
+    sources = (path.read_text("utf-8") for path in sorted(folder.rglob("*.js")))
     found = [json.loads(f'"{text}"') for source in sources for text in WEB_TEXT.findall(source)]
     return list(dict.fromkeys([*found, *FRONTEND]))
 

@@ -21,7 +21,7 @@ tool = load_tool()
 LATIN = re.compile(r"[A-Za-z]+")
 # Paths, file names, and words that are typed: <anna>, embedding:
 TYPED = re.compile(
-    r"[\w-]+(?:/[\w-]+)+|[\w-]*\.(?:pth|pt|safetensors|bin|md|png)\b|<[\w-]+>|embedding:|\b(?:anna|ben|person-\d)"
+    r"[\w-]+(?:/[\w-]+)+|[\w-]*\.(?:pth|pt|safetensors|bin|md|png)\b|<[\w-]+>|embedding:|\{\w+\}|\b(?:anna|ben|person-\d)"
 )
 NAMES = {
     *("StableIdentity", "Celeb-Basis", "Textual Inversion", "Stable Diffusion", "ComfyUI", "ControlNet", "KSampler"),
