@@ -13,7 +13,7 @@ from torch import Tensor
 from ..stableidentity_core.errors import StableIdentityError
 from ..stableidentity_core.face import Alignment, Candidate, FaceRule, align_face, choose_face, draw_candidates
 from ..stableidentity_core.face.overlay import mask_layer
-from ..stableidentity_core.face.portrait import SIZE
+from ..stableidentity_core.face.portrait import OVAL_CENTRE, OVAL_RADII, SIZE
 from ..stableidentity_core.face.prepare import Prepared
 
 PHOTOS, STATE = "stableidentity_photos", "stableidentity_state"  # in the output for the frontend
@@ -56,10 +56,11 @@ class PhotoView:
 def views_ui(views: Sequence[PhotoView], report: str = "", problem: str = "") -> Json:
     """The photos for the `ui` of a node's output, with their report or why the node failed.
 
-    After a failure, the photos are also sent in the way that ComfyUI itself shows.
+    After a failure, the photos are also sent as what ComfyUI itself shows.
     """
     photos = [view.as_json() for view in views[:MOST]]
-    found: Json = {"text": (report or problem,), PHOTOS: photos, STATE: [{"photos": len(views), "failed": not report}]}
+    state = {"photos": len(views), "failed": not report, "oval": [*OVAL_CENTRE, *OVAL_RADII]}
+    found: Json = {"text": (report or problem,), PHOTOS: photos, STATE: [state]}
     return found if report else {"images": [one["photo"] for one in photos], "animated": (False,), **found}
 
 
