@@ -156,6 +156,8 @@ def object_info(comfyui: Path) -> Json:
 
 def main(comfyui: str) -> None:
     info = object_info(Path(comfyui).expanduser())
+    if not any(node_id.startswith(PREFIX) for node_id in info):
+        sys.exit("This ComfyUI could not load the pack: see what it says when it starts.")
     texts = english(info)
     for language in languages():
         translations = in_order(texts, read(language))
