@@ -51,7 +51,7 @@ function remember() {
 function hint(node, photos, state, portrait) {
   const faces = Math.max(...photos.map((photo) => photo.faces.length));
   if (connected(node)) {
-    return t("{names} is connected: the face is chosen there.", { names: WIDGETS.join(" / ") });
+    return t("{names} is connected: the face is chosen there.", { names: WIDGETS.map((name) => widget(node, name)?.label ?? name).join(" / ") });
   }
   if (!faces) {
     const missing = !state.failed && widget(node, "find_face")?.value === "auto"; // a detector
