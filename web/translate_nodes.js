@@ -12,7 +12,8 @@ const BETWEEN = 60; // an input and an output of the same row
 function translateWidget(widget, texts) {
   if (widget.name === "control_after_generate" && isTranslated(widget.value)) nameChoices(widget, t);
   if (texts.options) nameChoices(widget, (value) => texts.options[value] ?? value);
-  if (widget.element?.placeholder) widget.element.placeholder = texts.placeholder ?? texts.name ?? widget.name;
+  const field = widget.element;
+  if (field?.placeholder) field.placeholder = texts.placeholder ?? texts.name ?? field.placeholder;
   if (widget.type === "toggle") nameSwitch(widget.options);
 }
 

@@ -40,6 +40,10 @@ ADD_ALL = f"""() => {{
   window.drawn.clear();
   app.canvas.setDirty(true, true);
 }}"""
+NEAR = """() => {
+  Object.assign(app.canvas.ds, { scale: 1, offset: [200, 200] });
+  app.canvas.setDirty(true, true);
+}"""
 # What a user typed or has on disk is in no language.
 TYPED = """() => app.graph.nodes.flatMap((node) => node.widgets ?? [])
   .filter((widget) => widget.type !== 'toggle' && !(widget.options?.getOptionLabel)).map((one) => String(one.value))"""
@@ -48,6 +52,8 @@ WRITTEN = """() => [...document.querySelectorAll('[data-node-id]')].flatMap((nod
 PLACEHOLDERS = "() => [...document.querySelectorAll('textarea')].map((one) => one.placeholder)"
 CHOICES = """() => app.graph.nodes.flatMap((node) => node.widgets ?? []).filter((one) => one.options?.getOptionLabel)
   .flatMap((widget) => widget.options.values.map((value) => widget.options.getOptionLabel(value)))"""
+TABS = """() => app.extensionManager.getSidebarTabs().filter((tab) => tab.id.startsWith('stableidentity'))
+  .map((tab) => tab.title)"""
 ABOUT = f"""() => {OURS}.flatMap((type) => {{
   const {{ title, category, nodeData }} = LiteGraph.registered_node_types[type];
   return [title, ...category.split('/'), nodeData.description];
@@ -102,6 +108,13 @@ def english(texts: list[Any], typed: set[str]) -> dict[str, list[str]]:
     return {text: left for text in texts if (left := english_left(text)) and not is_typed(text)}
 
 
+def test_english_nodes_are_as_the_frontend_makes_them(page):
+    page.evaluate("() => { window.drawn = new Set(); }")
+    page.evaluate(ADD_ALL)
+    assert "empty: the pack's own list" in page.evaluate(PLACEHOLDERS)
+    assert page.evaluate(CHOICES) == [] and page.evaluate(SAVED, "人脸 1") == "face_1"
+
+
 def test_no_english_is_left_on_the_nodes(page, language, renderer):
     texts = shown(page, renderer)
     assert {*WORDS[language][:2], WORDS[language][3]} <= {*texts}, "the nodes are not in the language"
@@ -113,7 +126,7 @@ def test_no_english_is_left_in_lists_and_menus(page, language):
     page.evaluate(ADD_ALL)
     texts = [*page.evaluate(CHOICES), *page.evaluate(ABOUT)]
     assert {WORDS[language][1], WORDS[language][2]} <= {*texts}
-    assert english(texts, set()) == {}
+    assert english([*texts, *page.evaluate(TABS)], set()) == {}
 
 
 def test_grown_sockets_take_the_language_but_keep_a_users_name(page, language):
@@ -125,8 +138,10 @@ def test_grown_sockets_take_the_language_but_keep_a_users_name(page, language):
 def test_a_tooltip_is_in_the_language(page, language):
     page.evaluate("() => { window.drawn = new Set(); }")
     page.evaluate(ADD_ALL)
-    page.evaluate("() => { Object.assign(app.canvas.ds, { scale: 1, offset: [200, 200] }); }")
+    page.evaluate(NEAR)
     page.evaluate(SET, ["LiteGraph.Node.TooltipDelay", 50])
+    page.wait_for_timeout(500)  # until it is drawn there
+    page.mouse.move(280, 190)
     page.mouse.move(300, 190)
     page.locator(".node-tooltip").wait_for()
     assert english_left(page.locator(".node-tooltip").inner_text()) == []
