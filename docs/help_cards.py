@@ -1,6 +1,4 @@
-"""Cards: pictures for the help panel, which is 220 to 300 pixels wide; drawn at twice that, so that screens of any density
-show them sharp.
-"""
+"""Cards: pictures for the help panel, which is 220 to 300 pixels wide, drawn twice as large for sharp screens."""
 
 from __future__ import annotations
 
@@ -24,6 +22,12 @@ def picture(pixels: Tensor) -> Image.Image:  # [3, H, W] in 0..1
     return Image.fromarray(np.ascontiguousarray(array))
 
 
+def part(one: Image.Image, left: float, top: float, right: float, bottom: float) -> Image.Image:
+    """A part of a picture; the edges are fractions of its sides."""
+    wide, tall = one.size
+    return one.crop((round(left * wide), round(top * tall), round(right * wide), round(bottom * tall)))
+
+
 class Card:
     """Rows from top to bottom; the height follows from them."""
 
@@ -34,7 +38,9 @@ class Card:
         font = _font(size, bold)
         left, top, right, bottom = _size(text, font)
         if right - left > WIDTH - 2 * EDGE:
-            raise ValueError(f"{text!r} is {right - left} pixels wide, needed at most {WIDTH - 2 * EDGE}. Break the line.")
+            raise ValueError(
+                f"{text!r} is {right - left} pixels wide, needed at most {WIDTH - 2 * EDGE}. Break the line."
+            )
         row = Image.new("RGB", (WIDTH, bottom - top + GAP), PAPER)
         ImageDraw.Draw(row).multiline_text((EDGE, GAP // 2 - top), text, colour, font, spacing=6)
         self.rows.append(row)

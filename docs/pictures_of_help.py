@@ -13,47 +13,34 @@ from functools import cache
 from pathlib import Path
 
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image
 from torch import Tensor
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
 
-from help_cards import ACCENT, GREY, SMALL, Card, picture  # noqa: E402
+import help_drawings  # noqa: E402
+from help_cards import SMALL, Card, part, picture  # noqa: E402
+from help_drawings import ANNA, BEN, CARLA, PLAIN, drawn, photo  # noqa: E402
 
-from mini_world.core import Face, Identity, Person, TrainingSession, encode_face, portrait, sample_pictures  # noqa: E402
+from mini_world.core import Face, Identity, Person, TrainingSession, encode_face, sample_pictures  # noqa: E402
 from mini_world.look import Look, caption  # noqa: E402
-from mini_world.painter import paint  # noqa: E402
-from mini_world.person import unseen_person  # noqa: E402
 from mini_world.pipeline import mini_world_backend, mini_world_encoder  # noqa: E402
 from mini_world.preset import CFG, SAMPLING_STEPS, TRAIN  # noqa: E402
 from mini_world.projector import mini_world_projector  # noqa: E402
-from mini_world.sheet import prompt_label  # noqa: E402
 from mini_world.weights import load_weights  # noqa: E402
-from stableidentity_core.encode.crop import FACE_BOX  # noqa: E402
 from stableidentity_core.evaluate.name_map import map_people  # noqa: E402
 from stableidentity_core.evaluate.similarity import similarity  # noqa: E402
 from stableidentity_core.evaluate.temporal import clip_plot, score_clip  # noqa: E402
-from stableidentity_core.face.candidates_preview import draw_candidates  # noqa: E402
-from stableidentity_core.face.detect import Candidate  # noqa: E402
-from stableidentity_core.face.overlay import overlay  # noqa: E402
-from stableidentity_core.identity.blend import (  # noqa: E402
-    interpolate_identities,
-    mix_identities,
-    sample_identity,
-)
+from stableidentity_core.identity.blend import interpolate_identities, mix_identities, sample_identity  # noqa: E402
 from stableidentity_core.train.project import project  # noqa: E402
 from stableidentity_core.train.session import name_spaces_of  # noqa: E402
-from stableidentity_core.video.windows import windows  # noqa: E402
 
 PICTURES = ROOT / "web" / "docs" / "pictures"
-ANNA, BEN, CARLA = 19, 4, 11
-MANY = (1, 2, 3, 6, 9, 18, 20, 23)
-PLAIN = Look()
 SNOW, BEACH = Look(hat="red hat", scene="snow"), Look(glasses="sunglasses", scene="beach")
 FOREST, SKETCH = Look(expression="smiling", scene="forest"), Look(style="sketch")
 CROWN, CITY = Look(hat="crown", scene="purple wall"), Look(glasses="glasses", shirt="suit", scene="city")
-LOOKS = (SNOW, BEACH, FOREST, SKETCH)
+LOOKS = (SNOW, BEACH, SKETCH)
 
 
 class Studio:
@@ -86,42 +73,30 @@ class Studio:
         return [picture(one) for one in made]
 
 
-def drawn(person: int, size: int = 256, look: Look = PLAIN) -> Face:
-    """The photo of a person, with the painter's exact masks."""
-    made = paint(unseen_person(person), look, size)
-    pixels = torch.from_numpy(made.image.copy()).movedim(-1, 0) / 255
-    return portrait(pixels, torch.from_numpy(made.face_mask), torch.from_numpy(made.hair_mask))
-
-
-def photo(person: int, look: Look = PLAIN) -> Image.Image:
-    return picture(drawn(person, look=look).image)
-
-
 def train(studio: Studio) -> Card:
     card = Card().beside(photo(ANNA), "One photo\nbecomes <anna>,\na word for prompts.")
-    results = studio.paint(studio.learned(ANNA), LOOKS)
-    return _grid(card, results, [prompt_label(look) for look in LOOKS])
+    return card.pictures(studio.paint(studio.learned(ANNA), LOOKS))
 
 
 def apply(studio: Studio) -> Card:
-    card = Card().text("a photo of <anna>\nwearing a red hat in the snow").pictures(
-        studio.paint(studio.learned(ANNA), [SNOW]) + studio.paint(studio.learned(BEN), [SNOW]),
-        ["<anna>", "<ben> in her place"],
+    both = [studio.paint(studio.learned(person), [SNOW])[0] for person in (ANNA, BEN)]
+    return (
+        Card().text("a photo of <anna>\nwearing a red hat in the snow").pictures(both, ["<anna>", "<ben> in her place"])
     )
-    return card
 
 
 def prompt(studio: Studio) -> Card:
-    return Card().beside(*studio.paint(studio.learned(BEN), [CITY]), "a photo of <ben>\nwearing glasses\nand a suit\nin the city", 0.5)
+    told = "a photo of <ben>\nwearing glasses\nand a suit\nin the city"
+    return Card().beside(studio.paint(studio.learned(BEN), [CITY])[0], told, 0.5)
 
 
 def save(studio: Studio) -> Card:
     told = "anna.safetensors\n\na photo of\nembedding:anna\nwearing a crown"
-    return Card().beside(*studio.paint(studio.learned(ANNA), [CROWN]), told, 0.45)
+    return Card().beside(studio.paint(studio.learned(ANNA), [CROWN])[0], told, 0.45)
 
 
 def people(studio: Studio) -> Card:
-    pairs = [photo(ANNA), *studio.paint(studio.learned(ANNA), [BEACH]), photo(BEN), *studio.paint(studio.learned(BEN), [BEACH])]
+    pairs = [one for person in (ANNA, BEN) for one in (photo(person), *studio.paint(studio.learned(person), [BEACH]))]
     return Card().text("Two photos, one training:").pictures(pairs, ["photo", "<anna>", "photo", "<ben>"])
 
 
@@ -137,7 +112,8 @@ def mix(studio: Studio) -> Card:
     anna, ben = studio.learned(ANNA), studio.learned(BEN)
     both = [mix_identities([anna, ben], weights, studio.names, "mix") for weights in ((1, 1), (3, 1))]
     painted = [studio.paint(one, [PLAIN])[0] for one in (anna, ben, *both)]
-    return _grid(Card(), painted, ["anna", "ben", "weights 1 and 1", "weights 3 and 1"])
+    captions = ["anna", "ben", "weights 1 and 1", "weights 3 and 1"]
+    return Card().pictures(painted[:2], captions[:2]).pictures(painted[2:], captions[2:])
 
 
 def interpolate(studio: Studio) -> Card:
@@ -154,56 +130,18 @@ def sample(studio: Studio) -> Card:
 
 def name_space(studio: Studio) -> Card:
     card = Card().text("A name that the model knows fits\ninto any scene:", SMALL)
-    return _grid(card, studio.paint(studio.named("tom hanks"), LOOKS), [prompt_label(look) for look in LOOKS])
+    return card.pictures(studio.paint(studio.named("emma stone"), LOOKS))
 
 
 def map_card(studio: Studio) -> Card:
     shown = [replace(studio.learned(person), trigger=f"<{name}>") for person, name in ((ANNA, "anna"), (BEN, "ben"))]
     whole = picture(map_people(studio.names, shown)[0][0].movedim(-1, 0))
-    return Card().pictures([whole.crop((0, 0, whole.width // 2, round(whole.height * 0.78)))])
+    return Card().pictures([part(whole, 0.17, 0.38, 0.46, 0.76)])
 
 
 def mini_world(studio: Studio) -> Card:
-    looks = (*LOOKS, CROWN, CITY)
-    return _grid(Card(), studio.paint(studio.named("emma stone"), looks), [prompt_label(look) for look in looks])
-
-
-def draw_person(_studio: Studio) -> Card:
-    card = Card().pictures([photo(one) for one in (1, 2, 3, 4)], [f"person {one}" for one in (1, 2, 3, 4)])
-    looks = [Look(style="sketch"), Look(hat="crown"), Look(glasses="sunglasses"), Look(scene="beach", shirt="suit")]
-    return card.pictures([photo(4, look) for look in looks], ["sketch", "crown", "sunglasses", "suit, beach"])
-
-
-def prepare_face(_studio: Studio) -> Card:
-    faces = [drawn(one) for one in (CARLA, ANNA, BEN)]
-    group = torch.cat([face.image for face in faces], dim=-1)
-    found = [_candidate(number * 512) for number in range(len(faces))]
-    anna = faces[1]
-    return (
-        Card()
-        .pictures([picture(draw_candidates(group, found, found[1]))], ["the faces found; a click chooses one"])
-        .pictures([picture(anna.image), picture(overlay(anna.image, anna.face_mask, anna.hair_mask))],
-                  ["aligned", "overlay"])
-    )
-
-
-def _candidate(left: int) -> Candidate:
-    """The face of a drawn portrait of 512 pixels: average places, as the painter has them."""
-    points = torch.tensor([[204, 264], [308, 264], [256, 330], [222, 372], [290, 372]]) + torch.tensor([left, 0])
-    return Candidate(box=torch.tensor([140.0 + left, 130, 372 + left, 430]), score=1.0, landmarks=points.float())
-
-
-def encode(_studio: Studio) -> Card:
-    shown = picture(drawn(ANNA, 512).image)
-    box = [round(shown.width * edge) for edge in FACE_BOX]
-    crop = shown.crop(tuple(box))
-    ImageDraw.Draw(shown).rectangle(box, outline=ACCENT, width=6)
-    return Card().pictures([shown, crop], ["portrait", "what the\nencoder sees"])
-
-
-def folder(_studio: Studio) -> Card:
-    faces = [photo(one) for one in MANY]
-    return Card().pictures(faces[:4]).pictures(faces[4:])
+    carla = studio.learned(CARLA)
+    return Card().pictures(studio.paint(carla, LOOKS)).pictures(studio.paint(carla, (FOREST, CROWN, CITY)))
 
 
 def face_similarity(studio: Studio) -> Card:
@@ -221,62 +159,43 @@ def temporal(studio: Studio) -> Card:
     return Card().pictures([picture(one) for one in clip]).pictures([picture(plot.movedim(-1, 0))])
 
 
-def context_windows(_studio: Studio) -> Card:
-    length, overlap, frames, wide, tall = 16, 4, 40, 12, 30
-    canvas = Image.new("RGB", (frames * wide, 4 * tall), (250, 249, 246))
-    pen = ImageDraw.Draw(canvas)
-    for row, frames_of_it in enumerate([range(frames), *windows(frames, length, overlap)]):
-        for frame in frames_of_it:
-            box = (frame * wide, row * tall, (frame + 1) * wide - 3, (row + 1) * tall - 8)
-            pen.rectangle(box, fill=GREY if row == 0 else ACCENT)
-    return Card().pictures([canvas], ["40 frames; windows of 16 that overlap by 4"])
-
-
-def channel_order(_studio: Studio) -> Card:
-    pose = Image.new("RGB", (256, 256))
-    pen = ImageDraw.Draw(pose)
-    limbs = (
-        ((128, 60), (128, 90), (0, 0, 255)), ((128, 90), (90, 92), (255, 0, 0)), ((90, 92), (70, 140), (255, 85, 0)),
-        ((128, 90), (166, 92), (255, 170, 0)), ((166, 92), (190, 60), (170, 255, 0)), ((128, 90), (108, 160), (0, 255, 85)),
-        ((108, 160), (100, 230), (0, 255, 170)), ((128, 90), (148, 160), (0, 170, 255)), ((148, 160), (160, 230), (0, 85, 255)),
-    )  # fmt: skip
-    for start, end, colour in limbs:
-        pen.line([start, end], colour, 10)
-    blue, green, red = pose.split()[::-1]
-    return Card().pictures([pose, Image.merge("RGB", (blue, green, red))], ["RGB", "BGR"])
-
-
 CARDS: dict[str, Callable[[Studio], Card]] = {
-    "train": train, "apply": apply, "prompt": prompt, "save": save, "people": people, "project": project_card,
-    "mix": mix, "interpolate": interpolate, "sample": sample, "name_space": name_space, "map": map_card,
-    "mini_world": mini_world, "draw_person": draw_person, "prepare_face": prepare_face, "encode_face": encode,
-    "folder": folder, "face_similarity": face_similarity, "temporal_score": temporal, "windows": context_windows,
-    "channel_order": channel_order,
-}  # fmt: skip
+    "train": train,
+    "apply": apply,
+    "prompt": prompt,
+    "save": save,
+    "people": people,
+    "project": project_card,
+    "mix": mix,
+    "interpolate": interpolate,
+    "sample": sample,
+    "name_space": name_space,
+    "map": map_card,
+    "mini_world": mini_world,
+    "face_similarity": face_similarity,
+    "temporal_score": temporal,
+}
+DRAWINGS: dict[str, Callable[[], Card]] = {
+    "draw_person": help_drawings.draw_person,
+    "prepare_face": help_drawings.prepare_face,
+    "encode_face": help_drawings.encode_face,
+    "folder": help_drawings.folder,
+    "windows": help_drawings.windows_of_frames,
+    "channel_order": help_drawings.channel_order,
+}
 
 
 def make_pictures(names: Sequence[str] = ()) -> list[Path]:
     """Draw all pictures of the help pages, or those named; gives the files."""
-    studio, files = Studio(), []
-    for name in names or CARDS:
-        print(name, flush=True)
-        files.append(PICTURES / f"{name}.jpg")
-        CARDS[name](studio).save(files[-1])
-    return files
-
-
-def _grid(card: Card, pictures: Sequence[Image.Image], captions: Sequence[str]) -> Card:
-    for at in range(0, len(pictures), 2):
-        card.pictures(pictures[at : at + 2], [_wrapped(text) for text in captions[at : at + 2]])
-    return card
-
-
-def _wrapped(text: str) -> str:
-    """At most two lines of a caption."""
-    if len(text) <= 20:
-        return text
-    at = text.rfind(" ", 0, 20)
-    return text[:at] + "\n" + text[at + 1 :]
+    drawn_now, painted = ([name for name in names or kinds if name in kinds] for kinds in (DRAWINGS, CARDS))
+    cards = {name: DRAWINGS[name]() for name in drawn_now}
+    if painted:
+        studio = Studio()
+        cards |= {name: CARDS[name](studio) for name in painted}
+    files = {PICTURES / f"{name}.jpg": card for name, card in cards.items()}
+    for file, card in files.items():
+        card.save(file)
+    return [*files]
 
 
 if __name__ == "__main__":
