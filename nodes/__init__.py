@@ -17,6 +17,7 @@ from .people import PickIdentity, SeveralPeople
 from .prepare import PrepareFace
 from .projector import LoadProjector, SaveProjector, TrainProjector
 from .prompt import ApplyIdentity, EncodePrompt
+from .prompt_list import PromptList
 from .search import searchable
 from .temporal import TemporalScore
 from .train import CelebrityNameSpace, Train
@@ -52,6 +53,7 @@ NODES: list[type[io.ComfyNode]] = [
     TemporalScore,
     SeveralPeople,
     PickIdentity,
+    PromptList,
 ]
 
 for node in NODES:
