@@ -34,7 +34,7 @@ def compare_host(world: SpeedWorld, rounds: int, block: int) -> dict[str, Any]:
     with adapter.comfy_backend(*trio, resolution=world.resolution) as backend:
         hosted = TrainingRun(backend, core.faces, ours(world, core.config).projector, core.config)
         with core.computing(), hosted.computing():
-            on_step = progress.progress(backend.model, hosted.config.steps, 10)
+            on_step = progress.TrainingProgress(backend.model, hosted.config.steps, 10)
             both = {"core": iter(core), "host": (on_step((report,)) for report in hosted)}
             for steps in both.values():
                 take(steps, 3, backend.device)

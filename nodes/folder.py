@@ -18,6 +18,7 @@ from .host import paths
 from .host.cancel import stoppable, unless_cancelled
 from .host.face_nets import detector, nets_state, parser
 from .host.progress import counting
+from .host.progress_text import tell, told_if_stopped
 from .host.resident import loaded
 from .types import FaceType
 
@@ -85,18 +86,20 @@ class PrepareFolder(io.ComfyNode):
         def refused(path: Path, error: StableIdentityError) -> None:
             refusals.append(f"{name_below(path, place)}: {error}")
 
-        on_photo = counting(len(chosen))
+        on_photo = counting(len(chosen), "photo")
         found: list[tuple[Path, Face]] = []
-        for number, path in enumerate(chosen):
-            on_photo(number)
-            detect, mark = loaded(find, parse)
-            prepare = partial(faces_of, [path], refused, detector=detect, parser=mark)
-            found += stoppable(lambda prepare=prepare: list(prepare()))
+        with told_if_stopped():
+            for number, path in enumerate(chosen):
+                on_photo(number)
+                detect, mark = loaded(find, parse)
+                prepare = partial(faces_of, [path], refused, detector=detect, parser=mark)
+                found += stoppable(lambda prepare=prepare: list(prepare()))
         head = [f"{len(found)} of {len(chosen)} photos used."]
         if find is None:
             head.insert(0, "No face detector was used: the photos were assumed to be aligned portraits.")
         if len(pictures.found) > len(chosen):
             head.append(f"{len(pictures.found) - len(chosen)} more were not processed: at_most is {at_most}.")
+        tell("\n".join(head))
         report = "\n".join([*head, *refusals, *pictures.remarks()])
         if not found:
             raise StableIdentityError(f"None of the photos in {str(place)!r} can be used.\n{report}")

@@ -9,6 +9,7 @@ from . import categories
 from .growing import growing, grown
 from .host.cancel import stoppable
 from .host.plots import configure_matplotlib
+from .host.progress_text import tell, told_if_stopped
 from .types import IdentityType, NameSpaceType
 
 
@@ -44,4 +45,8 @@ class MapIdentities(io.ComfyNode):
     def execute(cls, name_space, method, **people) -> io.NodeOutput:
         shown = [one for given in grown("identities", people) for one in given if one is not None]
         configure_matplotlib()
-        return io.NodeOutput(*stoppable(lambda: map_people(name_space[0], shown, method[0])))
+        tell(f"placing the names by {method[0]}")
+        with told_if_stopped():
+            placed = stoppable(lambda: map_people(name_space[0], shown, method[0]))
+        tell(f"{len(shown)} {'person' if len(shown) == 1 else 'people'} among the names, by {method[0]}")
+        return io.NodeOutput(*placed)

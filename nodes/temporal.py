@@ -26,6 +26,7 @@ from .host.cancel import checked
 from .host.face_nets import detector, missing, nets_state
 from .host.plots import configure_matplotlib
 from .host.progress import counting
+from .host.progress_text import tell, told_if_stopped
 from .types import FaceEncoderType, FaceType
 
 RULES = ("largest", "most central", "leftmost")
@@ -83,15 +84,17 @@ class TemporalScore(io.ComfyNode):
         check_plot()
         _check_frames(frames)
         find = _detector(find_face, download)
-        score = score_clip(
-            _photos(frames),
-            face_encoder,
-            checked(face or ()),
-            detector=find,
-            choice=Choice(rule=which_face),
-            on_frame=counting(len(frames)),
-        )
+        with told_if_stopped():
+            score = score_clip(
+                _photos(frames),
+                face_encoder,
+                checked(face or ()),
+                detector=find,
+                choice=Choice(rule=which_face),
+                on_frame=counting(len(frames), "frame"),
+            )
         plot, text = clip_plot(score)[None], report(score)
+        tell(text.partition("\n")[0])
         to_photo = score.to_photo.mean if score.to_photo else None
         return io.NodeOutput(
             _or_blocked(to_photo, undefined_to_photo(score)),

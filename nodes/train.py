@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from comfy_api.latest import io
+import torch
+from comfy_api.latest import io, ui
+from torch import Tensor
 
 from ..stableidentity_core.encode import encode_face
 from ..stableidentity_core.errors import StableIdentityError, error_context
@@ -15,15 +17,19 @@ from ..stableidentity_core.methods import all_settings, get_method
 from ..stableidentity_core.methods.registry import DEFAULT
 from ..stableidentity_core.text.names import parse_names
 from ..stableidentity_core.train import TrainConfig
-from ..stableidentity_core.train.diagnosis import WARNING
 from ..stableidentity_core.train.photos import without_features
+from ..stableidentity_core.train.pictures import MOST, check_picture_prompt, picture_prompt, picture_steps
 from ..stableidentity_core.train.presets import check_preset
 from ..stableidentity_core.train.session import Person
 from . import categories
+from .host.blocked import blocked
 from .host.encoders import paper_encoder
-from .host.session import host_name_spaces
+from .host.learned import Learned, Pictures, lines_of, shown, summary_of
+from .host.painting import Painter
+from .host.progress_text import tell
+from .host.session import HostModels, host_name_spaces
 from .host.training import train_in_host
-from .train_settings import CUSTOM, PEOPLE_AT_ONCE, PREVIEW_EVERY, train_settings
+from .train_settings import CUSTOM, PEOPLE_AT_ONCE, PICTURE_PROMPT, PICTURES, PREVIEW_EVERY, train_settings
 from .types import (
     FaceEncoderType,
     FaceType,
@@ -88,15 +94,28 @@ class Train(io.ComfyNode):
                     tooltip="The trained projector, for Project to Name Space; one per person.",
                 ),
                 io.Image.Output(
-                    display_name="loss", is_output_list=True, tooltip="The loss over the steps, one curve per person."
+                    display_name="loss",
+                    is_output_list=True,
+                    tooltip="The loss over the steps, a curve for each of its two phases; one picture per person.",
+                ),
+                io.Image.Output(
+                    display_name="picture",
+                    is_output_list=True,
+                    tooltip="What was painted, in the order of the steps; one batch per person. With pictures 0, nodes "
+                    "connected here do not run.",
                 ),
             ],
             is_input_list=True,
         )
 
     @classmethod
-    def validate_inputs(cls, trigger=None) -> bool | str:
-        answers = (fits(split_triggers, text) for text in trigger or [])
+    def validate_inputs(cls, trigger=None, pictures=None, picture_prompt=None) -> bool | str:
+        answers = [fits(split_triggers, text) for text in trigger or []]
+        for count in pictures or []:  # the host does not check what this method takes
+            whole = isinstance(count, int) and not isinstance(count, bool) and 0 <= count <= MOST
+            answers.append(whole or f"pictures is {count!r:.40}, needed a whole number from 0 to {MOST}.")
+        if pictures != [0]:
+            answers += [fits(check_picture_prompt, text) for text in picture_prompt or []]
         return next((answer for answer in answers if answer is not True), True)
 
     @classmethod
@@ -112,20 +131,21 @@ class Train(io.ComfyNode):
         force, preview_every = one.pop("force_retrain"), one.pop("preview_every", PREVIEW_EVERY)
         at_once = one.pop("people_at_once", PEOPLE_AT_ONCE)
         preset = one.pop("preset")
+        count, prompt = one.pop("pictures", PICTURES), one.pop("picture_prompt", PICTURE_PROMPT)
         config = _config(one)
         if preset != CUSTOM:
             check_preset(config, preset)
         if not face:
             raise StableIdentityError(f"{NODE} got no face; needed at least one, from Prepare Face or Encode Face.")
         triggers = triggers_of(trigger, len(face))
+        for name in triggers if count else ():
+            picture_prompt(prompt, name)
         people = []
         for name, photos in zip(triggers, face, strict=True):
             with error_context(name if len(face) > 1 else ""):
                 people.append(Person(trigger=name, faces=_encoded(photos, encoder, config.method)))
         learned = train_in_host(
-            model,
-            clip,
-            vae,
+            HostModels(model, clip, vae, config.resolution),
             people=people,
             name_space=name_space,
             config=config,
@@ -133,9 +153,37 @@ class Train(io.ComfyNode):
             preview_every=preview_every,
             start=start,
             at_once=at_once,
+            pictures=_pictures(model, clip, vae, config, count, prompt),
         )
-        warnings = [f"{one.trigger}: {one.header[WARNING]}" for one, *_rest in learned if WARNING in one.header]
-        return io.NodeOutput(*map(list, zip(*learned, strict=True)), ui={"text": warnings} if warnings else None)
+        tell(summary_of(learned))
+        return _output(cls, learned, count)
+
+
+def _pictures(model: Any, clip: Any, vae: Any, config: TrainConfig, count: int, prompt: str) -> Pictures:
+    if not count:
+        return Pictures(painter=None)
+    painter = Painter(model, clip, vae, prompt=prompt, side=config.resolution, seed=config.seed)
+    return Pictures(painter=painter, during=frozenset(picture_steps(config.steps, count)[:-1]))
+
+
+def _output(node: type[io.ComfyNode], people: list[Learned], count: int) -> io.NodeOutput:
+    last = shown(people)
+    images = {} if last is None else ui.PreviewImage(last, cls=node).as_dict()
+    return io.NodeOutput(
+        [one.identity for one in people],
+        [one.projector for one in people],
+        [one.curve for one in people],
+        [_batch(one.pictures, count) for one in people],
+        ui={**images, "text": lines_of(people)},
+    )
+
+
+def _batch(pictures: list[Tensor], count: int) -> Any:
+    """One person's pictures [N, H, W, 3], or what stops the nodes behind."""
+    if pictures:
+        return torch.cat(pictures)
+    why = "pictures is 0. Set it to 1 or more" if not count else "painting failed, as the log says"
+    return blocked(f"{NODE} has painted no picture: {why}.")
 
 
 def _config(widgets: dict[str, Any]) -> TrainConfig:

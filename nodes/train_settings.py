@@ -10,6 +10,7 @@ from ..stableidentity_core.methods import METHODS, Setting
 from ..stableidentity_core.methods.registry import DEFAULT
 from ..stableidentity_core.train import TrainConfig, default_config
 from ..stableidentity_core.train.config import METHOD_DEFAULTS, Augmentation, LossArea, ReconstructionLatents
+from ..stableidentity_core.train.pictures import MOST, PERSON
 from ..stableidentity_core.train.presets import PRESETS, Preset, describe_preset
 from . import widgets
 from .types import TRIGGER_TOOLTIP, advanced
@@ -17,6 +18,8 @@ from .types import TRIGGER_TOOLTIP, advanced
 PAPER = TrainConfig()
 PEOPLE_AT_ONCE = 8
 PREVIEW_EVERY = 10
+PICTURES = 1
+PICTURE_PROMPT = f"a photo of {PERSON}"
 SHOWN: Preset = "paper"  # what a new node shows: the defaults of all widgets
 CUSTOM = "custom"
 
@@ -30,7 +33,7 @@ def train_settings() -> list[io.Input]:
         _people_at_once(),
         *_settings_of(*METHODS),
     ]
-    return [_preset(), _method(), *_main_settings(), *map(_further, further)]
+    return [_preset(), _method(), *_main_settings(), *_pictures(), *map(_further, further)]
 
 
 def _further(widget: io.Input) -> io.Input:
@@ -55,6 +58,26 @@ def _main_settings() -> list[io.Input]:
         ),
         io.Boolean.Input(
             "force_retrain", default=False, tooltip="Train every time it is queued, even if the result is stored."
+        ),
+    ]
+
+
+def _pictures() -> list[io.Input]:
+    return [
+        io.Int.Input(
+            "pictures",
+            default=PICTURES,
+            min=0,
+            max=MOST,
+            optional=True,  # missing in older saved prompts
+            tooltip="How many pictures of the person are painted by ComfyUI's sampler in the course of the training, "
+            "evenly spread over the steps, the last one at its end. What is learned does not change by it. 0: none.",
+        ),
+        io.String.Input(
+            "picture_prompt",
+            default=PICTURE_PROMPT,
+            optional=True,
+            tooltip=f"What is painted; {PERSON} is the person who is learned, and for several people each in turn.",
         ),
     ]
 

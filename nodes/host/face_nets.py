@@ -11,12 +11,14 @@ import comfy.utils
 import folder_paths
 import torch
 
+from ...stableidentity_core.console.time_left import TimeLeft
 from ...stableidentity_core.face import load_parser, load_retinaface
 from ...stableidentity_core.weights import download, find, get_weight, locate
 from ...stableidentity_core.weights.face_nets import DETECTORS, PARSERS
 from ...stableidentity_core.weights.lookup import missing_message
 from .cancel import check_cancelled, stoppable
 from .paths import FOLDER, file_state
+from .progress_text import Teller, tell, told_if_stopped
 from .resident import DETECTION, Resident, ResidentDetector, ResidentParser
 
 Kept = TypeVar("Kept", bound=Resident)
@@ -84,8 +86,13 @@ def fetch_weight(name: str, models: Path) -> None:
     """Download a file of the table, with the node's progress bar."""
     bar = comfy.utils.ProgressBar(get_weight(name).bytes or 1)
 
+    teller = Teller(TimeLeft({}, {}))
+
     def on_progress(done: int, total: int | None) -> None:
         check_cancelled()
+        teller.count(f"downloading {name}, {done / 1e6:.0f} MB" + (f" of {total / 1e6:.0f} MB" if total else ""))
         bar.update_absolute(done, total or max(done, 1))
 
-    download(get_weight(name), models, on_progress)
+    with told_if_stopped():
+        download(get_weight(name), models, on_progress)
+    tell(f"downloaded {name}")

@@ -38,6 +38,10 @@ class Networks:
     def modules(self) -> list[nn.Module]:
         return [self.unet, *self.text.encoders.values()]
 
+    @property
+    def casting_layers(self) -> list[Any]:
+        return [layer for network in self.modules for layer in _layers(network)]
+
 
 class UsedNetworks:
     """The networks that compute now: the host's own, or copies of them in another type, which are kept for next time.
@@ -49,6 +53,7 @@ class UsedNetworks:
     def __init__(self, own: Networks, memory: int):
         self.own = own
         self.now = own
+        self._casting_before = [(layer, layer.comfy_cast_weights) for layer in own.casting_layers]
         self._memory = memory
         self._made: tuple[tuple[torch.dtype, bool], Networks] | None = None
         self._copies = ExitStack()
@@ -88,6 +93,17 @@ class UsedNetworks:
         finally:
             self.now = before
             self.others_were_used()
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """Inside, the host computes with its own networks as outside of a training; afterwards, these compute again."""
+        with torch.inference_mode(), weights.host_in_training_mode(False), _flagged(self._casting_before):
+            try:
+                yield
+            finally:
+                self.others_were_used()
+        for patcher in self.now.patchers:  # the host may have made their weights anew, in inference mode
+            weights.make_trainable_through(patcher.model)
 
     def drop_copies(self) -> None:
         self._copies.close()
@@ -145,15 +161,26 @@ def _has_other_type(layer: nn.Module, dtype: torch.dtype) -> bool:
 
 @contextmanager
 def _casting(network: nn.Module, wanted: Callable[[nn.Module], bool]) -> Iterator[None]:
-    layers: list[Any] = [layer for layer in network.modules() if hasattr(layer, "comfy_cast_weights")]
-    before = [layer.comfy_cast_weights for layer in layers]
-    for layer in layers:
-        layer.comfy_cast_weights = wanted(layer)
+    with _flagged([(layer, wanted(layer)) for layer in _layers(network)]):
+        yield
+
+
+@contextmanager
+def _flagged(flags: list[tuple[Any, bool]]) -> Iterator[None]:
+    """Inside, each of the layers casts its weights or not."""
+    before = [(layer, layer.comfy_cast_weights) for layer, _casts in flags]
     try:
+        for layer, casts in flags:
+            layer.comfy_cast_weights = casts
         yield
     finally:
-        for layer, value in zip(layers, before, strict=True):
-            layer.comfy_cast_weights = value
+        for layer, casts in before:
+            layer.comfy_cast_weights = casts
+
+
+def _layers(network: nn.Module) -> list[Any]:
+    """Those that can cast their weights as they compute."""
+    return [layer for layer in network.modules() if hasattr(layer, "comfy_cast_weights")]
 
 
 @contextmanager

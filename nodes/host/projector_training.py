@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from ...stableidentity_core.console.streams import get_logger
+from ...stableidentity_core.console.time_left import describe_duration
 from ...stableidentity_core.errors import StableIdentityError
 from ...stableidentity_core.face import Face
 from ...stableidentity_core.methods import TrainedProjector
@@ -17,7 +19,7 @@ from ...stableidentity_core.plots import loss_curve, require_matplotlib
 from ...stableidentity_core.store import ProjectorResult, ResultStore, work_key
 from ...stableidentity_core.text import NameSpace
 from ...stableidentity_core.train import StepReport, TrainConfig
-from ...stableidentity_core.train.diagnosis import PROJECTOR_WARNING
+from ...stableidentity_core.train.diagnosis import PROJECTOR_WARNING, verdict
 from ...stableidentity_core.train.pretraining import ProjectorPretraining
 from ...stableidentity_core.train.projector_session import ProjectorSession
 from ...stableidentity_core.train.session import unchecked
@@ -25,8 +27,10 @@ from ...stableidentity_core.train.warm_start import WarmStart
 from . import paths
 from .backend import ComfyBackend
 from .cancel import stoppable
+from .learned import STORED
 from .plots import configure_matplotlib
-from .progress import progress
+from .progress import TrainingProgress, counting
+from .progress_text import tell, told_if_stopped
 from .session import HostModels, outside_inference_mode
 
 CHECKPOINT_EVERY = 100
@@ -53,30 +57,41 @@ def train_projector_in_host(
     require_matplotlib()
     models = HostModels(model, clip, vae, config.resolution)
     name_spaces = list(name_space or models.name_spaces())
+    tell("comparing with earlier trainings")
     key = stoppable(lambda: _work_key(photos, name_spaces, models.weights, config, warm_start))
     store = ResultStore(paths.results_folder())
     if (stored := store.get_projector(key)) is not None:
         log.info("StableIdentity: this projector was trained before; loaded from %s", store.folder)
-        return stored.projector, _curve(stored, "stored")
+        return _shown(stored, STORED)
     checkpoint = store.checkpoint(key)
 
     def train(backend: ComfyBackend) -> ProjectorResult:
+        encoding = counting(len(photos), "encoding face")
         session = ProjectorSession(
             backend,
-            ((title, outside_inference_mode([face])[0]) for title, face in photos),  # one copy at a time
+            _one_at_a_time(photos, encoding),
             config,
             name_spaces=outside_inference_mode(name_spaces),
             warm_start=warm_start,
             check=unchecked,  # HostModels.run has checked the gradient
         )
         _resume(session.run, checkpoint)
-        on_step = progress(model, config.steps, preview_every, done=session.run.step)
-        return _learned(session, checkpoint, lambda report: on_step((report,)))
+        return _learned(
+            session, checkpoint, TrainingProgress(model, config.steps, preview_every, done=session.run.step)
+        )
 
-    with _kept_within_limit(store, key):
+    begun = time.monotonic()
+    with _kept_within_limit(store, key), told_if_stopped():
         result = models.run(config, train)
         _keep(store, key, result)
-    return result.projector, _curve(result, "trained")
+    return _shown(result, f"in {describe_duration(time.monotonic() - begun)}")
+
+
+def _one_at_a_time(photos: Sequence[tuple[str, Face]], count: Callable[[int], None]) -> Iterator[tuple[str, Face]]:
+    """Copies that can be learned from; memory holds one of them."""
+    for number, (title, face) in enumerate(photos):
+        count(number)
+        yield title, outside_inference_mode([face])[0]
 
 
 def _work_key(
@@ -121,17 +136,17 @@ def _resume(run: ProjectorPretraining, checkpoint: Path) -> None:
         log.warning("StableIdentity: cannot resume the interrupted training (%s); training from the start.", error)
 
 
-def _learned(session: ProjectorSession, checkpoint: Path, show: Callable[[StepReport], None]) -> ProjectorResult:
+def _learned(session: ProjectorSession, checkpoint: Path, progress: TrainingProgress) -> ProjectorResult:
     """Train, leaving a checkpoint if interrupted."""
     run = session.run
 
     def on_step(report: StepReport) -> None:
-        show(report)
+        progress((report,))
         if report.step % CHECKPOINT_EVERY == 0:
             _save(run, checkpoint)
 
     try:
-        return session.learn(on_step)
+        return session.learn(on_step, progress.stage)
     except BaseException:  # also the host's interruption
         if run.step and run.finite_guard.fault is None:
             _save(run, checkpoint)
@@ -146,12 +161,15 @@ def _save(run: ProjectorPretraining, checkpoint: Path) -> None:
         log.warning("StableIdentity: the checkpoint of the training could not be written. %s", error)
 
 
-def _curve(result: ProjectorResult, origin: str) -> Tensor:  # [1, H, W, 3]
+def _shown(result: ProjectorResult, how: str) -> tuple[TrainedProjector, Tensor]:
+    """The projector and the loss curve [1, H, W, 3], and the verdict on the node."""
     facts = result.projector.facts
-    before, after = (facts.get(f"projector_held_out_loss_{when}") for when in ("before", "after"))
-    kept = f", held-out loss {float(before):.4g} to {float(after):.4g}" if before and after else ""
-    title = f"{facts['projector_people']} people, {facts['projector_steps']} steps{kept} ({origin})"
     warning = facts.get(PROJECTOR_WARNING, "")
     if warning:
         log.warning("StableIdentity: this projector: %s", warning)
-    return loss_curve(result.losses, title, warning)[None]
+    before, after = (facts.get(f"projector_held_out_loss_{when}") for when in ("before", "after"))
+    judged = verdict(before, after, warning)
+    people = f"{facts['projector_people']} people"
+    tell(f"{people} {judged} ({how})" + (f"\n{warning}" if warning else ""))
+    curve = loss_curve(result.losses, f"{people} {judged}", warning, phase_losses=result.phase_losses)
+    return result.projector, curve[None]

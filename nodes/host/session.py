@@ -22,6 +22,7 @@ from .checks import check_resolution, check_trio
 from .families import GB
 from .fingerprint import model_fingerprint, vae_fingerprint
 from .memory import is_out_of_memory
+from .progress_text import tell
 from .text import HostTextEncoders
 
 T = TypeVar("T")
@@ -51,6 +52,7 @@ class HostModels:
     @cached_property
     def weights(self) -> str:
         """Content hashes of all three, part of the key of a stored training."""
+        tell("reading the models")
         return f"{self.fingerprint} {vae_fingerprint(self.vae)}"
 
     def name_spaces(self, names: Iterable[str] | None = None) -> list[NameSpace]:
@@ -67,6 +69,7 @@ class HostModels:
             StableIdentityError: out of memory, with advice.
         """
         needed, compute = 0, compute_settings(config)
+        tell("loading the models")
 
         def opened() -> T:
             nonlocal needed
@@ -80,6 +83,7 @@ class HostModels:
                 fingerprint=self.fingerprint,
             ) as backend:
                 needed = backend.memory
+                tell("checking the gradient")
                 check_host_gradient(backend, compute)
                 return work(backend)
 

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
-
-from torch import Tensor
 
 from ...stableidentity_core.console.streams import get_logger
+from ...stableidentity_core.console.time_left import describe_duration
 from ...stableidentity_core.errors import StableIdentityError
 from ...stableidentity_core.identity import Identity
 from ...stableidentity_core.methods import TrainedProjector
-from ...stableidentity_core.plots import loss_curve, require_matplotlib
+from ...stableidentity_core.plots import require_matplotlib
 from ...stableidentity_core.store import ResultStore, TrainResult, work_key
 from ...stableidentity_core.text import NameSpace
-from ...stableidentity_core.train import TrainConfig
+from ...stableidentity_core.train import StepReport, TrainConfig
 from ...stableidentity_core.train.config import non_default_settings
-from ...stableidentity_core.train.diagnosis import WARNING
-from ...stableidentity_core.train.result import format_held_out_loss
 from ...stableidentity_core.train.session import Person, TrainingSession, unchecked
 from . import paths
 from .backend import ComfyBackend
+from .learned import STORED, Learned, Pictures, learned
 from .plots import configure_matplotlib
-from .progress import progress
+from .progress import TrainingProgress
+from .progress_text import tell, told_if_stopped
 from .session import HostModels, outside_inference_mode
 
 log = get_logger(__name__)
@@ -32,9 +31,7 @@ Keep = Callable[[Mapping[str, TrainResult]], None]
 
 
 def train_in_host(
-    model: Any,
-    clip: Any,
-    vae: Any,
+    models: HostModels,
     *,
     people: Sequence[Person],
     name_space: Sequence[NameSpace] | None,
@@ -42,20 +39,19 @@ def train_in_host(
     force: bool,
     preview_every: int,
     at_once: int,
-    start: TrainedProjector | None = None,
-) -> list[tuple[Identity, TrainedProjector, Tensor]]:
+    start: TrainedProjector | None,
+    pictures: Pictures,
+) -> list[Learned]:
     """Train, or load stored results; of several people, only those not in the store are trained.
 
     Args:
         start: a projector to start from, instead of new weights.
         at_once: number of people learned together; the rest follow in further groups.
-
-    Returns:
-        For each person the identity, the projector and the loss curve [1, H, W, 3].
+        pictures: paints people while they are trained, and everybody at the end.
     """
     configure_matplotlib()
     require_matplotlib()
-    models = HostModels(model, clip, vae, config.resolution)
+    begun = time.monotonic()
     name_spaces = list(name_space or models.name_spaces())
     if differing := non_default_settings(config):
         log.info("StableIdentity: %s is trained with %s", config.method, differing)
@@ -73,15 +69,21 @@ def train_in_host(
         several=len(people) > 1,
     )
     train = partial(_train, models, work)
-    done = {} if force else _stored(store, by_key, train)
+    done = {} if force else _stored(store, by_key, partial(train, pictures=Pictures(painter=None)))
 
-    def keep(learned: Mapping[str, TrainResult]) -> None:
-        for key, result in learned.items():
-            done[key] = result, "trained" if _stored_result(store, key, result) else "trained, not stored: see the log"
+    def keep(results: Mapping[str, TrainResult]) -> None:
+        for key, result in results.items():
+            stored = "" if _stored_result(store, key, result) else "; not stored, see the log"
+            done[key] = result, f"in {describe_duration(time.monotonic() - begun)}{stored}"
 
-    if missing := {key: person for key, person in by_key.items() if key not in done}:
-        train(missing, keep)
-    return [_output(person, *done[key]) for person, key in zip(people, keys, strict=True)]
+    with told_if_stopped():
+        if missing := {key: person for key, person in by_key.items() if key not in done}:
+            train(missing, keep, pictures=pictures)
+        for number, (key, person) in enumerate(by_key.items(), 1):
+            if pictures.painter is not None:
+                tell(f"painting {person.trigger}" + (f", {number} of {len(by_key)}" if len(by_key) > 1 else ""))
+                pictures.paint([(key, done[key][0].identity.renamed(person.trigger))])
+    return [learned(person.trigger, *done[key], pictures.of(key)) for person, key in zip(people, keys, strict=True)]
 
 
 def _stored(
@@ -104,16 +106,8 @@ def _stored(
     for key in people:
         if (result := store.get(key, partial(again, key))) is not None:
             log.info("StableIdentity: this training was done before; result loaded from %s", store.path(key))
-            done[key] = result, "stored"
+            done[key] = result, STORED
     return done
-
-
-def _output(person: Person, result: TrainResult, origin: str) -> tuple[Identity, TrainedProjector, Tensor]:
-    identity = result.identity.renamed(person.trigger)
-    warning = identity.header.get(WARNING, "")
-    if warning:
-        log.warning("StableIdentity: %s: %s", identity.trigger, warning)
-    return identity, result.projector, loss_curve(result.losses, _title(identity, origin), warning)[None]
 
 
 def _stored_result(store: ResultStore, key: str, result: TrainResult) -> bool:
@@ -138,15 +132,18 @@ class Work:
     several: bool  # people in all, also where only one of them is left to be trained
 
 
-def _train(models: HostModels, work: Work, people: Mapping[str, Person], keep: Keep) -> None:
+def _train(models: HostModels, work: Work, people: Mapping[str, Person], keep: Keep, *, pictures: Pictures) -> None:
     """Train people, given by their keys, in groups of `at_once`; each finished group is passed to `keep`."""
     config, at_once = work.config, min(work.at_once, len(people))
     keys = list(people)
     groups = [keys[start : start + at_once] for start in range(0, len(keys), at_once)]
 
     def train(backend: ComfyBackend) -> None:
-        on_step = progress(models.model, config.steps, work.preview_every, rounds=len(groups))
-        for group in groups:
+        progress = TrainingProgress(
+            models.model, config.steps, work.preview_every, rounds=len(groups), pictures=pictures.each * len(people)
+        )
+        for number, group in enumerate(groups):
+            progress.begin(_who(number * at_once + 1, len(group), len(people)) if len(groups) > 1 else "")
             session = TrainingSession(
                 backend,
                 [_outside_inference_mode(people[key]) for key in group],
@@ -156,16 +153,39 @@ def _train(models: HostModels, work: Work, people: Mapping[str, Person], keep: K
                 check=unchecked,  # HostModels.run has checked the gradient, once for all groups
                 triggers_in_errors=work.several,
             )
-            keep(dict(zip(group, session.learn(on_step), strict=True)))
+            on_step = _watched(backend, session, group, progress, pictures)
+            keep(dict(zip(group, session.learn(on_step, progress.stage), strict=True)))
 
     models.run(config, train, at_once)
 
 
+def _who(first: int, count: int, people: int) -> str:
+    return f"person {first} of {people}" if count == 1 else f"people {first} to {first + count - 1} of {people}"
+
+
+def _watched(
+    backend: ComfyBackend,
+    session: TrainingSession,
+    keys: Sequence[str],
+    progress: TrainingProgress,
+    pictures: Pictures,
+) -> Callable[[tuple[StepReport, ...]], None]:
+    """What to do after each step: show it, and paint the people now and then."""
+
+    def on_step(reports: tuple[StepReport, ...]) -> None:
+        progress(reports)
+        if reports[0].step in pictures.during:
+            progress.stage("painting")
+            so_far = [
+                Identity(trigger=person.trigger, words=run.words(), header={})
+                for person, run in zip(session.people, session.runs, strict=True)
+            ]
+            with backend.networks.lent():
+                made = pictures.paint(zip(keys, so_far, strict=True))
+            progress.painted(made)
+
+    return on_step
+
+
 def _outside_inference_mode(person: Person) -> Person:
     return replace(person, faces=outside_inference_mode(person.faces))
-
-
-def _title(identity: Identity, origin: str) -> str:
-    header = identity.header
-    how = f"{header['method']}, {header['steps']} steps"
-    return f"{identity.trigger}: {how}, held-out loss {format_held_out_loss(header)} ({origin})"

@@ -84,13 +84,13 @@ def frozen(module: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def host_in_training_mode() -> Iterator[None]:
+def host_in_training_mode(on: bool = True) -> Iterator[None]:
     """Recent hosts keep streamed weights alive for the backward pass while this flag is set."""
     if not hasattr(model_management, "in_training"):
         yield
         return
     before = model_management.in_training
-    model_management.in_training = True
+    model_management.in_training = on
     try:
         yield
     finally:

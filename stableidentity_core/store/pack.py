@@ -29,7 +29,7 @@ def pack_words(result: TrainResult) -> Packed:
         "header": json.dumps(dict(result.identity.header), sort_keys=True),
         **result.projector.described(),
     }
-    return {**tensors, "losses": result.losses}, metadata
+    return {**tensors, **_pack_losses(result)}, metadata
 
 
 def unpack_words(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> TrainResult:
@@ -49,13 +49,14 @@ def unpack_words(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> 
         identity=Identity(trigger=_text(metadata, "trigger"), words=words, header=header),
         projector=TrainedProjector.of_header({}, metadata),
         losses=_losses(tensors),
+        phase_losses=_phase_losses(tensors),
     )
 
 
 def pack_projector(result: TrainResult | ProjectorResult) -> Packed:
     """The projector, and the loss curve, which for a training over many people is stored nowhere else."""
     state = {f"projector.{name}": value for name, value in result.projector.state.items()}
-    return {**state, "losses": result.losses}, {"format": PROJECTOR_FORMAT, **result.projector.described()}
+    return {**state, **_pack_losses(result)}, {"format": PROJECTOR_FORMAT, **result.projector.described()}
 
 
 def unpack_projector(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> ProjectorResult:
@@ -66,7 +67,12 @@ def unpack_projector(tensors: Mapping[str, Tensor], metadata: Mapping[str, str])
     """
     _check_format(metadata, PROJECTOR_FORMAT)
     projector = TrainedProjector.read(_under(tensors, "projector."), metadata)
-    return ProjectorResult(projector=projector, losses=_losses(tensors))
+    return ProjectorResult(projector=projector, losses=_losses(tensors), phase_losses=_phase_losses(tensors))
+
+
+def _pack_losses(result: TrainResult | ProjectorResult) -> dict[str, Tensor]:
+    phases = {} if result.phase_losses is None else {"phase_losses": result.phase_losses}
+    return {"losses": result.losses, **phases}
 
 
 def _check_format(metadata: Mapping[str, str], needed: str) -> None:
@@ -93,6 +99,15 @@ def _losses(tensors: Mapping[str, Tensor]) -> Tensor:
     losses = tensors["losses"]
     check_shape(losses, "steps", "losses")
     return _as_float32(losses, "losses")
+
+
+def _phase_losses(tensors: Mapping[str, Tensor]) -> Tensor | None:
+    """Of both phases; None in files that were written before they were kept."""
+    if "phase_losses" not in tensors:
+        return None
+    losses = tensors["phase_losses"]
+    check_shape(losses, "phases steps", "phase_losses", phases=2, steps=len(_losses(tensors)))
+    return _as_float32(losses, "phase_losses")
 
 
 def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -17,6 +17,7 @@ class TrainResult:
     identity: Identity
     projector: TrainedProjector
     losses: Tensor  # [steps]
+    phase_losses: Tensor | None = None  # [2, steps]: noise, reconstruction; NaN without a sample; older results lack it
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -25,3 +26,4 @@ class ProjectorResult:
 
     projector: TrainedProjector
     losses: Tensor  # [steps of the last session]
+    phase_losses: Tensor | None = None  # [2, steps of the last session], as of a TrainResult

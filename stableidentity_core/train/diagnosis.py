@@ -45,6 +45,27 @@ def distance(words: Tensor, names: NameSpace) -> float:
     return ((words.double() - names.mean.double()).norm() / spread).item()
 
 
+def verdict(before: str | None, after: str | None, warning: str) -> str:
+    """How a training ended, in one line: "learned: held-out loss 3.3 to 0.16", "not learned: ...".
+
+    Args:
+        before, after: the held-out losses as headers have them; None where they are not known.
+        warning: of the same training, empty if there is none.
+    """
+    if before is None or after is None:
+        known = "not measured" if after is None else f"{float(after):.2g} at the end"
+        return f"{'doubtful' if warning else 'learned'}: held-out loss {known}"
+    change = float(after) - float(before)
+    if change >= 0:
+        how = "not learned" if warning else "nothing learned"
+    elif warning:
+        how = "doubtful"
+    else:
+        how = "learned" if -change > SLIGHT * float(before) else "hardly learned"
+    digits = 2 if f"{float(before):.2g}" != f"{float(after):.2g}" else 4
+    return f"{how}: held-out loss {float(before):.{digits}g} to {float(after):.{digits}g}"
+
+
 def warning_of(
     config: TrainConfig,
     words: Mapping[str, Tensor],

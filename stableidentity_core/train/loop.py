@@ -18,6 +18,7 @@ from .batch import Batch, Source, predict_batches
 from .config import TrainConfig
 from .finite_guard import FiniteGuard
 from .lookahead import Lookahead
+from .loss import phase_losses
 from .loss_scale import LossScale, shrink_scales
 from .optimizer import set_rate
 from .step_report import StepReport
@@ -84,12 +85,13 @@ def _drawn_again_if_broken_off(runs: Sequence[Run]) -> Iterator[None]:
 def _step(runs: Sequence[Run], batches: Sequence[Batch]) -> tuple[StepReport, ...]:
     backend, config = runs[0].backend, runs[0].config
     scaled = backend.dtype is torch.float16
-    means, norms, outputs = _gradients(runs, batches, scaled)
-    while scaled and shrink_scales([run.loss_scale for run in runs], means, norms):
-        means, norms, outputs = _gradients(runs, batches, scaled)
-    for run, loss, norm in zip(runs, means, norms, strict=True):
+    losses, norms, outputs = _gradients(runs, batches, scaled)
+    while scaled and shrink_scales([run.loss_scale for run in runs], _means(losses), norms):
+        losses, norms, outputs = _gradients(runs, batches, scaled)
+    means = _means(losses)
+    for run, mean, norm in zip(runs, means, norms, strict=True):
         with error_context(run.name):
-            run.finite_guard.add(run.step + 1, loss.detach(), norm)
+            run.finite_guard.add(run.step + 1, mean, norm)
     for run in runs:
         set_rate(run.optimizer, config, run.step)
         run.optimizer.step()
@@ -100,30 +102,35 @@ def _step(runs: Sequence[Run], batches: Sequence[Batch]) -> tuple[StepReport, ..
         StepReport(
             step=run.step,
             steps=config.steps,
-            loss_on_device=loss.detach(),
+            loss_on_device=mean,
             grad_norm_on_device=norm,
+            phase_losses_on_device=phase_losses(loss, batch.draw.times, backend.objective, config.alpha),
             times_on_device=batch.draw.times,
             make_z0=partial(_picture, backend, batch, output.detach()),
         )
-        for run, batch, output, loss, norm in zip(runs, batches, outputs, means, norms, strict=True)
+        for run, batch, output, loss, mean, norm in zip(runs, batches, outputs, losses, means, norms, strict=True)
     )
 
 
 def _gradients(
     runs: Sequence[Run], batches: Sequence[Batch], scaled: bool
 ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-    """Each person's mean loss [], gradient norm [] before clipping, and output [B, C, h, w]; gradients are clipped."""
+    """Each person's losses [B], gradient norm [] before clipping, and output [B, C, h, w]; gradients are clipped."""
     config = runs[0].config
     for run in runs:
         run.optimizer.zero_grad(set_to_none=True)
     losses, outputs = predict_batches(runs[0].backend, [run.projector for run in runs], batches, config)
-    means = [loss.mean() for loss in losses]
+    means = _means(losses)
     factors = [run.loss_scale.value for run in runs] if scaled else [1.0] * len(runs)
     torch.autograd.backward(means, [torch.full_like(mean, factor) for mean, factor in zip(means, factors, strict=True)])
     for run in runs if scaled else ():
         run.loss_scale.unscale(run.projector.parameters())
     norms = [nn.utils.clip_grad_norm_(run.projector.parameters(), config.max_grad_norm) for run in runs]
-    return means, norms, outputs
+    return [loss.detach() for loss in losses], norms, outputs
+
+
+def _means(losses: Sequence[Tensor]) -> list[Tensor]:
+    return [loss.mean() for loss in losses]
 
 
 def _picture(backend: DiffusionBackend, batch: Batch, output: Tensor) -> Tensor:  # [B, C, h, w]

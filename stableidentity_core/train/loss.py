@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from einops import reduce
 from torch import Tensor, where
 
@@ -59,3 +60,9 @@ def two_phase_loss(
     face = masked_mse(error, draw.face_mask, config.loss_area)
     hair = masked_mse(error, draw.hair_mask, config.loss_area)
     return face + config.hair_weight * hair
+
+
+def phase_losses(losses: Tensor, times: Tensor, objective: Objective, alpha: float) -> Tensor:  # [2]
+    """The mean of the losses [B] in the noise phase and that of the rest; NaN for a phase without a sample."""
+    noise_phase = objective.in_noise_phase(times, alpha)
+    return torch.stack([where(phase, losses, 0).sum() / phase.sum() for phase in (noise_phase, ~noise_phase)])

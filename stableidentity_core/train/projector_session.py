@@ -18,7 +18,7 @@ from .diagnosis import PROJECTOR_WARNING, describe_growth
 from .pretraining import ProjectorPretraining, encode_people
 from .projector_init import make_projector
 from .result import trained_projector
-from .session import GradientCheck, check_spaces, compare_in_fp32, name_spaces_of
+from .session import MEASURING, GradientCheck, OnStage, check_spaces, compare_in_fp32, name_spaces_of
 from .step_report import StepReport
 from .warm_start import WarmStart
 
@@ -61,27 +61,35 @@ class ProjectorSession:
         projector = make_projector(backend, [self.people.first], self.name_spaces, config)
         self.run = ProjectorPretraining(backend, self.people, projector, config, warm_start)
 
-    def learn(self, on_step: Callable[[StepReport], None] = lambda report: None) -> ProjectorResult:
-        """Train to the end; `on_step` is called after each step."""
-        return learn_projector(self.run, self.name_spaces, on_step)
+    def learn(
+        self, on_step: Callable[[StepReport], None] = lambda report: None, on_stage: OnStage = lambda what: None
+    ) -> ProjectorResult:
+        """Train to the end, see `learn_projector`."""
+        return learn_projector(self.run, self.name_spaces, on_step, on_stage)
 
 
 def learn_projector(
     run: ProjectorPretraining,
     name_spaces: Sequence[NameSpace],
     on_step: Callable[[StepReport], None] = lambda report: None,
+    on_stage: OnStage = lambda what: None,
 ) -> ProjectorResult:
-    """Train to the end; `on_step` is called after each step."""
+    """Train to the end; `on_step` is called after each step, `on_stage` before what takes time besides."""
     fresh = run.step == 0
     losses: list[Tensor] = []
+    phases: list[Tensor] = []
     with run.computing():
+        on_stage(MEASURING)
         before = run.held_out_losses() if fresh else None  # after a resume it is not known any more
         if fresh and run.warm_start != "no":
+            on_stage("starting from known names")
             run.start_known(name_spaces)
         for report in () if run.warm_start == "only" else run:
             losses.append(report.loss_on_device)
+            phases.append(report.phase_losses_on_device)
             on_step(report)
         run.projector.eval().requires_grad_(False)
+        on_stage(MEASURING)
         after = run.held_out_losses()
     feature = run.people.first.feature
     assert feature is not None  # encode_people has looked
@@ -106,4 +114,5 @@ def learn_projector(
     return ProjectorResult(
         projector=trained_projector(run.projector, run.config, feature.encoder, facts),
         losses=torch.stack(losses).float().cpu() if losses else torch.zeros(0),
+        phase_losses=torch.stack(phases, dim=-1).float().cpu() if phases else torch.zeros(2, 0),
     )

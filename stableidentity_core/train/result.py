@@ -29,12 +29,14 @@ def result_of(
     trigger: str,
     held_out: tuple[Tensor | None, Tensor],
     losses: Tensor,
+    phase_losses: Tensor,
 ) -> TrainResult:
     """The result of one person's training.
 
     Args:
         held_out: the losses [N] on the validation draws before training, where they are known, and after it.
         losses: [steps].
+        phase_losses: [2, steps].
     """
     before, after = held_out
     header = header_of(run, name_spaces, None if before is None else before.mean().item(), after.mean().item())
@@ -44,7 +46,7 @@ def result_of(
     identity = Identity(trigger=trigger, words=words, header=header)
     facts = run.projector.origin | {key: header[key] for key in _PROJECTOR_FACTS if key in header}
     projector = trained_projector(run.projector, run.config, header.get("face_encoder", "none"), facts)
-    return TrainResult(identity=identity, projector=projector, losses=losses)
+    return TrainResult(identity=identity, projector=projector, losses=losses, phase_losses=phase_losses)
 
 
 def trained_projector(

@@ -83,11 +83,13 @@ class TrainingRun:
         return self.backend.computing(compute_settings(self.config))
 
     def words(self) -> dict[str, Tensor]:
-        """The person's words {text space: [2, D]} from the mean feature of the plain photos."""
+        """The person's words {text space: [2, D]} so far, from the mean feature of the plain photos."""
+        training = self.projector.training
         self.projector.eval()
         with torch.no_grad():
             words = self.projector(mean_feature(self.faces).to(self.backend.device))
-            return {space: value[0].float().cpu().clone() for space, value in words.items()}
+        self.projector.train(training)
+        return {space: value[0].float().cpu().clone() for space, value in words.items()}
 
     @cached_property
     def work(self) -> str:

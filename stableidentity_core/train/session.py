@@ -24,6 +24,8 @@ from .step_report import StepReport
 from .validation import ValidationSet
 
 OnStep = Callable[[tuple[StepReport, ...]], None]
+OnStage = Callable[[str], None]  # what is done, such as "encoding the photo"
+MEASURING = "measuring the held-out loss"
 GradientCheck = Callable[[DiffusionBackend], object]  # raises TrainingError for gradients that cannot be right
 
 
@@ -126,9 +128,10 @@ class TrainingSession:
             )
         return self.runs[0]
 
-    def learn(self, on_step: OnStep = lambda reports: None) -> list[TrainResult]:
+    def learn(self, on_step: OnStep = lambda reports: None, on_stage: OnStage = lambda what: None) -> list[TrainResult]:
         """Train to the end, see `learn_runs`; one result for each person."""
-        return learn_runs(self.runs, self.name_spaces, [person.trigger for person in self.people], on_step)
+        triggers = [person.trigger for person in self.people]
+        return learn_runs(self.runs, self.name_spaces, triggers, on_step, on_stage)
 
 
 def learn_runs(
@@ -136,30 +139,38 @@ def learn_runs(
     name_spaces: Sequence[NameSpace],
     triggers: Sequence[str],
     on_step: OnStep = lambda reports: None,
+    on_stage: OnStage = lambda what: None,
 ) -> list[TrainResult]:
     """Train runs side by side to the end and collect the result of each.
 
-    `on_step` is called after each step with a report for each run. The loss on validation draws is measured before and
-    after (of a run that goes on from a checkpoint only after) and noted in the header, as is the range of the words
-    beside that of the names. A training that made things worse has a `warning` there, see `diagnosis`.
+    `on_step` is called after each step with a report for each run, `on_stage` before what takes time besides. The loss
+    on validation draws is measured before and after (of a run that goes on from a checkpoint only after) and noted in
+    the header, as is the range of the words beside that of the names. A training that made things worse has a `warning`
+    there, see `diagnosis`.
 
     Raises:
         StableIdentityError, TrainingError: as `train_together` raises them.
     """
     check_together(runs)
     projectors = [run.projector for run in runs]
-    losses = []
+    losses, phases = [], []
     with runs[0].computing():
+        on_stage("encoding the photo")
         validation = ValidationSet.of(runs)
+        on_stage(MEASURING)
         before = validation.each(projectors) if runs[0].step == 0 else [None] * len(runs)
         for reports in train_together(runs):
             losses.append(torch.stack([report.loss_on_device for report in reports]))
+            phases.append(torch.stack([report.phase_losses_on_device for report in reports]))
             on_step(reports)
         for projector in projectors:
             projector.eval().requires_grad_(False)
+        on_stage(MEASURING)
         after = validation.each(projectors)
-    curves = torch.stack(losses).float().cpu() if losses else torch.zeros(0, len(runs))  # [steps, P]
+    curves = torch.stack(losses, dim=-1).float().cpu() if losses else torch.zeros(len(runs), 0)  # [P, steps]
+    phase_curves = torch.stack(phases, dim=-1).float().cpu() if phases else torch.zeros(len(runs), 2, 0)
+    held_out = zip(before, after, strict=True)
     return [
-        result_of(run, name_spaces, trigger, own, curve.clone())
-        for run, trigger, own, curve in zip(runs, triggers, zip(before, after, strict=True), curves.T, strict=True)
+        result_of(run, name_spaces, trigger, own, curve.clone(), by_phase.clone())
+        for run, trigger, own, curve, by_phase in zip(runs, triggers, held_out, curves, phase_curves, strict=True)
     ]

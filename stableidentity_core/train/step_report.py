@@ -20,6 +20,7 @@ class StepReport:
     steps: int
     loss_on_device: Tensor  # []
     grad_norm_on_device: Tensor  # []
+    phase_losses_on_device: Tensor  # [2], see `phase_losses`
     times_on_device: Tensor  # [B]
     make_z0: Callable[[], Tensor]
 
@@ -31,6 +32,12 @@ class StepReport:
     def grad_norm(self) -> float:
         """Before it was clipped."""
         return self.grad_norm_on_device.item()
+
+    @cached_property
+    def phase_losses(self) -> tuple[float, float]:
+        """Of the samples in the noise phase and of those in the reconstruction phase; NaN where there are none."""
+        noise, reconstruction = self.phase_losses_on_device.tolist()
+        return noise, reconstruction
 
     @cached_property
     def times(self) -> tuple[int, ...]:

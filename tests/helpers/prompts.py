@@ -23,6 +23,7 @@ SETTINGS = {
     "loss_area": "canvas",
     "preview_every": 5,
     "force_retrain": False,
+    "pictures": 0,
 }
 
 

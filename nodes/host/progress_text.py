@@ -1,0 +1,57 @@
+"""A line of text on the node that runs: what it does, and how long it still takes."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from comfy_execution.utils import get_executing_context
+
+from ...stableidentity_core.console.printable import printable
+from ...stableidentity_core.console.time_left import TimeLeft, describe_time_left
+
+SECONDS = 0.5  # between lines that count
+
+
+def tell(text: str) -> None:
+    """Show a text on the node that runs; on hosts without such lines nothing happens."""
+    with contextlib.suppress(Exception):  # a text is never worth a failed node; hosts differ in what they need
+        from server import PromptServer
+
+        server, context = PromptServer.instance, get_executing_context()
+        if context is not None:
+            server.send_progress_text(printable(text), context.node_id, server.client_id)
+
+
+@contextmanager
+def told_if_stopped() -> Iterator[None]:
+    """Inside, an error or a cancel leaves no line on the node that says what it does."""
+    try:
+        yield
+    except BaseException:  # also the host's interruption
+        tell("stopped")
+        raise
+
+
+class Teller:
+    """Tells how far counted work is, at most twice a second."""
+
+    def __init__(self, left: TimeLeft, say: Callable[[str], None] = tell):
+        self.left = left
+        self._say = say
+        self._last = float("-inf")
+
+    def count(self, what: str) -> None:
+        """Tell, unless it has just been told: "step 120 of 450, 2 min left"."""
+        if time.monotonic() - self._last < SECONDS:
+            return
+        self._last = time.monotonic()
+        seconds = self.left.seconds()
+        self._say(what if seconds is None else f"{what}, {describe_time_left(seconds)}")
+
+    def now(self, what: str) -> None:
+        """Tell what takes time now, in any case, with the time that is left in all where it is known."""
+        self._last = float("-inf")
+        self.count(what)
