@@ -9,6 +9,7 @@ from .errors import make_errors_printable
 from .face import ClipVisionFaceEncoder, EncodeFace, FaceSimilarity, LoadFaceEncoder
 from .folder import PrepareFolder
 from .host.paths import register_folders, sweep_folders
+from .host.people_routes import add_routes
 from .identity import LoadIdentity, Project, SaveIdentity
 from .input_checks import guarded
 from .mini_world import DrawPerson, MiniWorld
@@ -60,6 +61,7 @@ for node in NODES:
     make_errors_printable(guarded(searchable(node)))
 register_folders()
 sweep_folders()
+add_routes()
 
 
 class StableIdentityExtension(ComfyExtension):

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from comfy_api.latest import io
+from torch import Tensor
 
+from ..stableidentity_core.errors import StableIdentityError
 from ..stableidentity_core.files.names import IfExists
 from ..stableidentity_core.identity import load_identity, normalize_trigger
 from ..stableidentity_core.identity.places import Places
+from ..stableidentity_core.identity.portraits import portrait_png
 from ..stableidentity_core.identity.save import embedding_name, save_under_name
 from ..stableidentity_core.train.diagnosis import WARNING
 from ..stableidentity_core.train.project import project
 from . import categories
 from .host import paths
+from .host.mini_world import is_of_mini_world
+from .host.people_routes import announce
 from .types import TRIGGER_TOOLTIP, FaceType, IdentityType, NameSpaceType, ProjectorType, fits
 
 IF_EXISTS = [choice.value for choice in IfExists]
@@ -92,10 +97,26 @@ class SaveIdentity(io.ComfyNode):
                     tooltip="If another person already has this name in any embeddings folder: save as name-2, replace "
                     "that file (ComfyUI may keep using the old words in cached prompts), or stop.",
                 ),
+                io.Image.Input(
+                    "portrait_from",
+                    optional=True,
+                    tooltip="The picture to keep if portrait is on: the output aligned of Prepare Face, or any other "
+                    "picture, such as a painted one. Of several, the first.",
+                ),
+                io.Boolean.Input(
+                    "portrait",
+                    default=False,
+                    optional=True,
+                    tooltip="Keep the picture at portrait_from beside the file, as NAME.preview.png, for the sidebar "
+                    "Identities and ComfyUI's model library. Everyone who can use this ComfyUI sees it: turn it on "
+                    "only with the person's consent. Off: no picture is kept; one that was kept before stays.",
+                ),
             ],
             outputs=[
                 io.String.Output(
-                    display_name="embedding", tooltip="What to type in a prompt: embedding:NAME, under the saved name."
+                    display_name="embedding",
+                    tooltip="What to type in a prompt: embedding:NAME, under the saved name; for people of the mini "
+                    "world embedding:mini_world/NAME.",
                 )
             ],
             is_output_node=True,
@@ -110,13 +131,33 @@ class SaveIdentity(io.ComfyNode):
         return _saves.fingerprint(name or "")  # None if connected
 
     @classmethod
-    def execute(cls, identity, name, if_exists) -> io.NodeOutput:
-        folder, *others = paths.embeddings_folders()
-        path = save_under_name(identity, folder, name, IfExists(if_exists), others)
+    def execute(cls, identity, name, if_exists, portrait_from=None, portrait=False) -> io.NodeOutput:
+        picture = _portrait(portrait_from) if portrait else None
+        first, *_others = folders = paths.embeddings_folders()
+        drawn = is_of_mini_world({space: words.shape[-1] for space, words in identity.words.items()})
+        path = save_under_name(
+            identity,
+            first / paths.MINI_WORLD if drawn else first,
+            name,
+            IfExists(if_exists),
+            folders,
+            portrait=picture,
+            may_stay=lambda file: paths.is_among_mini_world(file) == drawn,
+        )
         _saves.note(name)
-        prompt = f"embedding:{path.stem}"
-        shown = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path
+        announce()
+        prompt = f"embedding:{Places(folders).prompt_name(path) or path.stem}"
+        shown = path.relative_to(first).as_posix() if path.is_relative_to(first) else path
         return io.NodeOutput(prompt, ui={"text": [f"{shown}: type {prompt} in a prompt"]})
+
+
+def _portrait(pictures: Tensor | None) -> bytes:
+    if pictures is None:
+        raise StableIdentityError(
+            "Save Identity has portrait on, but nothing is connected to portrait_from. Connect the output aligned of "
+            "Prepare Face, or turn portrait off."
+        )
+    return portrait_png(pictures[0])
 
 
 class LoadIdentity(io.ComfyNode):

@@ -76,6 +76,11 @@ def mini_world(weights: Weights) -> tuple[Any, Any, Any]:
     return model, clip, vae
 
 
+def is_of_mini_world(widths: Mapping[str, int]) -> bool:
+    """Whether words of these widths, {text space: width}, are for the mini world: no other base's are so narrow."""
+    return dict(widths) == {"clip_h": TEXT["hidden_size"]}
+
+
 def _patchers(weights: Weights, disable_dynamic: bool = False) -> list[Any]:
     """Reload all three, for host nodes that need their own copy of the weights: Train LoRA, multi-GPU."""
     model, clip, vae = mini_world(weights)

@@ -21,6 +21,7 @@ ENCODERS = "face_encoders"
 PROJECTORS = "projectors"
 VIDEO_FOLDERS = ("diffusion_models", "text2video")  # in the order they are searched
 VIDEO_SUFFIXES = (".safetensors", ".sft", ".pth", ".pt", ".bin", ".ckpt")
+MINI_WORLD = "mini_world"  # the folder below embeddings for people of the mini world
 PAPER_ENCODER = REPOSITORY.rsplit("/", maxsplit=1)[-1]
 
 
@@ -32,8 +33,9 @@ def register_folders() -> None:
 
 def sweep_folders() -> None:
     """Remove partial files of killed processes from the pack's folders; files that cannot be removed stay."""
-    for root in [*folder_paths.get_folder_paths("embeddings")[:1], *_roots(PROJECTORS)[:1]]:
-        remove_abandoned(Path(root))
+    embeddings = [Path(folder) for folder in folder_paths.get_folder_paths("embeddings")[:1]]
+    for root in [*embeddings, *(folder / MINI_WORLD for folder in embeddings), *_roots(PROJECTORS)[:1]]:
+        remove_abandoned(root)
     sweep(results_folder())
 
 
@@ -143,6 +145,11 @@ def embeddings_folders() -> list[Path]:
     if not folders:
         raise StableIdentityError("ComfyUI has no 'embeddings' folder; check extra_model_paths.yaml.")
     return [Path(folder) for folder in folders]
+
+
+def is_among_mini_world(file: Path) -> bool:
+    """Whether a file is in a folder for people of the mini world."""
+    return any(file.is_relative_to(folder / MINI_WORLD) for folder in embeddings_folders())
 
 
 def results_folder() -> Path:

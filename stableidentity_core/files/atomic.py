@@ -60,6 +60,28 @@ def write_atomically(path: Path, content: bytes, *, replace: bool = True) -> Non
         ) from error
 
 
+def rename_file(old: Path, new: Path) -> None:
+    """Rename a file within a file system, without ever overwriting another one.
+
+    Raises:
+        FileTakenError: the new name is taken; nothing was changed.
+        StableIdentityError: the folder is not writable, or the file is in use.
+    """
+    try:
+        if os.path.lexists(new) and os.path.samefile(old, new):
+            os.rename(old, new)  # other capitals, where the file system does not distinguish them
+            return
+        _name_exclusively(os.fspath(old), new)
+        with contextlib.suppress(FileNotFoundError):  # renamed, where there are no hard links
+            os.unlink(old)
+    except FileTakenError:
+        raise
+    except (OSError, ValueError) as error:
+        raise StableIdentityError(
+            f"{old} could not be renamed to {new.name}: {_reason(error)}. {_remedy(error)}"
+        ) from error
+
+
 def remove_abandoned(folder: Path) -> None:
     """Remove unfinished files of killed processes from a folder; those of running processes are locked and kept."""
     with contextlib.suppress(OSError):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from .file import ENDINGS
+
+_TYPABLE = re.compile(r"[\w.-]+(/[\w.-]+)*")  # in a prompt, where a name ends at spaces and brackets
 
 
 class Places:
@@ -20,24 +23,63 @@ class Places:
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self._by_name: dict[str, list[Path]] = {}
-        for path in _files(folders):
+        self.tops: dict[Path, Path] = {}  # file: the folder of `folders` in which it was found
+        for top, path in _files(folders):
             self._by_name.setdefault(_folded(path.name), []).append(path)
+            self.tops[path] = top
 
     def files_for(self, name: str) -> list[Path]:
-        """The files that `embedding:NAME` may refer to; case-sensitive if the file system is."""
+        """The files that `embedding:NAME` may refer to; case-sensitive if the file system is.
+
+        Args:
+            name: with subfolders or without, like `people/anna`; the host looks for it below every folder.
+        """
+        *above, bare = PurePosixPath(name).parts
         found: dict[str, Path] = {}  # by real path
-        for file in (name, *(name + ending for ending in ENDINGS)):
+        for file in (bare, *(bare + ending for ending in ENDINGS)):
             for other in self._by_name.get(_folded(file), ()):
                 path = other.with_name(file)
+                if not self._is_below(other, above):
+                    continue
                 if path.is_file() and (not path.is_symlink() or os.path.realpath(path) not in found):
                     found[os.path.realpath(path)] = path
         return list(found.values())
+
+    def _is_below(self, path: Path, above: Sequence[str]) -> bool:
+        """Whether the file's folder is called this, below the folder where the host begins."""
+        folders = path.relative_to(self.tops[path]).parts[:-1]
+        return not above or [*map(_folded, folders[-len(above) :])] == [*map(_folded, above)]
+
+    def prompt_name(self, path: Path) -> str:
+        """NAME, with which `embedding:NAME` refers to this file and to no other, or "" if there is none.
+
+        With its subfolders, where they can be typed: `mini_world/anna` stays right when an `anna` is added elsewhere.
+        """
+        real = os.path.realpath(path)
+        seen = [other for other in self._by_name.get(_folded(path.name), ()) if os.path.realpath(other) == real]
+        whole = [other.relative_to(self.tops[other]).with_suffix("").as_posix() for other in seen[:1]]
+        for name in (*whole, path.stem):
+            typable = _TYPABLE.fullmatch(name) and not is_number(name)
+            if typable and [os.path.realpath(other) for other in self.files_for(name)] == [real]:
+                return name
+        return ""
 
     def state(self, beginning: str) -> str:
         """A value that changes when a file whose name begins this way is added, removed or replaced."""
         beginning = _folded(beginning)
         paths = [path for name, paths in self._by_name.items() if name.startswith(beginning) for path in paths]
         return repr(sorted((str(path), signature(path)) for path in paths))
+
+
+def is_number(name: str) -> bool:
+    """Whether the host reads the name as a weight; by its rules, which include `1e5`, `nan`, `1_000` and digits of
+    other scripts.
+    """
+    try:
+        float(name)
+    except ValueError:
+        return False
+    return True
 
 
 def signature(path: Path) -> tuple[int, ...]:
@@ -49,7 +91,8 @@ def signature(path: Path) -> tuple[int, ...]:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def _files(folders: Sequence[Path]) -> Iterator[Path]:
+def _files(folders: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
+    """The files, each with the folder in which the search began."""
     seen = set()  # links may form cycles
     for top in folders:
         for folder, below, names in os.walk(top, followlinks=True):
@@ -57,7 +100,7 @@ def _files(folders: Sequence[Path]) -> Iterator[Path]:
                 below.clear()
                 continue
             seen.add(os.path.realpath(folder))
-            yield from (Path(folder, name) for name in names)
+            yield from ((top, Path(folder, name)) for name in names)
 
 
 def _folded(name: str) -> str:

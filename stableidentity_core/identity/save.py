@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
@@ -11,7 +11,8 @@ from ..errors import FileTakenError, StableIdentityError
 from ..files.atomic import remove_abandoned
 from ..files.names import IfExists, safe_file_name
 from .file import ENDINGS, FORMAT, load_identity, save_identity
-from .places import Places, signature
+from .places import Places, is_number, signature
+from .portraits import keep_portrait, remove_portraits
 from .types import Identity
 
 _SAVED_AS = ENDINGS[0]
@@ -33,21 +34,12 @@ def embedding_name(name: str) -> str:
             f"The name {name!r} ends in {ending!r}, so embedding:{name} could refer to two files, {name} and "
             f"{name}{_SAVED_AS}. Use the name without it, such as {name[: -len(ending)]!r}."
         )
-    if _is_number(name) or _is_number(f"{name}-2"):  # the second form has an added number
+    if is_number(name) or is_number(f"{name}-2"):  # the second form has an added number
         raise StableIdentityError(
             f"The name {name!r} can be read as a number: ComfyUI parses it in (embedding:{name}) as a weight. "
             f"Add a word, such as 'person-{name}'."
         )
     return name
-
-
-def _is_number(name: str) -> bool:
-    """By the host's rules for weights, which include `1e5`, `nan`, `1_000` and digits of other scripts."""
-    try:
-        float(name)
-    except ValueError:
-        return False
-    return True
 
 
 def save_under_name(
@@ -56,35 +48,58 @@ def save_under_name(
     name: str,
     if_exists: IfExists = IfExists.NUMBER,
     others: Sequence[Path] = (),
+    *,
+    portrait: bytes | None = None,
+    may_stay: Callable[[Path], bool] = lambda _path: True,
 ) -> Path:
     """Save so that `embedding:STEM` of the returned path refers only to this person.
 
     If a file of that name already contains the same words, it is kept. REPLACE writes to the folder of the existing
-    file, and removes that file if it has another extension.
+    file, and removes that file if it has another extension. A portrait of whoever had the name before is removed.
 
     Args:
         others: other folders that the host searches, with their subfolders.
+        portrait: a PNG that is kept beside the file as its preview.
+        may_stay: whether this person may be saved in the folder of an existing file, which REPLACE then uses;
+            otherwise that file is removed and the person is saved in `folder`.
 
     Raises:
         StableIdentityError: the name is invalid or taken (STOP), several files have it (REPLACE), or the disk is full.
     """
-    name, places, own = embedding_name(name), Places([folder, *others]), _words(identity)
+    path, is_new = _saved(identity, folder, embedding_name(name), if_exists, others, may_stay)
+    if portrait is not None:
+        keep_portrait(path, portrait)
+    elif is_new:
+        remove_portraits(path)
+    return path
+
+
+def _saved(
+    identity: Identity,
+    folder: Path,
+    name: str,
+    if_exists: IfExists,
+    others: Sequence[Path],
+    may_stay: Callable[[Path], bool],
+) -> tuple[Path, bool]:
+    """The person's file, and whether it was written now."""
+    places, own = Places([folder, *others]), _words(identity)
     for candidate in _candidates(name):
         path = folder / f"{candidate}{_SAVED_AS}"
         there = places.files_for(candidate)
         if not there:
             try:
                 save_identity(identity, path, replace=False)
-                return path
+                return path, True
             except FileTakenError:  # another process was faster
                 places = Places([folder, *others])
                 there = places.files_for(candidate) or [path]
         strangers = [file for file in there if file.suffix != _SAVED_AS or _held(file, signature(file)) != own]
         if not strangers:
             remove_abandoned(there[0].parent)  # of a process killed between naming the file and cleaning up
-            return there[0]
+            return there[0], False
         if if_exists is IfExists.REPLACE:
-            return _replace(identity, candidate, there)
+            return _replace(identity, candidate, there, folder, may_stay), True
         if if_exists is IfExists.STOP:
             raise _taken(candidate, strangers[0])
     raise AssertionError("unreachable: candidates never end")
@@ -103,7 +118,7 @@ def _taken(name: str, there: Path) -> StableIdentityError:
     )
 
 
-def _replace(identity: Identity, name: str, there: list[Path]) -> Path:
+def _replace(identity: Identity, name: str, there: list[Path], folder: Path, may_stay: Callable[[Path], bool]) -> Path:
     """Replace the one file that has the name."""
     if len(there) > 1:
         raise StableIdentityError(
@@ -111,7 +126,7 @@ def _replace(identity: Identity, name: str, there: list[Path]) -> Path:
             "one of them. Delete or rename all but one, or choose another name."
         )
     (old,) = there
-    new = old.with_name(f"{name}{_SAVED_AS}")
+    new = (old.parent if may_stay(old) else folder) / f"{name}{_SAVED_AS}"
     if old.name == name:
         raise StableIdentityError(
             f"embedding:{name} refers to {old}, which does not have the extension of an embedding "
@@ -120,6 +135,7 @@ def _replace(identity: Identity, name: str, there: list[Path]) -> Path:
     save_identity(identity, new)
     if old != new and not _is_same(old, new):
         _remove(old, new)
+        remove_portraits(old)
     return new
 
 
