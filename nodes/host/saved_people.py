@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterable
@@ -44,16 +45,17 @@ def listed() -> Json:
 def details(folder: int, file: str) -> Json:
     """What belongs to a person: files, and the stored trainings that gave exactly these words."""
     path = _path(folder, file)
-    files = [{"name": one.name, "bytes": one.lstat().st_size} for one in belongings(path)]
+    top = paths.embeddings_folders()[folder]
+    files = [{"name": one.relative_to(top).as_posix(), "bytes": one.lstat().st_size} for one in belongings(path)]
     return {"files": files, "trainings": [_training(one) for one in _trainings(path)], "state": _state(path)}
 
 
 def rename(folder: int, file: str, name: str) -> Json:
-    """Rename a person in its folder; gives the new file and what to type."""
+    """Rename a person in its folder; gives the new name in the host's list."""
     path = _own(_path(folder, file))
     folders = paths.embeddings_folders()
     new = rename_person(path, name, folders)
-    return {"file": new.relative_to(folders[folder]).as_posix()}
+    return {"load": str(new.relative_to(folders[folder]))}
 
 
 def delete(folder: int, file: str, state: str, trainings: Iterable[str]) -> Json:
@@ -116,12 +118,11 @@ def _path(folder: int, file: str) -> Path:
         MissingFileError: it does not exist, or the name leaves the folder.
     """
     folders, parts = paths.embeddings_folders(), PurePosixPath(file).parts
-    if 0 <= folder < len(folders) and parts and not {"..", "/", ""} & set(parts) and "\0" not in file:
-        top = folders[folder]
-        path = top.joinpath(*parts)
-        plain = os.path.normpath(path) == os.path.normpath(top / os.path.join(*parts))
-        if plain and path.is_relative_to(top) and path.is_file() and path.name in os.listdir(path.parent):
-            return path
+    if 0 <= folder < len(folders) and parts and not {"..", "/"} & set(parts):
+        path = folders[folder].joinpath(*parts)
+        with contextlib.suppress(OSError, ValueError):  # no path that the system can have
+            if path.is_relative_to(folders[folder]) and path.is_file() and path.name in os.listdir(path.parent):
+                return path
     raise MissingFileError(f"There is no {file[:SHOWN]!a} among the embeddings (any more). Refresh the list.")
 
 

@@ -35,7 +35,7 @@ def read_tensor_header(path: Path) -> TensorHeader:
             start = file.read(8)
             length = int.from_bytes(start, "little")
             if len(start) < 8 or not 2 <= length <= min(MAX_HEADER, size - 8):
-                raise _damaged(path, size, "its beginning is not that of one")
+                raise _damaged(path, size, "it does not begin like one")
             text = file.read(length).decode()
         entries = parse_object(text, "its header")
         texts = _texts(entries.pop("__metadata__", {}))

@@ -1,4 +1,4 @@
-"""The list of saved people, and what happens to a person's file and portrait when it is renamed, replaced or deleted."""
+"""The list of saved people, and what happens to file and portrait when a person is renamed, replaced or deleted."""
 
 from __future__ import annotations
 

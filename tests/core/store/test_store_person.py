@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from helpers.make import some_identity
-from helpers.stores import at_work, fill, key, some_result
+from helpers.stores import fill, key, some_result
 from stableidentity_core.identity import load_identity, save_identity
 from stableidentity_core.store.folder import Kind
 from stableidentity_core.store.person import remove_trainings, trainings_of
@@ -31,14 +31,3 @@ def test_damaged_results_and_other_bases_are_nobodys(store):
     assert [one.key for one in trainings_of(store.folder, some_result().identity)] == [key(2)]
     assert trainings_of(store.folder, some_identity(32)) == []
     assert trainings_of(store.folder / "none", some_identity(64)) == []
-
-
-def test_the_checkpoint_of_a_running_training_stays(store):
-    store.put(key(1), some_result())
-    store.checkpoint(key(1)).write_bytes(b"checkpoint")
-    worker = at_work(store.folder, key(1))
-    try:
-        left = remove_trainings(trainings_of(store.folder, some_result().identity))
-        assert [entry.path for entry in left] == [store.checkpoint(key(1))]
-    finally:
-        worker.communicate("")

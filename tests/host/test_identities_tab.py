@@ -1,0 +1,212 @@
+"""The sidebar tab Identities in the real frontend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from helpers.frontend import Page, current_prompt, wait_until_ready
+from helpers.make import rand, some_identity
+from helpers.prompts import Json, node
+from helpers.server import ComfyServer
+from helpers.stores import key, some_result
+from stableidentity_core.identity import save_identity
+from stableidentity_core.identity.portraits import portrait_png
+from stableidentity_core.store import ResultStore
+
+RENDERERS = {"classic": False, "nodes 2.0": True}
+SET = "async ([name, value]) => app.extensionManager.setting.set(name, value)"
+OPEN = """() => {
+  const tabs = app.extensionManager.sidebarTab;
+  if (tabs.activeSidebarTabId !== 'stableidentity-identities') tabs.toggleSidebarTab('stableidentity-identities');
+}"""
+SHOW = """async (api) => {
+  await app.loadApiJson(api, 'people');
+  app.canvas.ds.scale = 0.8;
+  app.canvas.ds.offset = [450, 120];
+  app.canvas.setDirty(true, true);
+}"""
+LOADERS = """() => app.graph.nodes.filter((node) => node.type === 'StableIdentityLoad')
+  .map((node) => node.widgets.find((one) => one.name === 'name').value)"""
+
+
+@pytest.fixture(scope="module")
+def tab(page: Page, server: ComfyServer) -> Page:
+    """The page with the tab open and no welcome over it."""
+    page.set_viewport_size({"width": 1500, "height": 900})
+    page.evaluate(SET, ["Comfy.TutorialCompleted", True])
+    page.reload(wait_until="domcontentloaded")
+    wait_until_ready(page)
+    if not page.evaluate("() => !!app.extensionManager.registerSidebarTab"):
+        pytest.skip("this frontend has no sidebar")
+    page.evaluate(OPEN)
+    return page
+
+
+@pytest.fixture(params=RENDERERS)
+def renderer(request: pytest.FixtureRequest, tab: Page) -> Iterator[str]:
+    tab.evaluate(SET, ["Comfy.VueNodes.Enabled", RENDERERS[request.param]])
+    yield request.param
+    tab.evaluate(SET, ["Comfy.VueNodes.Enabled", False])
+
+
+@pytest.fixture
+def room(server: ComfyServer, tab: Page) -> Iterator[Path]:
+    """A subfolder of embeddings with two people, shown in the tab."""
+    folder = server.models / "embeddings" / "tab"
+    folder.mkdir()
+    save_identity(some_result("tab-ann").identity, folder / "tab-ann.safetensors")
+    (folder / "tab-ann.preview.png").write_bytes(portrait_png(rand(64, 64, 3)))
+    save_identity(some_identity(128, "tab-ben", 3), folder / "tab-ben.safetensors")
+    tab.get_by_label("Refresh", exact=True).click()
+    person(tab, "tab-ann").wait_for()
+    yield folder
+    for path in folder.iterdir():
+        path.unlink()
+    folder.rmdir()
+
+
+def person(tab: Page, name: str, folder: str = "tab"):
+    return tab.locator(f".si-card[data-file='{folder}/{name}.safetensors']")
+
+
+def prompts(*texts: str, **more: Json) -> Json:
+    """Prompt boxes 1, 2, ... of one checkpoint."""
+    boxes = {str(at): node("CLIPTextEncode", clip=["9", 1], text=text) for at, text in enumerate(texts, 1)}
+    return {"9": node("CheckpointLoaderSimple"), **boxes, **more}
+
+
+def show(tab: Page, api: Json) -> None:
+    tab.evaluate(SHOW, api)
+    tab.locator("textarea").first.wait_for()
+    tab.wait_for_timeout(700)  # until the boxes stand where they stay
+
+
+def text_of(tab: Page, number: str = "1") -> str:
+    return current_prompt(tab)[number]["inputs"]["text"]
+
+
+def test_people_are_shown_and_found(tab, room):
+    (room / "tab-broken.safetensors").write_bytes(b"x" * 50)
+    (room / "tab-wild.pt").write_bytes(b"x" * 50)
+    tab.get_by_label("Refresh", exact=True).click()
+    broken = person(tab, "tab-broken")
+    broken.wait_for()
+    assert "not a complete safetensors file" in broken.inner_text()
+    assert not broken.locator(".si-main").is_enabled() and broken.get_by_label("Rename").count() == 0
+    ann, ben = person(tab, "tab-ann"), person(tab, "tab-ben")
+    assert ann.locator("img").evaluate("async (image) => { await image.decode(); return image.naturalWidth; }") == 64
+    assert ben.locator(".si-face").inner_text() == "T" and "mini world" in ben.inner_text()
+    assert tab.locator("summary", has_text="Other embeddings").count() == 1
+    search = tab.get_by_placeholder("Search people...")
+    search.fill("TAB-ANN stable")
+    assert ann.is_visible() and tab.locator(".si-card").count() == 1
+    search.fill("wild")
+    assert tab.locator(".si-card[data-file='tab/tab-wild.pt']").is_visible(), "unfolded while it is searched for"
+    search.fill("no such person")
+    assert tab.get_by_text("Nobody is called like this.").is_visible()
+    search.fill("")
+    assert tab.locator(".si-card").count() >= 3
+
+
+def test_a_click_inserts_at_the_cursor_of_the_box_in_hand(tab, room, renderer):
+    show(tab, prompts("photo,smiling", "second"))
+    boxes = tab.locator("textarea")
+    box = next(one for one in boxes.all() if one.input_value() == "photo,smiling")
+    box.click()
+    box.evaluate("(box) => box.setSelectionRange(6, 6)")
+    tab.keyboard.press("ArrowLeft")
+    tab.keyboard.press("ArrowRight")
+    person(tab, "tab-ann").locator(".si-main").click()
+    assert text_of(tab) == "photo, embedding:tab/tab-ann smiling"
+    person(tab, "tab-ben").locator(".si-main").click()
+    assert text_of(tab) == "photo, embedding:tab/tab-ann embedding:tab/tab-ben smiling"
+    assert text_of(tab, "2") == "second" and tab.evaluate(LOADERS) == []
+    tab.keyboard.press("Control+z")
+    assert text_of(tab) == "photo, embedding:tab/tab-ann smiling", "the box is in hand and undoes"
+
+
+def test_a_person_who_is_applied_goes_by_the_trigger(tab, room):
+    load = {
+        "5": node("StableIdentityLoad", name="tab/tab-ann.safetensors", trigger=""),
+        "6": node("StableIdentityApply", clip=["9", 1], identity=["5", 0], trigger="annie"),
+        "7": node("LoraLoader", model=["9", 0], clip=["6", 0]),
+    }
+    api = prompts("a", "b", **load)
+    api["1"]["inputs"]["clip"] = ["7", 1]
+    show(tab, api)
+    for start, expected in (("a", "a <annie>"), ("b", "b embedding:tab/tab-ann")):
+        next(one for one in tab.locator("textarea").all() if one.input_value() == start).click()
+        tab.keyboard.press("End")
+        person(tab, "tab-ann").locator(".si-main").click()
+        assert expected in (text_of(tab), text_of(tab, "2"))
+    person(tab, "tab-ben").locator(".si-main").click()
+    assert text_of(tab, "2") == "b embedding:tab/tab-ann embedding:tab/tab-ben", "nobody else's trigger"
+
+
+def test_a_node_is_dropped_where_no_box_is_in_hand(tab, room, renderer):
+    show(tab, prompts("photo"))
+    person(tab, "tab-ann").locator(".si-main").click()
+    assert tab.evaluate(LOADERS) == ["tab/tab-ann.safetensors"]
+    card = person(tab, "tab-ben")
+    card.hover()
+    card.get_by_label("Add a Load Identity node").click()
+    card.locator(".si-main").drag_to(tab.locator("#graph-canvas"), target_position={"x": 900, "y": 750}, force=True)
+    assert tab.evaluate(LOADERS) == ["tab/tab-ann.safetensors", *["tab/tab-ben.safetensors"] * 2]
+    card.locator(".si-main").drag_to(tab.locator("textarea").first)
+    assert text_of(tab) == "photo embedding:tab/tab-ben"
+    corners = tab.evaluate("() => app.graph.nodes.map((node) => String([...node.pos]))")
+    assert len(set(corners)) == len(corners), "none lies on another"
+
+
+def test_rename_says_what_is_wrong_and_the_nodes_follow(tab, room):
+    show(tab, prompts("photo", **{"5": node("StableIdentityLoad", name="tab/tab-ann.safetensors", trigger="")}))
+    card = person(tab, "tab-ann")
+    card.hover()
+    card.get_by_label("Rename").click()
+    field = tab.get_by_label("New name")
+    field.fill("tab-ben")
+    tab.keyboard.press("Enter")
+    tab.get_by_text("embedding:tab-ben already refers to").wait_for()
+    field.fill("tab-anne")
+    tab.keyboard.press("Enter")
+    person(tab, "tab-anne").wait_for()
+    assert {path.name for path in room.glob("tab-ann*")} == {"tab-anne.safetensors", "tab-anne.preview.png"}
+    assert tab.evaluate(LOADERS) == ["tab/tab-anne.safetensors"]
+
+
+def test_delete_lists_what_goes_and_takes_trainings_only_if_chosen(tab, server, room):
+    store = ResultStore(server.user / "stableidentity" / "trained")
+    store.put(key(81), some_result("tab-ann"))
+    for chosen in (False, True):
+        card = person(tab, "tab-ann")
+        card.hover()
+        card.get_by_label("Delete").click()
+        dialog = tab.get_by_role("dialog", name="Delete tab-ann?")
+        dialog.wait_for()
+        told = dialog.inner_text()
+        assert "tab/tab-ann.safetensors" in told and "tab/tab-ann.preview.png" in told
+        assert "stableidentity, 3 steps" in told and not dialog.get_by_role("checkbox").is_checked()
+        if chosen:
+            dialog.get_by_role("checkbox").check()
+        else:
+            dialog.get_by_role("button", name="Cancel").click()
+            assert (room / "tab-ann.safetensors").exists() and store.path(key(81)).exists()
+    dialog.get_by_role("button", name="Delete").click()
+    person(tab, "tab-ann").wait_for(state="detached")
+    assert [path.name for path in room.iterdir()] == ["tab-ben.safetensors"]
+    assert not list(store.folder.glob(f"{key(81)}*"))
+
+
+def test_the_list_renews_itself_when_a_person_is_saved(tab, server, room):
+    prompt = {
+        "who": node("StableIdentityLoad", name="tab/tab-ben.safetensors", trigger=""),
+        "save": node("StableIdentitySave", identity=["who", 0], name="tab-new", if_exists="stop"),
+    }
+    try:
+        assert server.run(prompt).status == "success"
+        person(tab, "tab-new", "mini_world").wait_for()
+    finally:
+        (server.models / "embeddings" / "mini_world" / "tab-new.safetensors").unlink(missing_ok=True)
