@@ -26,7 +26,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--server", default="http://127.0.0.1:8188", help="address of ComfyUI (%(default)s)")
     parser.add_argument("--out", type=Path, default=Path("."), help="folder for the pictures (the current one)")
     parser.add_argument("--person", type=int, help="number of the drawn person, for workflows of the mini world")
-    parser.add_argument("--set", action="append", default=[], metavar="KIND.INPUT=VALUE", help="such as KSampler.seed=5")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KIND.INPUT=VALUE", help="such as KSampler.seed=5"
+    )
     options = parser.parse_args(arguments)
     prompt = json.loads(options.workflow.read_text("utf-8"))
     changes = [parse_change(text) for text in options.set]
