@@ -13,9 +13,8 @@ from PIL import Image
 from helpers.make import some_face
 from helpers.pictures import pictures
 from helpers.prompts import Json, node
-from helpers.server import ROOT
-from helpers.world import World
 from helpers.workflows import api_workflow
+from helpers.world import World
 from stableidentity_core import cli
 from stableidentity_core.identity import load_identity
 from stableidentity_core.methods.projector_file import load_projector

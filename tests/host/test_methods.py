@@ -13,9 +13,8 @@ import torch
 from PIL import Image
 
 from helpers.prompts import Json, compare, learn, node
-from helpers.server import ROOT
-from helpers.world import World
 from helpers.workflows import api_workflow
+from helpers.world import World
 from stableidentity_core.identity import load_identity
 from stableidentity_core.methods import METHODS, read_coefficients
 from stableidentity_core.train import TrainConfig, default_config

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from PIL import Image
 from helpers.mini_world_pack import pack_with_world
 from helpers.prompts import Json, compare, node, people_in
 from helpers.refusal import OURS
-from helpers.server import PACK, PACKS, ROOT, ComfyServer
+from helpers.server import PACK, PACKS, ComfyServer
 from helpers.workflows import api_workflow
 from mini_world.look import Look
 from mini_world.painter import paint

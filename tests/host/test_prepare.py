@@ -13,9 +13,8 @@ from PIL import Image, ImageDraw
 from helpers.face_nets import pointing_retinaface, random_bisenet
 from helpers.prompts import Json, learn, node
 from helpers.refusal import Refusals
-from helpers.server import ROOT
-from helpers.world import World
 from helpers.workflows import api_workflow
+from helpers.world import World
 from stableidentity_core.identity import load_identity
 
 pytest.importorskip("facexlib", reason="FACEXLIB IS NOT INSTALLED")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,9 +14,8 @@ from PIL import Image
 from helpers.face_nets import pointing_retinaface
 from helpers.prompts import Json, node
 from helpers.refusal import Refusals
-from helpers.server import ROOT
-from helpers.world import World
 from helpers.workflows import api_workflow
+from helpers.world import World
 from mini_world import weights
 from mini_world.look import Look
 from mini_world.measure import picture_tensor

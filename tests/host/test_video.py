@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import shutil
 from dataclasses import dataclass
 from fractions import Fraction
@@ -18,10 +17,9 @@ from safetensors.torch import load_file, save_file
 
 from helpers.prompts import Json, learn, node
 from helpers.refusal import node as wrong_node
-from helpers.server import ROOT
 from helpers.tiny import modelscope_weights, tiny_video_unet
-from helpers.world import World
 from helpers.workflows import api_workflow
+from helpers.world import World
 from stableidentity_core.identity import Identity, save_identity
 
 PERSON = "video-person"

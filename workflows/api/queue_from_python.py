@@ -43,8 +43,11 @@ def main(arguments: list[str] | None = None) -> int:
     except urllib.error.HTTPError as error:
         print(f"ComfyUI refused it (HTTP {error.code}): {error.read().decode(errors='replace')}", file=sys.stderr)
         return 1
-    except (urllib.error.URLError, RuntimeError) as error:
-        print(f"{error}. Is ComfyUI running at {options.server}?", file=sys.stderr)
+    except urllib.error.URLError as error:
+        print(f"{error.reason}. Is ComfyUI running at {options.server}?", file=sys.stderr)
+        return 1
+    except RuntimeError as error:
+        print(error, file=sys.stderr)
         return 1
     return 0
 
