@@ -122,7 +122,11 @@ def test_the_citation_names_the_paper_and_nobody_made_up():
 def test_the_archive_is_the_pack_without_what_only_developers_need():
     files = {*archive_files()}
     assert {"__init__.py", "tasks.py", "requirements.txt", "pyproject.toml", "LICENSE", "README.md"} <= files
-    assert {"mini_world/mini_world.safetensors", "workflows/api/01 Try it without downloads.json", "docs/methods.md"} <= files
+    assert {
+        "mini_world/mini_world.safetensors",
+        "workflows/api/01 Try it without downloads.json",
+        "docs/methods.md",
+    } <= files
     tops = {name.split("/")[0] for name in files}
     assert tops.isdisjoint({"tests", ".ci", ".github"})
     assert {name for name in files if name.startswith(("benchmarks/", "mini_world/training/"))} == {
