@@ -136,7 +136,7 @@ def name_space(studio: Studio) -> Card:
 def map_card(studio: Studio) -> Card:
     shown = [replace(studio.learned(person), trigger=f"<{name}>") for person, name in ((ANNA, "anna"), (BEN, "ben"))]
     whole = picture(map_people(studio.names, shown)[0][0].movedim(-1, 0))
-    return Card().pictures([part(whole, 0.17, 0.38, 0.46, 0.76)])
+    return Card().pictures([part(whole, 0.17, 0.32, 0.46, 0.7)])
 
 
 def mini_world(studio: Studio) -> Card:

@@ -74,7 +74,8 @@ def test_its_pictures_are_there(page: Path) -> None:
     for told, name in SHOWN.findall(page.read_text("utf-8")):
         file = page.parent / name
         width, _height = Image.open(file).size
-        assert len(told) > 20 and width <= 600 and file.stat().st_size < 80_000, name
+        assert len(told) > 10 and not {*told} & {*'"<>'}, "the frontend writes it into HTML as it is"
+        assert width <= 600 and file.stat().st_size < 80_000, name
 
 
 def test_it_refers_to_files_that_exist(page: Path) -> None:
@@ -88,15 +89,10 @@ def test_the_messages_are_those_of_the_code(page: Path) -> None:
         plain = message.replace("\\<", "<").replace("\\>", ">").replace("`", "")
         parts = [part.strip(" .,:;") for part in re.split("…", plain)]
         wanted = [part for part in parts if len(part) > 3]
-        if any(part not in texts_of_the_code() for part in wanted) and message not in COMING_MESSAGES:
+        if any(part not in texts_of_the_code() for part in wanted):
             unknown.append(message)
     assert unknown == []
 
 
 # Written elsewhere at present.
 COMING_FILES = {"docs/methods.md", "docs/photos.md"}
-COMING_MESSAGES = {
-    "Nobody has looked for a face",
-    "Nobody has looked for faces",
-    "Save Identity has portrait on, but nothing is connected to portrait_from",
-}
