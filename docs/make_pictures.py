@@ -2,8 +2,8 @@
 
 COMFYUI_PATH=... python docs/make_pictures.py [thumbnails] [try-it] [people]; without arguments, all of them.
 
-thumbnails: `workflows/NAME.jpg`. Of a workflow of the mini world, its own results; of one whose weights are not in the
-    pack, the workflow itself as the frontend shows it.
+thumbnails: `workflows/NAME.jpg`. Of a workflow of the mini world, its own results; of one that takes long, or whose
+    weights are not in the pack, the workflow itself as the frontend shows it.
 try-it: `docs/try_it.jpg` and `docs/try_it_nodes2.jpg`, workflow 1 at the end of its run in both renderers.
 people: `docs/people.jpg`, the results of workflows 7 and 5.
 Needs what the tests of the frontend need: ComfyUI, a Chromium, and the packages in tests/requirements.txt.
@@ -27,8 +27,8 @@ from helpers.frontend import Page, browser_path, load_workflow, open_frontend  #
 from helpers.server import ComfyServer  # noqa: E402
 from helpers.workflows import NAMES, api_workflow, called, ui_path, ui_workflow  # noqa: E402
 
-MINI_WORLD = (1, 5, 6, 7, 8, 9)
-SIZE = (640, 400)  # of a thumbnail
+RESULTS = (1, 5, 6, 7, 8)  # of the mini world; the three methods of workflow 9 take too long
+SIZE = (480, 480)  # of a thumbnail, which the browser shows as a square
 WINDOW = {"width": 1920, "height": 1080}
 MOST = 60_000  # bytes of a picture
 NODES2 = "(on) => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', on)"
@@ -62,7 +62,7 @@ def main(parts: list[str]) -> None:
     with tempfile.TemporaryDirectory() as base:
         server = ComfyServer(Path(os.environ["COMFYUI_PATH"]), Path(base)).start()
         try:
-            with open_frontend(server.url, browser_path()) as page:
+            with open_frontend(server.url, browser_path() or "chromium") as page:
                 page.set_viewport_size(WINDOW)
                 page.evaluate(BARE)
                 for part in parts or makers:
@@ -74,10 +74,10 @@ def main(parts: list[str]) -> None:
 def thumbnails(server: ComfyServer, page: Page) -> None:
     for name in NAMES:
         number = int(name[:2])
-        if number in MINI_WORLD:
+        if number in RESULTS:
             picture = sheet(results(server, number))
         else:
-            picture = ImageOps.contain(graph(page, number), SIZE)
+            picture = ImageOps.pad(graph(page, number), SIZE, Image.Resampling.LANCZOS, "#222")
         save(picture, ui_path(name).with_suffix(".jpg"))
 
 
@@ -146,13 +146,15 @@ def row(pictures: list[Image.Image]) -> Image.Image:
 
 def save(picture: Image.Image, path: Path, most: int = MOST) -> None:
     """As JPEG, of the best quality whose file is small enough."""
-    for quality in range(90, 20, -5):
-        packed = io.BytesIO()
-        picture.save(packed, "JPEG", quality=quality, optimize=True)
-        if packed.tell() <= most:
-            break
-    path.write_bytes(packed.getvalue())
-    print(f"{path.relative_to(ROOT)}: {packed.tell():,} bytes, {picture.width}x{picture.height}", flush=True)
+    packed = next(file for quality in range(90, 5, -5) if len(file := jpeg(picture, quality)) <= most)
+    path.write_bytes(packed)
+    print(f"{path.relative_to(ROOT)}: {len(packed):,} bytes, {picture.width}x{picture.height}", flush=True)
+
+
+def jpeg(picture: Image.Image, quality: int) -> bytes:
+    packed = io.BytesIO()
+    picture.save(packed, "JPEG", quality=quality, optimize=True)
+    return packed.getvalue()
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def main(beginnings: list[str]) -> None:
     with tempfile.TemporaryDirectory() as base:
         server = ComfyServer(Path(os.environ["COMFYUI_PATH"]), Path(base)).start()
         try:
-            with open_frontend(server.url, browser_path()) as page:
+            with open_frontend(server.url, browser_path() or "chromium") as page:
                 for name in NAMES:
                     if beginnings and not name.startswith(tuple(beginnings)):
                         continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -16,7 +17,7 @@ from helpers.frontend import (
     ui_from_api,
     without_titles,
 )
-from helpers.server import ROOT, ComfyServer
+from helpers.server import PACK, ROOT, ComfyServer
 from stableidentity_core.methods.registry import DEFAULT
 from stableidentity_core.train import default_config
 from stableidentity_core.train.config import METHOD_DEFAULTS
@@ -53,6 +54,16 @@ def test_each_workflow_has_both_forms() -> None:
     ui, api = {path.name for path in WORKFLOWS}, {path.name for path in (ROOT / "workflows" / "api").glob("*.json")}
     assert ui, "workflows/ holds no UI-format workflow"
     assert ui == api, f"only one form of {sorted(ui ^ api)}: each needs workflows/NAME.json and workflows/api/NAME.json"
+
+
+def test_the_template_browser_has_them_in_the_order_of_their_numbers(page: Page, server: ComfyServer) -> None:
+    ask = "async () => (await import('/scripts/api.js')).api.getWorkflowTemplates()"
+    (found,) = (names for pack, names in page.evaluate(ask).items() if pack == PACK)
+    assert found == [path.stem for path in WORKFLOWS]
+    for name in found:  # spaces in a name reach the server as the browser writes them
+        for suffix in (".json", ".jpg"):
+            status, content = server.fetch(f"/api/workflow_templates/{PACK}/{quote(name + suffix)}")
+            assert status == 200 and content == (ROOT / "workflows" / f"{name}{suffix}").read_bytes()
 
 
 def test_authoring_round_trip(page: Page) -> None:

@@ -1,0 +1,54 @@
+"""A person without weights opens workflow 2: the frontend offers every file, and asks for nothing more once they lie
+where it says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Error as PlaywrightError
+
+from helpers.frontend import Page, load_workflow, wait_until_ready
+from helpers.server import ComfyServer
+from helpers.workflows import ui_workflow
+
+ALL = "See Errors"  # opens the list, in frontends that do not show it at once
+PHOTO = 2
+
+
+def missing(page: Page) -> str:
+    """What the frontend says about the workflow's files."""
+    assert load_workflow(page, ui_workflow(PHOTO)) == []
+    page.wait_for_timeout(3000)  # it looks into the folders first
+    try:
+        page.get_by_text(ALL).first.click(timeout=3000)
+        page.wait_for_timeout(1000)
+    except PlaywrightError:
+        pass
+    return page.inner_text("body")
+
+
+@pytest.fixture
+def files(server: ComfyServer) -> Iterator[list[Path]]:
+    models = ui_workflow(PHOTO)["models"]
+    paths = [server.models / model["directory"] / model["name"] for model in models]
+    yield paths
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def test_every_file_is_offered_and_then_none_is_missing(page: Page, files: list[Path]) -> None:
+    said = missing(page)
+    assert len(files) == 4
+    for path in files:
+        assert path.name in said or path.name[:8] in said, path.name
+    assert said.count("Download") >= len(files)
+    for path in files:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"as if downloaded")
+    page.reload(wait_until="domcontentloaded")
+    wait_until_ready(page)
+    said = missing(page)
+    assert not [path.name for path in files if path.name in said and path.parent.name != "checkpoints"]
+    assert "models are missing" not in said and "Missing Models" not in said
