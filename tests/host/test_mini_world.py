@@ -78,7 +78,7 @@ def test_the_workflow_paints_and_saves(mini, learned):
     painted = [learned[key] for key in of_kind(workflow(), "SaveImage")]
     assert len(painted) == 4
     assert all(picture.shape == (128, 128, 3) and picture.std() > 1 for picture in painted)
-    identity = load_identity(mini.server.models / "embeddings" / "anna.safetensors")
+    identity = load_identity(mini.server.models / "embeddings" / "mini_world" / "anna.safetensors")
     assert identity.trigger == "<anna>" and identity.words["clip_h"].shape == (2, 128)
     assert identity.header["steps"] == "20" and "drawn" in str(identity.header)
 
@@ -97,9 +97,13 @@ def test_the_workflow_keeps_to_the_demos_settings():
 
 
 def test_stock_prompts_understand_the_file(mini, learned):
-    load = {"identity": node("StableIdentityLoad", name="anna.safetensors", trigger="")}
+    load = {"identity": node("StableIdentityLoad", name="mini_world/anna.safetensors", trigger="")}
     ours = node("StableIdentityEncodePrompt", clip=["trio", 1], text="a photo of <anna>", **people_in(["identity", 0]))
-    for text, same in (("a photo of embedding:anna", True), ("a photo of somebody", False)):
+    for text, same in (
+        ("a photo of embedding:mini_world/anna", True),
+        ("a photo of embedding:anna", True),
+        ("a photo of somebody", False),
+    ):
         stock = node("CLIPTextEncode", clip=["trio", 1], text=text)
         result = mini.server.run({**compare(Path(), stock, ours, load), **WORLD})
         assert result.status == "success", result.error

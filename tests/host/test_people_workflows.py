@@ -93,5 +93,5 @@ def test_several_people_are_learned_at_once_and_painted_each_and_both(server):
     (both,) = shown["Anna and Ben in one picture"]
     assert both.shape == (128, 224, 3) and both.std() > 20
     assert len(shown["Loss of each"]) == len(shown["The photos of anna and ben"]) == 2
-    folder = server.models / "embeddings"
+    folder = server.models / "embeddings" / "mini_world"
     assert {f"several-{n}.safetensors" for n in (1, 2)} <= {path.name for path in folder.iterdir()}
