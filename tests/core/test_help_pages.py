@@ -15,6 +15,7 @@ PAGES = sorted((ROOT / "web" / "docs").glob("*.md"))
 PICTURES = ROOT / "web" / "docs" / "pictures"
 MOST_WORDS = 450  # before anything is unfolded
 FOLD = re.compile(r"<details>\n<summary><b>[^<]+</b></summary>\n\n.*?\n\n</details>", re.DOTALL)
+CODE = re.compile(r"`([^`]+)`|<code>(.+?)</code>")
 SHOWN = re.compile(r"!\[([^\]]*)\]\(([^)]+)\)")
 # Sections whose entries are no messages.
 ENTRIES = ("Inputs", "Outputs", "Which files", "Methods", "Kinds", "Further inputs and widgets")
@@ -68,6 +69,14 @@ def test_nothing_is_wider_than_the_panel(page: Path) -> None:
     text = page.read_text("utf-8")
     assert [row for row in re.findall(r"^\|.+\|$", text, re.MULTILINE) if row.count("|") > 3] == []
     assert "```" not in text
+
+
+def test_no_word_is_wider_than_the_panel(page: Path) -> None:
+    """24 letters of code fit, 20 in a list; a line may break at spaces, hyphens and <wbr>."""
+    for line in page.read_text("utf-8").splitlines():
+        code = " ".join(one or other for one, other in CODE.findall(line))
+        longest = max((len(word) for word in re.split(r"[ -]|<wbr>", code)), default=0)
+        assert longest <= (20 if line.startswith("- ") else 24), line
 
 
 def test_its_pictures_are_there(page: Path) -> None:
