@@ -15,6 +15,7 @@ PAGES = sorted((ROOT / "web" / "docs").glob("*.md"))
 PICTURES = ROOT / "web" / "docs" / "pictures"
 MOST_WORDS = 450  # before anything is unfolded
 FOLD = re.compile(r"<details>\n<summary><b>[^<]+</b></summary>\n\n.*?\n\n</details>", re.DOTALL)
+CODE = re.compile(r"`([^`]+)`|<code>(.+?)</code>")
 SHOWN = re.compile(r"!\[([^\]]*)\]\(([^)]+)\)")
 # Sections whose entries are no messages.
 ENTRIES = ("Inputs", "Outputs", "Which files", "Methods", "Kinds", "Further inputs and widgets")
@@ -70,6 +71,14 @@ def test_nothing_is_wider_than_the_panel(page: Path) -> None:
     assert "```" not in text
 
 
+def test_no_word_is_wider_than_the_panel(page: Path) -> None:
+    """24 letters of code fit, 20 in a list; a line may break at spaces, hyphens and <wbr>."""
+    for line in page.read_text("utf-8").splitlines():
+        code = " ".join(one or other for one, other in CODE.findall(line))
+        longest = max((len(word) for word in re.split(r"[ -]|<wbr>", code)), default=0)
+        assert longest <= (20 if line.startswith("- ") else 24), line
+
+
 def test_its_pictures_are_there(page: Path) -> None:
     for told, name in SHOWN.findall(page.read_text("utf-8")):
         file = page.parent / name
@@ -80,7 +89,7 @@ def test_its_pictures_are_there(page: Path) -> None:
 
 def test_it_refers_to_files_that_exist(page: Path) -> None:
     for path in re.findall(r"`((?:docs|workflows)/[\w./]+|[A-Z]+\.md)`", page.read_text("utf-8")):
-        assert (ROOT / path).is_file() or path in COMING_FILES, path
+        assert (ROOT / path).is_file(), path
 
 
 def test_the_messages_are_those_of_the_code(page: Path) -> None:
@@ -92,7 +101,3 @@ def test_the_messages_are_those_of_the_code(page: Path) -> None:
         if any(part not in texts_of_the_code() for part in wanted):
             unknown.append(message)
     assert unknown == []
-
-
-# Written elsewhere at present.
-COMING_FILES = {"docs/methods.md", "docs/photos.md"}
