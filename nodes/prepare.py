@@ -34,6 +34,7 @@ class PrepareFace(io.ComfyNode):
             category=categories.PHOTO,
             description="Finds the face in any photo, aligns it as in FFHQ, masks face and hair, and reports what is "
             "wrong with the photo. A batch is treated as several photos of one person.",
+            is_output_node=True,  # runs alone, to choose the face; its photos are sent again from the cache
             inputs=[
                 io.Image.Input(
                     "image", tooltip="A photo with a face in it. A batch is treated as several photos of one person."

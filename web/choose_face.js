@@ -11,7 +11,7 @@ const SIZE = { width: 340, height: 300 }; // of a new node, and of the display i
 const FIRST_FRONTEND = [1, 41]; // older ones cannot leave out their own preview
 const displays = new WeakMap(); // of nodes
 const present = new Set(); // nodes in the graphs
-const switched = new WeakMap(); // workflow -> node -> names of the switches that are on
+const switched = new Set(); // the switches that are on, in all nodes; not a part of the workflow and its undo
 
 function supported() {
   const version = String(globalThis.__COMFYUI_FRONTEND_VERSION__ ?? "0.0").split(".").map(Number);
@@ -102,21 +102,13 @@ function takePlace(element, name) {
   if (other && other !== element && !element.isConnected) other.replaceWith(element);
 }
 
-// Which switches of a node are on: not a part of the workflow, so that undo leaves them alone.
-function switches(node) {
-  const workflow = app.extensionManager?.workflow?.activeWorkflow ?? app;
-  if (!switched.has(workflow)) switched.set(workflow, new Map());
-  const nodes = switched.get(workflow);
-  if (!nodes.has(locator(node))) nodes.set(locator(node), new Set());
-  return nodes.get(locator(node));
-}
-
 function addDisplay(node) {
   const display = new PhotoDisplay({
     marked: (photo) => marked(node, photo),
     choose: (number) => choose(node, number),
     hint: (...rest) => hint(node, ...rest),
-    switches: () => switches(node),
+    switched,
+    onSwitched: () => present.forEach(refresh),
   });
   display.root.addEventListener("pointerenter", () => refresh(node));
   display.root.addEventListener("wheel", (event) => {

@@ -15,11 +15,13 @@ const STYLE = `
 .si-display > .si-photos { flex: 1 1 0; min-height: 120px; display: grid; gap: 4px; overflow: auto;
   grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); grid-auto-rows: minmax(120px, 1fr); }
 .si-photo { width: 100%; height: 100%; min-height: 0; user-select: none; }
+.si-ground { fill: #8884; } /* until the photo has come */
 .si-back { fill: transparent; cursor: pointer; }
 .si-box { fill: none; stroke: #eee; stroke-width: 2; vector-effect: non-scaling-stroke; pointer-events: none;
   filter: drop-shadow(0 0 1px #000); }
 .si-face { outline: none; cursor: pointer; }
-.si-face:hover .si-back { fill: #ffc80033; }
+.si-face:hover .si-ground { fill: #8884; } /* until the photo has come */
+.si-back { fill: #ffc80033; }
 .si-marked .si-box { stroke: #ffc800; stroke-width: 4; }
 .si-face:focus-visible .si-box { stroke: #4da3ff; stroke-width: 4; stroke-dasharray: 6 4; }
 .si-label rect { fill: #eee; stroke: #000; stroke-width: 1; vector-effect: non-scaling-stroke; }
@@ -59,7 +61,7 @@ export function addStyle() {
  * The element that is shown on a node.
  *
  * node: what the display asks of the node: `marked(photo)`, the number of the face that the widgets choose, or null;
- * `choose(number)`; `hint(photos, state, portrait)`; `switches()`, a Set of those of SWITCHES that are on.
+ * `choose(number)`; `hint(photos, state, portrait)`; `switched`, a Set of those of SWITCHES that are on; `onSwitched()`.
  */
 export class PhotoDisplay {
   constructor(node) {
@@ -122,9 +124,9 @@ export class PhotoDisplay {
     button.title = titles[name];
     button.dataset.name = name;
     button.addEventListener("click", () => {
-      const on = this.node.switches();
+      const on = this.node.switched;
       if (!on.delete(name)) on.add(name);
-      this.update();
+      this.node.onSwitched();
     });
     return button;
   }
@@ -144,8 +146,7 @@ export class PhotoDisplay {
       oval: photos.some((photo) => photo.square || photo.faces.length),
       landmarks: photos.some((photo) => photo.faces.length),
     };
-    const switches = this.node.switches();
-    const on = Object.fromEntries(SWITCHES.map((name) => [name, switches.has(name)]));
+    const on = Object.fromEntries(SWITCHES.map((name) => [name, this.node.switched.has(name)]));
     this.pictures.forEach((one, at) => one.update({ ...on, marked: this.node.marked(photos[at]) }));
     for (const button of this.switches.children) {
       button.setAttribute("aria-pressed", on[button.dataset.name]);

@@ -82,15 +82,16 @@ export function photoPicture(photo, ellipse, onChoose, onGone) {
   const whole = { x: 0, y: 0, width, height };
   const frames = faces.map((face, index) => frame(face, index + 1, photo, onChoose));
   const points = faces.map(landmarks);
-  const inPhoto = svg("g", {}, picture(photo.photo, whole, onGone));
+  const inPhoto = svg("g", {}, svg("rect", { class: "si-ground", ...whole }), picture(photo.photo, whole, onGone));
   const portrait = photo.portrait ? picture(photo.portrait, unit, onGone) : svg("g");
   const mask = photo.mask ? picture(photo.mask, unit, onGone) : svg("g");
   const oval = svg("ellipse", { class: "si-oval", cx, cy, rx, ry });
   const over = svg("g", {}, ...points);
   const choices = svg("g", {}, ...frames);
-  const clip = `stableidentity-portrait-${++clips}`;
-  const inside = svg("g", {}, inPhoto, portrait, mask, oval, over);
-  const root = svg("svg", { class: "si-photo" }, svg("clipPath", { id: clip }, svg("rect", unit)), inside, choices);
+  const clip = `stableidentity-photo-${++clips}`;
+  const edge = svg("rect", whole);
+  const layers = svg("g", { "clip-path": `url(#${clip})` }, inPhoto, portrait, mask, oval, over, choices);
+  const root = svg("svg", { class: "si-photo" }, svg("clipPath", { id: clip }, edge), layers);
 
   function update(state) {
     const used = state.marked === (photo.used ?? null) && photo.square; // what the last run made is of this face
@@ -99,7 +100,7 @@ export function photoPicture(photo, ellipse, onChoose, onGone) {
     const close = state.portrait && place;
     const back = close ? attribute(place.inverse()) : "";
     root.setAttribute("viewBox", close ? "0 0 1 1" : `0 0 ${width} ${height}`);
-    inside.setAttribute("clip-path", close ? `url(#${clip})` : "none");
+    for (const [name, value] of Object.entries(close ? unit : whole)) edge.setAttribute(name, value);
     for (const group of [inPhoto, over]) group.setAttribute("transform", back);
     for (const one of [mask, oval]) one.setAttribute("transform", close || !place ? "" : attribute(place));
     show(portrait, close && used);
