@@ -1,9 +1,10 @@
 """The pictures of the documentation and of the template browser, from the real frontend and the mini world.
 
-COMFYUI_PATH=... python docs/make_pictures.py [thumbnails] [try-it] [people]; without arguments, all of them.
+COMFYUI_PATH=... python docs/make_pictures.py [results] [graphs] [people] [try-it]; without arguments, all of them.
 
-thumbnails: `workflows/NAME.jpg`. Of a workflow of the mini world, its own results; of one that takes long, or whose
-    weights are not in the pack, the workflow itself as the frontend shows it.
+results: `workflows/NAME.jpg`, of workflows of the mini world: what they paint.
+graphs: `workflows/NAME.jpg`, of those that take long or whose weights are not in the pack: the workflow itself, as the
+    frontend shows it.
 try-it: `docs/try_it.jpg` and `docs/try_it_nodes2.jpg`, workflow 1 at the end of its run in both renderers.
 people: `docs/people.jpg`, the results of workflows 7 and 5.
 Needs what the tests of the frontend need: ComfyUI, a Chromium, and the packages in tests/requirements.txt.
@@ -32,11 +33,12 @@ SIZE = (480, 480)  # of a thumbnail, which the browser shows as a square
 WINDOW = {"width": 1920, "height": 1080}
 MOST = 60_000  # bytes of a picture
 NODES2 = "(on) => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', on)"
-# Only the graph: without menus, side bars, the little map and messages.
+# Only the graph, in both renderers: no menus, messages, or the dialog that a new ComfyUI opens.
 BARE = """() => {
   const style = document.createElement('style');
-  style.textContent = `.p-toast, .minimap-main-container, .side-tool-bar-container, .comfyui-body-top,
-    .workflow-tabs-container, .graph-canvas-menu, .actionbar-container, .p-buttongroup { display: none !important }`;
+  const graph = ['#graph-canvas', '.dom-widget', '[data-node-id]'];
+  const shown = graph.flatMap((one) => [one, `${one} *`]).join(', ');
+  style.textContent = `body * { visibility: hidden !important } ${shown} { visibility: visible !important }`;
   document.head.append(style);
   app.canvas.show_info = false;
 }"""
@@ -55,7 +57,8 @@ FILL = """() => {
 
 def main(parts: list[str]) -> None:
     makers: dict[str, Callable[[ComfyServer, Page], None]] = {
-        "thumbnails": thumbnails,
+        "results": results,
+        "graphs": graphs,
         "try-it": try_it,
         "people": people,
     }
@@ -71,14 +74,16 @@ def main(parts: list[str]) -> None:
             server.stop()
 
 
-def thumbnails(server: ComfyServer, page: Page) -> None:
+def results(server: ComfyServer, _page: Page) -> None:
+    for number in RESULTS:
+        save(sheet(painted(server, number)), ui_path(called(number)).with_suffix(".jpg"))
+
+
+def graphs(_server: ComfyServer, page: Page) -> None:
     for name in NAMES:
-        number = int(name[:2])
-        if number in RESULTS:
-            picture = sheet(results(server, number))
-        else:
-            picture = ImageOps.pad(graph(page, number), SIZE, Image.Resampling.LANCZOS, "#222")
-        save(picture, ui_path(name).with_suffix(".jpg"))
+        if int(name[:2]) not in RESULTS:
+            picture = ImageOps.pad(graph(page, int(name[:2])), SIZE, Image.Resampling.LANCZOS, "#222")
+            save(picture, ui_path(name).with_suffix(".jpg"))
 
 
 def try_it(server: ComfyServer, page: Page) -> None:
@@ -91,10 +96,10 @@ def try_it(server: ComfyServer, page: Page) -> None:
 
 def people(server: ComfyServer, _page: Page) -> None:
     """From one person to another, somebody new, the mean of three; then two people in one picture."""
-    save(row([*results(server, 7), *results(server, 5)]), ROOT / "docs" / "people.jpg")
+    save(row([*painted(server, 7), *painted(server, 5)]), ROOT / "docs" / "people.jpg")
 
 
-def results(server: ComfyServer, number: int) -> list[Image.Image]:
+def painted(server: ComfyServer, number: int) -> list[Image.Image]:
     """The pictures that a workflow saves."""
     ended = server.run(api_workflow(number), timeout=3600)
     if ended.status != "success":

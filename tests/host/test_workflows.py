@@ -13,7 +13,7 @@ from helpers.workflows import api_workflow
 from helpers.world import World
 
 SMALLER = {
-    "StableIdentityTrain": {"steps": 3, "resolution": 64},
+    "StableIdentityTrain": {"preset": "custom", "steps": 3, "resolution": 64},
     "EmptyLatentImage": {"width": 64, "height": 64, "batch_size": 1},
     "KSampler": {"steps": 2},
     "StableIdentityLoadFaceEncoder": {"encoder_name": "tiny"},

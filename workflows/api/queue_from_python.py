@@ -75,16 +75,25 @@ def run(server: str, prompt: Json) -> Json:
     """Queue a prompt and wait for its end; returns what its nodes show, by node.
 
     Raises:
-        RuntimeError: a node failed; tells which and why.
+        RuntimeError: a node failed or its inputs were not accepted; tells which and why.
         HTTPError: ComfyUI did not accept the prompt; its answer tells why.
     """
-    number = post(server, "/prompt", {"prompt": prompt})["prompt_id"]
+    answer = post(server, "/prompt", {"prompt": prompt})
+    number = answer["prompt_id"]
+    if answer.get("node_errors"):  # ComfyUI runs what does not depend on these nodes
+        post(server, "/queue", {"delete": [number]})
+        raise RuntimeError("\n".join(map(described, answer["node_errors"].values())))
     while not (ended := get(server, f"/history/{number}").get(number)):
         time.sleep(0.5)
     for kind, details in ended["status"]["messages"]:
         if kind == "execution_error":
             raise RuntimeError(f"{details['node_type']} (node {details['node_id']}): {details['exception_message']}")
     return ended["outputs"]
+
+
+def described(node: Json) -> str:
+    """What is wrong with a node of a prompt."""
+    return f"{node['class_type']}: " + "; ".join(f"{one['message']}: {one['details']}" for one in node["errors"])
 
 
 def save_pictures(server: str, outputs: Json, folder: Path) -> list[Path]:
@@ -104,7 +113,7 @@ def get(server: str, path: str) -> Json:
 
 
 def post(server: str, path: str, body: Json) -> Json:
-    return json.loads(fetch(server, path, json.dumps(body).encode()))
+    return json.loads(fetch(server, path, json.dumps(body).encode()) or "{}")
 
 
 def fetch(server: str, path: str, body: bytes | None = None) -> bytes:
