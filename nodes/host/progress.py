@@ -20,7 +20,7 @@ from ...stableidentity_core.train import StepReport
 from .cancel import check_cancelled
 from .progress_text import Teller
 
-PREVIEW_SIDE, PAINTED_SIDE = 256, 1024
+PREVIEW_SIDE = 256
 PREVIEW_SECONDS = 0.5
 PAINTED_SECONDS = 5.0  # for which a painted picture stays before previews go on
 # Passes through the diffusion model, a training step being 3 for its backward pass. The first step comes after
@@ -93,7 +93,7 @@ def show_pictures(pictures: Sequence[Tensor], done: int = 1, total: int = 1) -> 
     if pictures:
         tiles = tiled([picture[0].movedim(-1, 0) for picture in pictures]).movedim(0, -1)
         image = Image.fromarray((tiles.cpu().numpy() * 255).round().astype(np.uint8))
-        comfy.utils.ProgressBar(total).update_absolute(done, total, ("JPEG", image, PAINTED_SIDE))
+        comfy.utils.ProgressBar(total).update_absolute(done, total, ("JPEG", image, None))
 
 
 def counting(total: int, what: str) -> Callable[[int], None]:
