@@ -12,7 +12,7 @@ from .outcome import ROWS, Task
 from .painter import SIZE
 from .preset import CFG, SAMPLER, SAMPLING_STEPS, SCHEDULER, SEED, TRAIN, UNTRAINED
 
-WORKFLOW = Path("workflows") / "api" / "mini_world.json"
+WORKFLOW = Path("workflows") / "api" / "01 Try it without downloads.json"
 WORLD, DRAW, TRAINING, SAVE = (
     "StableIdentityMiniWorld",
     "StableIdentityMiniWorldPerson",
@@ -37,7 +37,11 @@ def demo_graph(task: Task, pack: Path) -> tuple[Json, str]:
         shipped = json.loads(path.read_text("utf-8"))
         world, draw, training, save = (_only(shipped, kind) for kind in (WORLD, DRAW, TRAINING, SAVE))
         graph = {key: shipped[key] for key in _needed(shipped, save)}
-        _set(graph, training, {"trigger": task.trigger, "steps": task.steps} | _settings(graph[training]["inputs"]))
+        _set(
+            graph,
+            training,
+            {"trigger": task.trigger, "preset": "custom", "steps": task.steps} | _settings(graph[training]["inputs"]),
+        )
         _set(graph, save, {"name": task.trigger})
         if abs(task.person) <= LARGEST:
             _set(graph, draw, {"person": task.person})

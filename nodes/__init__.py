@@ -18,6 +18,7 @@ from .people import PickIdentity, SeveralPeople
 from .prepare import PrepareFace
 from .projector import LoadProjector, SaveProjector, TrainProjector
 from .prompt import ApplyIdentity, EncodePrompt
+from .prompt_list import PromptList
 from .search import searchable
 from .temporal import TemporalScore
 from .train import CelebrityNameSpace, Train
@@ -53,6 +54,7 @@ NODES: list[type[io.ComfyNode]] = [
     TemporalScore,
     SeveralPeople,
     PickIdentity,
+    PromptList,
 ]
 
 for node in NODES:

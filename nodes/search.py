@@ -155,6 +155,11 @@ ALIASES: dict[str, tuple[str, str, str]] = {
         "选择人物, 挑选身份, 索引",
         "人物を選ぶ, 人物の選択, 番号",
     ),
+    "StableIdentityPrompts": (
+        "multiple prompts, batch prompts, prompt lines, several prompts, text list, prompt queue",
+        "多个提示词, 批量提示词, 提示词列表, 每行一个",
+        "複数のプロンプト, プロンプト一覧, 一行ずつ",
+    ),
 }
 
 

@@ -107,7 +107,7 @@ MODELS = (
     Weight(
         name="controlnet_openpose",
         section="optional",
-        purpose="OpenPose ControlNet for SD2.1, for workflows/controlnet_pose.json",
+        purpose="OpenPose ControlNet for SD2.1, for workflow 10",
         file="control_v11p_sd21_openposev2.safetensors",
         folder="controlnet",
         urls=tuple(

@@ -17,7 +17,7 @@ VIDEO = (
     Weight(
         name="ms_1.7b",
         section="optional",
-        purpose="text-to-video: ModelScopeT2V, fp16, for workflows/video_from_identity.json",
+        purpose="text-to-video: ModelScopeT2V, fp16, for workflow 11",
         file="diffusion_pytorch_model.fp16.safetensors",
         folder="text2video/text-to-video-ms-1.7b",
         urls=(
@@ -65,7 +65,7 @@ VIDEO = (
     Weight(
         name="zeroscope_xl",
         section="optional",
-        purpose="video upscaling: ZeroScope v2 XL, fp16, for workflows/video_upscale.json",
+        purpose="video upscaling: ZeroScope v2 XL, fp16, for workflow 13",
         file=PTH,
         folder="text2video/zeroscope_v2_XL",
         urls=(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,14 +14,14 @@ from PIL import Image
 from helpers.mini_world_pack import pack_with_world
 from helpers.prompts import Json, compare, node, people_in
 from helpers.refusal import OURS
-from helpers.server import PACK, PACKS, ROOT, ComfyServer
+from helpers.server import PACK, PACKS, ComfyServer
+from helpers.workflows import api_workflow
 from mini_world.look import Look
 from mini_world.painter import paint
 from mini_world.person import unseen_person
 from mini_world.preset import CFG, SAMPLER, SAMPLING_STEPS, SCHEDULER, SEED, TRAIN
 from stableidentity_core.identity import load_identity
 
-WORKFLOW = ROOT / "workflows/api/mini_world.json"
 WORLD = {"trio": node("StableIdentityMiniWorld")}
 
 
@@ -32,12 +31,15 @@ class Mini:
     def __init__(self, server: ComfyServer, file: Path):
         self.server, self.file = server, file
 
-    def pictures(self, prompt: Json) -> dict[str, np.ndarray]:
+    def pictures(self, prompt: Json) -> dict[str, list[np.ndarray]]:
         """By node, after the prompt has run."""
         result = self.server.run(prompt)
         assert result.status == "success", result.error
         shown = {key: output["images"] for key, output in result.outputs.items() if "images" in output}
-        return {key: np.asarray(Image.open(io.BytesIO(self.server.view(one[0])))) for key, one in shown.items()}
+        return {
+            key: [np.asarray(Image.open(io.BytesIO(self.server.view(one)))) for one in images]
+            for key, images in shown.items()
+        }
 
     def refused(self, prompt: Json) -> str:
         result = self.server.run(prompt)
@@ -57,15 +59,15 @@ def mini(comfyui: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mi
 
 
 def workflow(**train: int) -> Json:
-    prompt = json.loads(WORKFLOW.read_text("utf-8"))
+    prompt = api_workflow(1)
     for entry in prompt.values():
         if entry["class_type"] == "StableIdentityTrain":
-            entry["inputs"].update(train)
+            entry["inputs"].update({"preset": "custom", **train})
     return prompt
 
 
 @pytest.fixture(scope="module")
-def learned(mini: Mini) -> dict[str, np.ndarray]:
+def learned(mini: Mini) -> dict[str, list[np.ndarray]]:
     """The shipped workflow with fewer steps."""
     return mini.pictures(workflow(steps=20, cached_views=4))
 
@@ -75,10 +77,12 @@ def of_kind(prompt: Json, kind: str) -> list[str]:
 
 
 def test_the_workflow_paints_and_saves(mini, learned):
-    painted = [learned[key] for key in of_kind(workflow(), "SaveImage")]
-    assert len(painted) == 4
-    assert all(picture.shape == (128, 128, 3) and picture.std() > 1 for picture in painted)
-    identity = load_identity(mini.server.models / "embeddings" / "mini_world" / "anna.safetensors")
+    (key,) = of_kind(workflow(), "SaveImage")
+    assert len(learned[key]) == 4
+    assert all(picture.shape == (256, 256, 3) and picture.std() > 1 for picture in learned[key])
+    folder = mini.server.models / "embeddings" / "mini_world"
+    assert (folder / "anna.preview.png").is_file()
+    identity = load_identity(folder / "anna.safetensors")
     assert identity.trigger == "<anna>" and identity.words["clip_h"].shape == (2, 128)
     assert identity.header["steps"] == "20" and "drawn" in str(identity.header)
 
@@ -90,10 +94,9 @@ def test_the_workflow_keeps_to_the_demos_settings():
     assert {key: value for key, value in train.items() if key in settings} == {
         key: settings[key] for key in train if key in settings
     }
-    samplers = [prompt[key]["inputs"] for key in of_kind(prompt, "KSampler")]
-    for number, sampler in enumerate(samplers):
-        found = [sampler[key] for key in ("seed", "steps", "cfg", "sampler_name", "scheduler")]
-        assert found == [SEED + number, SAMPLING_STEPS, CFG, SAMPLER, SCHEDULER]
+    (sampler,) = (prompt[key]["inputs"] for key in of_kind(prompt, "KSampler"))
+    found = [sampler[key] for key in ("seed", "steps", "cfg", "sampler_name", "scheduler")]
+    assert found == [SEED, SAMPLING_STEPS, CFG, SAMPLER, SCHEDULER]
 
 
 def test_stock_prompts_understand_the_file(mini, learned):
@@ -129,7 +132,7 @@ def test_the_saved_picture_is_that_of_diffusers(mini):
     }
     settings = {"seed": 7, "steps": 20, "cfg": 4.0, "sampler_name": "ddim", "scheduler": "ddim_uniform", "denoise": 1.0}
     prompt["sampler"]["inputs"].update(settings)
-    found = mini.pictures(prompt)["save"].astype(float)
+    found = mini.pictures(prompt)["save"][0].astype(float)
     generator = torch.Generator().manual_seed(7)
     pipeline = mini_world_pipeline(load_weights(mini.file))
     pictures = pipeline(
@@ -154,8 +157,8 @@ def drawing(**inputs) -> Json:
 def test_people_are_drawn_exactly(mini, person, look):
     expected = paint(unseen_person(person), Look(**look))
     pictures = mini.pictures(drawing(person=person, **look))
-    assert np.array_equal(pictures["picture"], expected.image)
-    assert np.abs(pictures["masked"][..., 0] / 255 - expected.face_mask).max() <= 1 / 255
+    assert np.array_equal(pictures["picture"][0], expected.image)
+    assert np.abs(pictures["masked"][0][..., 0] / 255 - expected.face_mask).max() <= 1 / 255
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from helpers.face_nets import pointing_retinaface, random_bisenet
 from helpers.prompts import Json, learn, node
 from helpers.refusal import Refusals
-from helpers.server import ROOT
+from helpers.workflows import api_workflow
 from helpers.world import World
 from stableidentity_core.identity import load_identity
 
@@ -47,7 +47,7 @@ def wide(world: World) -> str:
 
 
 def prepare(image: str, **settings) -> Json:
-    prompt = json.loads((ROOT / "workflows/api/prepare_photo.json").read_text("utf-8"))
+    prompt = api_workflow(4)
     prompt["1"]["inputs"]["image"] = image
     prompt["2"]["inputs"] |= settings
     return prompt

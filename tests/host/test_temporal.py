@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from PIL import Image
 from helpers.face_nets import pointing_retinaface
 from helpers.prompts import Json, node
 from helpers.refusal import Refusals
-from helpers.server import ROOT
+from helpers.workflows import api_workflow
 from helpers.world import World
 from mini_world import weights
 from mini_world.look import Look
@@ -148,7 +147,7 @@ def test_the_shipped_workflow_scores_a_video(world: World, detector):
     """With a tiny encoder in the place of ArcFace, and a detector that points at the middle."""
     write_clip(world.server.input / "clip.mp4", 5)
     Image.open(world.server.input / "astronaut.png").convert("RGB").save(world.server.input / "photo.jpg")
-    prompt = json.loads((ROOT / "workflows/api/video_score.json").read_text("utf-8"))
+    prompt = api_workflow(14)
     prompt["5"]["inputs"]["encoder_name"] = "tiny"
     result = world.server.run(prompt)
     assert result.status == "success", result.error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import shutil
 from dataclasses import dataclass
 from fractions import Fraction
@@ -18,8 +17,8 @@ from safetensors.torch import load_file, save_file
 
 from helpers.prompts import Json, learn, node
 from helpers.refusal import node as wrong_node
-from helpers.server import ROOT
 from helpers.tiny import modelscope_weights, tiny_video_unet
+from helpers.workflows import api_workflow
 from helpers.world import World
 from stableidentity_core.identity import Identity, save_identity
 
@@ -70,9 +69,9 @@ def models(world: World) -> World:
     return world
 
 
-def shipped(name: str, world: World, **changes: Json) -> Json:
+def shipped(number: int, world: World, **changes: Json) -> Json:
     """A shipped API workflow on tiny weights; changes by class."""
-    prompt = json.loads((ROOT / "workflows/api" / f"{name}.json").read_text("utf-8"))
+    prompt = api_workflow(number)
     for key, entry in prompt.items():
         kind = entry["class_type"]
         entry["inputs"].update({**SMALLER.get(kind, {}), **changes.get(kind, {})})
@@ -96,7 +95,7 @@ def run(prompt: Json, world: World) -> tuple[Path, Video]:
 
 @pytest.fixture(scope="module")
 def clip(models: World) -> tuple[Path, Video]:
-    return run(shipped("video_from_identity", models, StableIdentityEmptyVideoLatent={"length": 6}), models)
+    return run(shipped(11, models, StableIdentityEmptyVideoLatent={"length": 6}), models)
 
 
 def test_a_person_moves_for_as_many_frames_as_asked(clip):
@@ -106,7 +105,7 @@ def test_a_person_moves_for_as_many_frames_as_asked(clip):
 
 
 def test_the_trigger_and_the_file_in_the_prompt_are_the_same(models, clip):
-    prompt = shipped("video_from_identity", models, StableIdentityEmptyVideoLatent={"length": 6})
+    prompt = shipped(11, models, StableIdentityEmptyVideoLatent={"length": 6})
     prompt["5"]["inputs"].update(clip=["1", 1], text=f"embedding:{PERSON} playing the guitar")
     del prompt["3"], prompt["4"]
     _path, video = run(prompt, models)
@@ -120,7 +119,7 @@ def test_both_kinds_of_files_give_the_same_clip(models, clip):
         "StableIdentityEmptyVideoLatent": {"length": 6},
         "StableIdentityLoadVideoModel": {"model_name": "tiny.pth"},
     }
-    _path, video = run(shipped("video_from_identity", models, **changes), models)
+    _path, video = run(shipped(11, models, **changes), models)
     assert np.array_equal(video.frames, clip[1].frames)
 
 
@@ -129,7 +128,7 @@ def test_both_kinds_of_files_give_the_same_clip(models, clip):
 def test_small_storage_gives_nearly_the_same_clip(models, whole_clip, dtype, most):
     stored = {**SMALLER["StableIdentityLoadVideoModel"], "weight_dtype": dtype}
     changes = {"StableIdentityEmptyVideoLatent": {"length": 6}, "StableIdentityLoadVideoModel": stored}
-    found = decoded(models, shipped("video_from_identity", models, **changes), "9")
+    found = decoded(models, shipped(11, models, **changes), "9")
     difference = np.abs(found - whole_clip).mean()
     print(dtype, difference)
     assert found.std() > 1 and 0 < difference < most
@@ -137,20 +136,20 @@ def test_small_storage_gives_nearly_the_same_clip(models, whole_clip, dtype, mos
 
 @pytest.fixture(scope="module")
 def whole_clip(models: World) -> np.ndarray:
-    return decoded(models, shipped("video_from_identity", models, StableIdentityEmptyVideoLatent={"length": 6}), "9")
+    return decoded(models, shipped(11, models, StableIdentityEmptyVideoLatent={"length": 6}), "9")
 
 
 @pytest.mark.parametrize("length,cfg", [(1, 9.0), (1, 1.0), (200, 9.0)])
 def test_clips_of_one_and_of_two_hundred_frames(models, length, cfg):
     size = {"width": 32, "height": 32} if length > 1 else {"width": 64, "height": 48}
     changes = {"StableIdentityEmptyVideoLatent": {"length": length, **size}, "KSampler": {"steps": 2, "cfg": cfg}}
-    video = run(shipped("video_from_identity", models, **changes), models)[1]
+    video = run(shipped(11, models, **changes), models)[1]
     assert video.frames.shape == (length, size["height"], size["width"], 3) and video.frames.std() > 1
 
 
 def test_a_clip_is_enlarged(models, clip):
     shutil.copy(clip[0], models.server.input / "small_clip.mp4")
-    _path, video = run(shipped("video_upscale", models), models)
+    _path, video = run(shipped(13, models), models)
     assert video.frames.shape == (6, 64, 96, 3) and video.fps == 8 and video.frames.std() > 1
 
 
@@ -158,7 +157,7 @@ def test_each_pose_has_a_frame(models):
     """Ten poses in windows of four: another pose at the end cannot reach the beginning within two steps."""
     poses = np.full((10, 64, 64, 3), 60, np.uint8)
     write_video(models.server.input / "poses.mp4", poses, fps=5)
-    _path, plain = run(shipped("video_with_pose", models), models)
+    _path, plain = run(shipped(12, models), models)
     assert plain.frames.shape == (10, 48, 64, 3) and plain.fps == 5
     poses[9] = 250
     write_video(models.server.input / "other.mp4", poses, fps=5)
@@ -168,7 +167,7 @@ def test_each_pose_has_a_frame(models):
 
 def frames_of(models: World, poses: str) -> np.ndarray:
     """The clip with these poses as it is before the video codec, [F, height, width, 3]."""
-    return decoded(models, shipped("video_with_pose", models, LoadVideo={"file": poses}), "16")
+    return decoded(models, shipped(12, models, LoadVideo={"file": poses}), "16")
 
 
 def decoded(models: World, prompt: Json, source: str) -> np.ndarray:
@@ -181,7 +180,7 @@ def decoded(models: World, prompt: Json, source: str) -> np.ndarray:
 
 
 def test_the_hosts_own_windows_run(models):
-    prompt = shipped("video_from_identity", models, StableIdentityEmptyVideoLatent={"length": 6})
+    prompt = shipped(11, models, StableIdentityEmptyVideoLatent={"length": 6})
     info = models.server.object_info("ContextWindowsManual")["input"]
     given = {"context_length": 4, "context_overlap": 1, "context_schedule": "standard_static", "dim": 0}
     defaults = {name: spec[-1].get("default") for name, spec in info["required"].items() if name != "model"}
@@ -224,7 +223,7 @@ def test_other_files_are_refused(models, bad):
         cut.name: ("not a complete safetensors file",),
     }
     for name, words in files.items():
-        prompt = shipped("video_from_identity", models, StableIdentityLoadVideoModel={"model_name": name})
+        prompt = shipped(11, models, StableIdentityLoadVideoModel={"model_name": name})
         bad.refused(prompt, name, *words)
 
 
@@ -238,11 +237,11 @@ def test_nobody_can_be_learned_on_a_video_model(models, bad):
 
 
 def test_latents_of_other_models_are_refused(models, bad):
-    prompt = shipped("video_from_identity", models)
+    prompt = shipped(11, models)
     prompt["7"] = node("EmptyHunyuanLatentVideo", width=64, height=64, length=5, batch_size=1)
     prompt["10"]["inputs"]["fps"] = 8.0
     bad.refused(prompt, "The latents have the shape [1, ", "Empty Video Latent")
-    prompt = shipped("video_from_identity", models)
+    prompt = shipped(11, models)
     prompt["picture"] = node("EmptyImage", width=64, height=64, batch_size=4, color=0x8899AA)
     prompt["wrong"] = wrong_node("SITestWrongVae", kind="16 channels")
     prompt["encoded"] = node("VAEEncode", pixels=["picture", 0], vae=["wrong", 0])
@@ -252,10 +251,10 @@ def test_latents_of_other_models_are_refused(models, bad):
 
 def test_settings_that_make_no_clip_are_refused(models, bad):
     sides = {"StableIdentityEmptyVideoLatent": {"width": 250}}
-    bad.refused(shipped("video_from_identity", models, **sides), "width is 250 pixels", "248 or 256")
+    bad.refused(shipped(11, models, **sides), "width is 250 pixels", "248 or 256")
     none = {"StableIdentityEmptyVideoLatent": {"length": 0}}
-    bad.refused(shipped("video_from_identity", models, **none), "length", by="the schema")
-    prompt = shipped("video_from_identity", models)
+    bad.refused(shipped(11, models, **none), "length", by="the schema")
+    prompt = shipped(11, models)
     prompt["windows"] = node("StableIdentityVideoWindows", model=["2", 0], length=8, overlap=8, share_noise=True)
     prompt["8"]["inputs"]["model"] = ["windows", 0]
     bad.refused(prompt, "8 frames with an overlap of 8")
