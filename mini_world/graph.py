@@ -104,7 +104,7 @@ def _picture(world: str, row: str, number: int, text: str, clip: list[Any]) -> J
 
 def _settings(offered: Json) -> Json:
     """The settings of the preset for which the node has widgets; previews are off to save time."""
-    preset = TRAIN.as_dict() | {"preview_every": 0, "force_retrain": False}
+    preset = TRAIN.as_dict() | {"preview_every": 0, "force_retrain": False, "pictures": 0}
     return {name: value for name, value in preset.items() if name in offered and name != "steps"}
 
 

@@ -74,10 +74,8 @@ class TrainingProgress:
         """Show pictures [1, H, W, 3] that have just been painted, one of each person."""
         for _picture in pictures:
             self.teller.left.done("picture")
-        tiles = tiled([picture[0].movedim(-1, 0) for picture in pictures]).movedim(0, -1)
-        image = Image.fromarray((tiles.cpu().numpy() * 255).round().astype(np.uint8))
         self._previews_from = time.monotonic() + PAINTED_SECONDS
-        self.bar.update_absolute(self.done, self.total, _sent(image))
+        show_pictures(pictures, self.done, self.total)
 
     def _preview(self, reports: tuple[StepReport, ...]) -> tuple[str, Image.Image, int] | None:
         step, steps = reports[0].step, reports[0].steps
@@ -86,7 +84,16 @@ class TrainingProgress:
             return None
         self._previews_from = time.monotonic() + PREVIEW_SECONDS
         tiles = tiled([report.z0[0].float().cpu() for report in reports])
-        return _sent(self.previewer.decode_latent_to_preview(tiles[None]))
+        image = self.previewer.decode_latent_to_preview(tiles[None])
+        return "JPEG", image.resize((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.BICUBIC), PREVIEW_SIDE
+
+
+def show_pictures(pictures: Sequence[Tensor], done: int = 1, total: int = 1) -> None:
+    """Show pictures [1, H, W, 3] as the preview of the node that runs, whose bar is at `done`."""
+    if pictures:
+        tiles = tiled([picture[0].movedim(-1, 0) for picture in pictures]).movedim(0, -1)
+        image = Image.fromarray((tiles.cpu().numpy() * 255).round().astype(np.uint8))
+        comfy.utils.ProgressBar(total).update_absolute(done, total, ("JPEG", image, None))
 
 
 def counting(total: int, what: str) -> Callable[[int], None]:
@@ -116,11 +123,6 @@ def tiled(pictures: Sequence[Tensor]) -> Tensor:
     side = math.ceil(len(pictures) ** 0.5)
     empty = [torch.zeros_like(pictures[0])] * (side * side - len(pictures))
     return rearrange(torch.stack([*pictures, *empty]), "(r c) d h w -> d (r h) (c w)", r=side)
-
-
-def _sent(image: Image.Image) -> tuple[str, Image.Image, int]:
-    """As the host's progress bar takes a preview."""
-    return "JPEG", image.resize((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.BICUBIC), PREVIEW_SIDE
 
 
 def _previewer(model: Any) -> Any:

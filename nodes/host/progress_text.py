@@ -13,6 +13,7 @@ from ...stableidentity_core.console.printable import printable
 from ...stableidentity_core.console.time_left import TimeLeft, describe_time_left
 
 SECONDS = 0.5  # between lines that count
+NO_MARKUP = str.maketrans("<>", "\u2039\u203a")  # frontends take angle brackets for HTML
 
 
 def tell(text: str) -> None:
@@ -22,7 +23,7 @@ def tell(text: str) -> None:
 
         server, context = PromptServer.instance, get_executing_context()
         if context is not None:
-            server.send_progress_text(printable(text), context.node_id, server.client_id)
+            server.send_progress_text(printable(text).translate(NO_MARKUP), context.node_id, server.client_id)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from . import paths
 from .backend import ComfyBackend
 from .learned import STORED, Learned, Pictures, learned
 from .plots import configure_matplotlib
-from .progress import TrainingProgress
+from .progress import TrainingProgress, show_pictures
 from .progress_text import tell, told_if_stopped
 from .session import HostModels, outside_inference_mode
 
@@ -79,11 +79,20 @@ def train_in_host(
     with told_if_stopped():
         if missing := {key: person for key, person in by_key.items() if key not in done}:
             train(missing, keep, pictures=pictures)
-        for number, (key, person) in enumerate(by_key.items(), 1):
-            if pictures.painter is not None:
-                tell(f"painting {person.trigger}" + (f", {number} of {len(by_key)}" if len(by_key) > 1 else ""))
-                pictures.paint([(key, done[key][0].identity.renamed(person.trigger))])
+        _paint(pictures, {key: done[key][0].identity.renamed(person.trigger) for key, person in by_key.items()})
     return [learned(person.trigger, *done[key], pictures.of(key)) for person, key in zip(people, keys, strict=True)]
+
+
+def _paint(pictures: Pictures, people: Mapping[str, Identity]) -> None:
+    """Paint everybody at the end, and show them on the node in place of the last preview."""
+    if pictures.painter is None:
+        return
+    made = []
+    for number, (key, identity) in enumerate(people.items(), 1):
+        name = identity.trigger[1:-1]
+        tell(f"painting {name}" + (f", {number} of {len(people)}" if len(people) > 1 else ""))
+        made += pictures.paint([(key, identity)])
+    show_pictures(made)
 
 
 def _stored(

@@ -17,7 +17,7 @@ from typing import Any
 from ..errors import HostError, StableIdentityError
 
 Json = dict[str, Any]
-PREVIEW, PREVIEW_WITH_METADATA = 1, 4  # ComfyUI's BinaryEventTypes
+PREVIEW, TEXT, PREVIEW_WITH_METADATA = 1, 3, 4  # ComfyUI's BinaryEventTypes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +45,7 @@ class RunResult:
     outputs: Json = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     previews: list[Preview] = field(default_factory=list)
+    texts: list[tuple[str, str]] = field(default_factory=list)  # shown on nodes: (node, text)
 
     def of(self, kind: str) -> list[Event]:
         return [event for event in self.events if event.kind == kind]
@@ -159,7 +160,9 @@ class Run:
             raise HostError(f"ComfyUI closed the connection during a prompt ({error}).") from error
         if isinstance(message, bytes):
             self.result.previews.extend(read_preview(message))
-            return Event(kind="preview", data={}, at=time.monotonic())
+            self.result.texts.extend(read_text(message))
+            (kind,) = struct.unpack(">I", message[:4])
+            return Event(kind="text" if kind == TEXT else "preview", data={}, at=time.monotonic())
         return self._take(json.loads(message))
 
     def _take(self, message: Json) -> Event | None:
@@ -198,3 +201,9 @@ def read_preview(message: bytes) -> Iterable[Preview]:
     elif kind == PREVIEW_WITH_METADATA:
         about = json.loads(message[8 : 8 + word])
         yield Preview(mime=about["image_type"], image=message[8 + word :], node=about.get("node_id"))
+
+
+def read_text(message: bytes) -> Iterable[tuple[str, str]]:
+    kind, length = struct.unpack(">II", message[:8])
+    if kind == TEXT:
+        yield message[8 : 8 + length].decode(), message[8 + length :].decode()

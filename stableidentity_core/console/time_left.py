@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import Callable, Mapping
 
 RECENT = 64  # parts of a kind whose mean is taken: several rounds of work that is done for some steps at a time
-CLEARLY = 0.15  # of the time left: a new prediction within it does not replace the one that is shown
+# A new prediction of the end replaces the old one if it differs by more than this share of the time left and seconds.
+SHARE, SECONDS = 0.15, 5.0
 
 
 class TimeLeft:
@@ -42,7 +43,7 @@ class TimeLeft:
         self._left[kind] = max(0, self._left[kind] - 1)
         self._begun = now
         left = sum(count * self._duration(kind) for kind, count in self._left.items())
-        if self._end is None or abs(now + left - self._end) > CLEARLY * left:
+        if self._end is None or not left or abs(now + left - self._end) > SHARE * left + SECONDS:
             self._end = now + left
 
     def seconds(self) -> float | None:

@@ -37,7 +37,10 @@ def some_result() -> TrainResult:
         state=projector.state_dict(), feature_width=8, settings={"normalization": "joint_affine"}, encoder="random"
     )
     identity = some_identity(16, method="stableidentity", steps="3")
-    return TrainResult(identity=identity, projector=trained, losses=torch.tensor([3.0, 2.0, 1.0]))
+    phases = torch.tensor([[3.0, torch.nan, 1.0], [torch.nan, 2.0, torch.nan]])
+    return TrainResult(
+        identity=identity, projector=trained, losses=torch.tensor([3.0, 2.0, 1.0]), phase_losses=phases
+    )
 
 
 def test_a_result_comes_back_bit_by_bit(store):
@@ -47,6 +50,7 @@ def test_a_result_comes_back_bit_by_bit(store):
     assert torch.equal(got.identity.words["clip_h"], put.identity.words["clip_h"])
     assert (got.identity.trigger, got.identity.header) == (put.identity.trigger, put.identity.header)
     assert torch.equal(got.losses, put.losses)
+    assert torch.equal(got.phase_losses.nan_to_num(-1), put.phase_losses.nan_to_num(-1))
     assert (got.projector.feature_width, got.projector.settings, got.projector.encoder) == (
         8,
         {"normalization": "joint_affine"},
@@ -55,6 +59,16 @@ def test_a_result_comes_back_bit_by_bit(store):
     features = randn(2, 8)
     expected = StableIdentityProjector(8, [some_names()], "joint_affine", rng(4))(features)["clip_h"]
     assert torch.equal(got.projector.build([some_names()])(features)["clip_h"], expected)
+
+
+def test_a_result_from_before_the_phases_were_kept_is_read(store):
+    """The files of version 1.0 have the losses of both phases in one row."""
+    store.put("key", some_result())
+    for kind in (Kind.WORDS, Kind.PROJECTOR):
+        tensors, header = read_tensors(store.path("key", kind))
+        save_tensors(store.path("key", kind), {k: v for k, v in tensors.items() if k != "phase_losses"}, header)
+    got = store.get("key")
+    assert torch.equal(got.losses, some_result().losses) and got.phase_losses is None
 
 
 def test_an_unknown_key_and_a_missing_folder_give_none(store):
@@ -88,6 +102,8 @@ ODD_HEADERS = {
     "no encoder": (WORDS, lambda tensors, header: header.pop("encoder")),
     "no losses": (WORDS, lambda tensors, header: tensors.pop("losses")),
     "losses of 2 dimensions": (WORDS, lambda tensors, header: tensors.update(losses=torch.zeros(2, 2))),
+    "losses of three phases": (WORDS, lambda tensors, header: tensors.update(phase_losses=torch.zeros(3, 3))),
+    "phases of other steps": (WORDS, lambda tensors, header: tensors.update(phase_losses=torch.zeros(2, 4))),
     "no words": (WORDS, lambda tensors, header: tensors.pop("words.clip_h")),
     "words of 3 dimensions": (WORDS, lambda t, h: t.update({"words.clip_h": torch.zeros(1, 2, 16)})),
     "whole numbers": (WORDS, lambda t, h: t.update({"words.clip_h": torch.zeros(2, 16, dtype=torch.int64)})),
@@ -99,7 +115,7 @@ ODD_HEADERS = {
     "width of another encoder": (PROJECTOR, lambda tensors, header: header.update(feature_width="9")),
     "unknown method": (PROJECTOR, lambda tensors, header: header.update(method="magic")),
     "unknown normalization": (PROJECTOR, lambda tensors, header: header.update(normalization="some")),
-    "no weights": (PROJECTOR, lambda t, h: [t.pop(key) for key in list(t) if key != "losses"]),
+    "no weights": (PROJECTOR, lambda t, h: [t.pop(key) for key in list(t) if "losses" not in key]),
     "half weights": (PROJECTOR, lambda t, h: t.update({key: t[key].half() for key in t})),
 }
 

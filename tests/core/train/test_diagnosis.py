@@ -11,7 +11,7 @@ from helpers.make import rng, some_face, some_names
 from helpers.trainings import FEATURES, learn_identity, new_run, small
 from stableidentity_core.methods import METHODS
 from stableidentity_core.train import TrainConfig, TrainingRun, default_config
-from stableidentity_core.train.diagnosis import WARNING, distance, grew, warning_of
+from stableidentity_core.train.diagnosis import WARNING, distance, grew, verdict, warning_of
 from stableidentity_core.train.projector_init import make_projector
 
 LOSSES = torch.rand(16, generator=rng(1)) + 0.1
@@ -74,6 +74,22 @@ def test_all_that_is_wrong_is_told_with_what_to_do():
         assert part in found
     assert found.endswith("Lower learning_rate (1), or check the person's pictures.")
     assert warning_of(TrainConfig(), away(names, 1), [names], None, LOSSES) == "", "the loss before is not known"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "warning", "told"),
+    [
+        ("3.312", "0.1573", "", "learned: held-out loss 3.3 to 0.16"),
+        ("3.312", "0.1573", "The words lie far.", "doubtful: held-out loss 3.3 to 0.16"),
+        ("0.041", "5.2", "The validation loss rose.", "not learned: held-out loss 0.041 to 5.2"),
+        ("0.0412", "0.04118", "", "hardly learned: held-out loss 0.0412 to 0.04118"),
+        ("0.0412", "0.0413", "", "nothing learned: held-out loss 0.0412 to 0.0413"),
+        (None, "0.157", "", "learned: held-out loss 0.16 at the end"),
+        (None, None, "", "learned: held-out loss not measured"),
+    ],
+)
+def test_the_verdict_is_one_line_that_goes_with_the_warning(before, after, warning, told):
+    assert verdict(before, after, warning) == told
 
 
 @pytest.mark.parametrize("method", METHODS)
