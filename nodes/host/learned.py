@@ -18,7 +18,7 @@ from ...stableidentity_core.train.diagnosis import WARNING, verdict
 from .painting import Painter
 
 log = get_logger(__name__)
-STORED = "learned before; taken from the store"
+STORED = "learned before, taken from the store"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -69,8 +69,10 @@ def summary_of(people: Sequence[Learned]) -> str:
         return f"{one.verdict} ({one.how})" + (f"\n{one.warning}" if one.warning else "")
     counted = Counter(one.verdict.partition(":")[0] for one in people)
     told = ", ".join(f"{count} {what}" for what, count in counted.items())
-    times = ", ".join(dict.fromkeys(one.how for one in people))
-    return f"{len(people)} people: {told} ({times})"
+    trained = [one.how for one in people if one.how != STORED]
+    stored = len(people) - len(trained)
+    how = [STORED if not trained else f"{stored} of them {STORED}"] if stored else []
+    return f"{len(people)} people: {told} ({'; '.join([*how, *trained[-1:]])})"  # groups end one after the other
 
 
 @dataclass(kw_only=True, eq=False)

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from helpers.frontend import Page, current_prompt, load_workflow, ui_from_api, wait_until_ready
-from helpers.prompts import Json, node, several
+from helpers.prompts import Json, learn, node, several
 from helpers.server import ROOT, ComfyServer
+from helpers.world import World
 
 RENDERERS = {"classic": False, "nodes 2.0": True}
 SEARCH_BOX = "async () => app.extensionManager.command.execute('Workspace.SearchBox.Toggle')"
@@ -200,3 +201,28 @@ def test_an_error_begins_with_its_class_and_the_sentence(page, server):
     ui_from_api(page, broken)
     page.evaluate("async () => { await app.queuePrompt(0); }")
     page.get_by_text("StableIdentityError: There is 1 face and 2 triggers").first.wait_for(timeout=60_000)
+
+
+TRAIN = "app.graph.nodes.find((node) => node.type === 'StableIdentityTrain')"
+HEIGHT = f"""() => {{
+  const node = {TRAIN}, element = document.querySelector(`[data-node-id="${{node.id}}"]`);
+  return element ? element.offsetHeight : node.size[1];
+}}"""
+SEEN = f"""() => {{
+  const node = {TRAIN}, text = node.widgets.find((widget) => widget.name === '$$node-text-preview');
+  return [text?.value ?? '', app.nodePreviewImages[node.id] ?? [], app.nodeOutputs[node.id]?.images?.length ?? 0];
+}}"""
+
+
+def test_train_shows_itself_in_its_own_room_and_the_person_in_the_end(page, world: World, renderer):
+    prompt = learn(world.eps, name=f"room-{renderer[-3:-2]}", steps=8, seed=66, pictures=1, force_retrain=True)
+    ui_from_api(page, prompt)
+    page.evaluate("() => { app.canvas.ds.scale = 1; app.canvas.setDirty(true, true); }")
+    page.evaluate(f"() => app.canvas.centerOnNode({TRAIN})")
+    page.wait_for_timeout(1000)
+    before = page.evaluate(HEIGHT)
+    page.evaluate("async () => { await app.queuePrompt(0); }")
+    page.wait_for_function(f"() => ({SEEN})()[2] === 1 && !({SEEN})()[1].length", timeout=90_000)
+    page.wait_for_timeout(1000)
+    assert "learned: held-out loss" in page.evaluate(SEEN)[0]
+    assert page.evaluate(HEIGHT) == before, "it has grown over what is below it"

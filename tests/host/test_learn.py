@@ -102,7 +102,9 @@ def test_a_wild_training_says_so(world, learned):
     assert result.status == "success", result.error
     (text,) = result.outputs["load"]["text"]
     assert told in text, "Load Identity says nothing of it"
-    assert len(learned.outputs["train"]["text"]) == 1 and "warning" not in load_identity(world.embedding("first")).header
+    assert (
+        len(learned.outputs["train"]["text"]) == 1 and "warning" not in load_identity(world.embedding("first")).header
+    )
 
 
 def test_queued_again_it_does_not_train(world, learned):

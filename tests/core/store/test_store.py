@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from helpers.make import randn, rng, some_face, some_identity, some_names
 from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.face import Face, FaceFeature
+from stableidentity_core.files.tensors import read_tensors, save_tensors
 from stableidentity_core.methods import StableIdentityProjector, TrainedProjector
 from stableidentity_core.store import ResultStore, TrainResult, results, work_key
 from stableidentity_core.store.folder import Kind
@@ -38,9 +39,7 @@ def some_result() -> TrainResult:
     )
     identity = some_identity(16, method="stableidentity", steps="3")
     phases = torch.tensor([[3.0, torch.nan, 1.0], [torch.nan, 2.0, torch.nan]])
-    return TrainResult(
-        identity=identity, projector=trained, losses=torch.tensor([3.0, 2.0, 1.0]), phase_losses=phases
-    )
+    return TrainResult(identity=identity, projector=trained, losses=torch.tensor([3.0, 2.0, 1.0]), phase_losses=phases)
 
 
 def test_a_result_comes_back_bit_by_bit(store):
