@@ -209,8 +209,9 @@ HEIGHT = f"""() => {{
   return element ? element.offsetHeight : node.size[1];
 }}"""
 SEEN = f"""() => {{
-  const node = {TRAIN}, text = node.widgets.find((widget) => widget.name === '$$node-text-preview');
-  return [text?.value ?? '', app.nodePreviewImages[node.id] ?? [], app.nodeOutputs[node.id]?.images?.length ?? 0];
+  const node = {TRAIN}, element = document.querySelector(`[data-node-id="${{node.id}}"]`);
+  const text = element?.innerText ?? node.widgets.find((widget) => widget.name === '$$node-text-preview')?.value;
+  return [text, app.nodePreviewImages[node.id] ?? [], app.nodeOutputs[node.id]?.images?.length ?? 0];
 }}"""
 
 
