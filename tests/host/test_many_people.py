@@ -161,7 +161,7 @@ def test_the_mini_worlds_projector_needs_no_training(server):
     shown = pictures(server, prompt)
     instant, refined, *sketches = painted = shown["Without training, and refined"]
     assert len(painted) == 4
-    assert all(picture.shape == (128, 128, 3) and picture.std() > 20 for picture in painted)
+    assert all(picture.shape == (256, 256, 3) and picture.std() > 20 for picture in painted)
     assert 0.2 < np.abs(instant - refined).mean() < np.abs(instant - sketches[0]).mean()
 
 

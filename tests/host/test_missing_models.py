@@ -3,6 +3,7 @@ where it says."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from helpers.frontend import Page, load_workflow, wait_until_ready
 from helpers.server import ComfyServer
 from helpers.workflows import ui_workflow
 
-ALL = "See Errors"  # opens the list, in frontends that do not show it at once
+ALL = re.compile("See Errors|Show missing models")  # opens the list, in frontends that do not show it at once
 PHOTO = 2
 
 
@@ -21,6 +22,7 @@ def missing(page: Page) -> str:
     """What the frontend says about the workflow's files."""
     assert load_workflow(page, ui_workflow(PHOTO)) == []
     page.wait_for_timeout(3000)  # it looks into the folders first
+    page.keyboard.press("Escape")  # the dialog that a new ComfyUI opens
     try:
         page.get_by_text(ALL).first.click(timeout=3000)
         page.wait_for_timeout(1000)
