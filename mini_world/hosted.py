@@ -68,7 +68,7 @@ def _work(server: ComfyServer, graph: Json, training: str, task: Task, progress:
         _follow(run, watch)
     except (HostError, OSError) as error:
         raise HostError(f"The demo failed: {error} {server.condition()}") from error
-    if run.result.status != "success":
+    if run.result.status != "success" or run.result.refused:
         why = run.result.error or run.result.status
         details = f" {run.result.node_errors}" if run.result.node_errors else ""
         raise HostError(f"ComfyUI could not run the demo: {why}{details}\n{server.condition()}")

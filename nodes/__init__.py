@@ -61,7 +61,6 @@ for node in NODES:
     make_errors_printable(guarded(searchable(node)))
 register_folders()
 sweep_folders()
-add_routes()
 
 
 class StableIdentityExtension(ComfyExtension):
@@ -70,4 +69,5 @@ class StableIdentityExtension(ComfyExtension):
 
 
 def comfy_entrypoint() -> StableIdentityExtension:
+    add_routes()
     return StableIdentityExtension()

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
-from server import PromptServer
 
 from ...stableidentity_core.console.streams import get_logger
 from ...stableidentity_core.errors import FileTakenError, MissingFileError, StableIdentityError
 from . import saved_people
+from .prompt_server import prompt_server
 
 EVENT = "stableidentity.people"  # sent to all browsers after a change
 PREFIX = "/stableidentity/people"
@@ -27,14 +27,14 @@ Json = dict[str, Any]
 
 def announce() -> None:
     """Tell all browsers that the saved people have changed."""
-    server = _server()
+    server = prompt_server()
     if server is not None:
         server.send_sync(EVENT, {})
 
 
 def add_routes() -> None:
     """Add the routes to the host's server; without one, as in tools that only list nodes, nothing happens."""
-    server = _server()
+    server = prompt_server()
     if server is None:
         return
     routes = server.routes
@@ -73,10 +73,6 @@ def _deleted(sent: Json) -> Json:
         return saved_people.delete(*_asked(sent), _text(sent, "state"), _texts(sent, "trainings"))
     finally:
         announce()  # a failure may have come half-way
-
-
-def _server() -> Any:
-    return getattr(PromptServer, "instance", None)
 
 
 async def _answer(work: Callable[[], Json | web.Response]) -> web.Response:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from ...stableidentity_core.console.printable import printable
 from ...stableidentity_core.console.time_left import TimeLeft, describe_time_left
+from .prompt_server import prompt_server
 
 SECONDS = 0.5  # between lines that count
 NO_MARKUP = str.maketrans("<>", "\u2039\u203a")  # frontends take angle brackets for HTML
@@ -18,9 +19,8 @@ def tell(text: str) -> None:
     """Show a text on the node that runs; on hosts without such lines nothing happens."""
     with contextlib.suppress(Exception):  # a text is never worth a failed node; hosts differ in what they need
         from comfy_execution.utils import get_executing_context
-        from server import PromptServer
 
-        server, context = PromptServer.instance, get_executing_context()
+        server, context = prompt_server(), get_executing_context()
         if context is not None:
             server.send_progress_text(printable(text).translate(NO_MARKUP), context.node_id, server.client_id)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from comfy_execution.utils import get_executing_context
-from server import PromptServer
+
+from .prompt_server import prompt_server
 
 
 def show_now(output: dict[str, Any]) -> None:
     """Send what a node that succeeds returns as `ui`; the host itself sends nothing for one that fails."""
-    context, server = get_executing_context(), getattr(PromptServer, "instance", None)
+    context, server = get_executing_context(), prompt_server()
     if context is None or server is None or server.client_id is None:
         return
     node = context.node_id

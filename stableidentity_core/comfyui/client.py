@@ -36,7 +36,7 @@ class Preview:
 
 @dataclass(kw_only=True)
 class RunResult:
-    """The outcome of one prompt; status is success, error, interrupted or rejected (by validation)."""
+    """The outcome of one prompt; status is success, error, interrupted or rejected (all of it, by validation)."""
 
     prompt_id: str = ""
     status: str = ""
@@ -49,6 +49,11 @@ class RunResult:
 
     def of(self, kind: str) -> list[Event]:
         return [event for event in self.events if event.kind == kind]
+
+    @property
+    def refused(self) -> bool:
+        """Whether nodes were refused before anything ran; what does not need them may have run nevertheless."""
+        return self.status == "rejected" or bool(self.node_errors)
 
     @property
     def executed_nodes(self) -> set[str]:
@@ -120,12 +125,12 @@ class Run:
             raise HostError(f"ComfyUI accepts no websocket connection ({error}).") from error
         status, answer = client.post("/prompt", {"prompt": prompt, "client_id": name})
         self.result.prompt_id = answer.get("prompt_id", "")
+        self.result.node_errors = answer.get("node_errors") or {}
         if status != 200:
             self._reject(status, answer)
 
     def _reject(self, status: int, answer: Json) -> None:
         reason = answer.get("error") or f"HTTP {status}"
-        self.result.node_errors = answer.get("node_errors") or {}
         self.result.error = f"{reason['message']} {reason.get('details', '')}" if isinstance(reason, dict) else reason
         self._end("rejected")
 

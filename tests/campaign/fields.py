@@ -111,10 +111,10 @@ def _odd(before: Any, name: str, random: Random) -> Any:
 
 
 def verdict(result: RunResult) -> tuple[str, str]:
-    """accepted, refused, or the fault and its text; the host's own check of types and ranges is a refusal."""
-    if result.status == "success":
+    """accepted, refused, or the fault and its text; the host's own check is a refusal, also where it runs the rest."""
+    if result.status == "success" and not result.refused:
         return "accepted", ""
-    if result.status == "rejected":
+    if result.refused:
         reasons = [reason for node in result.node_errors.values() for reason in node["errors"]]
         raised = [reason for reason in reasons if reason["type"].startswith("exception_during")]
         return ("foreign exception", f"in a check: {raised[0]['details']}") if raised else ("refused", "")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import itertools
-import json
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,8 @@ from PIL import Image
 
 from helpers.frontend import Page, current_prompt, load_workflow, ui_from_api, wait_until_ready
 from helpers.prompts import Json, learn, node, several
-from helpers.server import ROOT, ComfyServer
+from helpers.server import ComfyServer
+from helpers.workflows import ui_workflow
 from helpers.world import World
 
 RENDERERS = {"classic": False, "nodes 2.0": True}
@@ -119,7 +119,7 @@ def test_a_theme_that_names_a_type_wins(page):
 
 
 def test_links_and_sockets_are_drawn_in_their_colours(page, server, renderer):
-    load_workflow(page, json.loads((ROOT / "workflows/instant_identity.json").read_text("utf-8")))
+    load_workflow(page, ui_workflow(8))
     page.set_viewport_size({"width": 1900, "height": 900})
     page.evaluate(SHOW_ALL)
     page.wait_for_timeout(1500)

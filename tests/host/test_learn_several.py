@@ -184,7 +184,7 @@ def test_typed_triggers_that_are_none_are_refused_before_any_work(world):
     prompt["train"]["inputs"]["trigger"] = "anna, b n"
     prompt["people"]["inputs"]["trigger"] = "a, b n"
     result = world.server.run(prompt)
-    assert result.status == "rejected"
+    assert result.refused
     assert "' b n' must be" in str(result.node_errors["train"]) and "' b n' must be" in str(
         result.node_errors["people"]
     )

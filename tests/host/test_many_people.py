@@ -48,8 +48,8 @@ def shipped(world: World, **train) -> Json:
 
 def refused(world: World, prompt: Json) -> str:
     result = world.server.run(prompt)
-    assert result.status in ("error", "rejected")
-    if result.status == "rejected":
+    assert result.status == "error" or result.refused
+    if result.refused:
         return json.dumps(result.error)
     (event,) = result.of("execution_error")
     return event.data["exception_message"]

@@ -113,4 +113,4 @@ def test_a_person_of_another_base(world, bad, people, way):
 def test_nobody_for_prompt_with_identity(world, bad):
     """The host itself asks for the first person."""
     result = world.server.run(encoding(world, "a photo"))
-    assert result.status == "rejected" and "identity" in str(result.node_errors), result.node_errors
+    assert result.refused and "identity" in str(result.node_errors), result.node_errors

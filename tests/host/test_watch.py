@@ -130,7 +130,7 @@ def test_each_of_several_people_has_a_picture(world):
 )
 def test_bad_widgets_are_refused_before_any_work(world, settings, told):
     result = world.server.run(watched(world, "never", **settings))
-    assert result.status == "rejected" and told in str(result.node_errors["train"])
+    assert result.refused and told in str(result.node_errors["train"])
 
 
 def test_somebody_else_in_the_prompt_is_refused(world, bad):
