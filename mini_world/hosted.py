@@ -118,7 +118,7 @@ def _collected(server: ComfyServer, result: RunResult, task: Task, train_seconds
 
     try:
         pictures = {row: torch.stack([picture(row, number) for number in range(len(PROMPTS))]) for row in ROWS}
-        identity = load_identity(server.models / "embeddings" / f"{task.trigger}.safetensors")
+        identity = load_identity(server.models / "embeddings" / "mini_world" / f"{task.trigger}.safetensors")
     except (KeyError, OSError) as error:
         raise HostError(
             f"ComfyUI reported success, but its results are not where they belong ({error}). {server.condition()}"

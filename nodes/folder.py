@@ -22,6 +22,11 @@ from .host.progress_text import tell, told_if_stopped
 from .host.resident import loaded
 from .types import FaceType
 
+NAMED = 10  # photos that the report names
+NOBODY_LOOKED = (
+    "Nobody has looked for faces: no face detector was used, and the photos were taken as aligned portraits. Use a "
+    "detector, or check that they are."
+)
 log = get_logger(__name__)
 
 
@@ -94,9 +99,7 @@ class PrepareFolder(io.ComfyNode):
                 detect, mark = loaded(find, parse)
                 prepare = partial(faces_of, [path], refused, detector=detect, parser=mark)
                 found += stoppable(lambda prepare=prepare: list(prepare()))
-        head = [f"{len(found)} of {len(chosen)} photos used."]
-        if find is None:
-            head.insert(0, "No face detector was used: the photos were assumed to be aligned portraits.")
+        head = _summary(found, len(chosen), detected=find is not None, parsed=parse is not None)
         if len(pictures.found) > len(chosen):
             head.append(f"{len(pictures.found) - len(chosen)} more were not processed: at_most is {at_most}.")
         tell("\n".join(head))
@@ -106,6 +109,24 @@ class PrepareFolder(io.ComfyNode):
         log.info("StableIdentity: %s", report)
         faces, names = [(face,) for _path, face in found], [printable_line(path.stem) for path, _face in found]
         return io.NodeOutput(faces, names, report, ui={"text": (report,)})
+
+
+def _summary(found: list[tuple[Path, Face]], photos: int, detected: bool, parsed: bool) -> list[str]:
+    """The first lines of the report: warnings before the rest."""
+    lines = []
+    if not detected:
+        lines.append("No face detector was used: the parser found the faces." if parsed else f"[!] {NOBODY_LOOKED}")
+    lines.append(f"{'[!] ' * (len(found) < photos)}{len(found)} of {photos} photos used.")
+    bad = {path: _bad_measures(face) for path, face in found}
+    named = [f"{printable_line(path.name)} ({', '.join(measures)})" for path, measures in bad.items() if measures]
+    if named:
+        more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
+        lines.append(f"[!] {len(named)} of the photos used could be better: {', '.join(named[:NAMED])}{more}.")
+    return sorted(lines, key=lambda line: not line.startswith("[!]"))
+
+
+def _bad_measures(face: Face) -> list[str]:
+    return [one["measure"] for one in (face.quality or {}).get("findings", ()) if not one["good"]]
 
 
 def _state(folder: str) -> str:

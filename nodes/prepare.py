@@ -14,12 +14,14 @@ from torch import Tensor
 from ..stableidentity_core.errors import StableIdentityError
 from ..stableidentity_core.face import FaceRule, photo_of_image
 from ..stableidentity_core.face.prepare import Choice, Prepared, prepare_face
-from ..stableidentity_core.face.quality import NO_DETECTOR, require_good
+from ..stableidentity_core.face.quality import report_text, require_good
 from ..stableidentity_core.weights.face_nets import DETECTORS, PARSERS
 from . import categories
+from .face_view import PhotoView, views_ui
 from .host.cancel import stoppable
 from .host.face_nets import detector, missing, nets_state, parser
 from .host.resident import loaded
+from .host.show import show_now
 from .types import FaceType
 
 
@@ -32,6 +34,7 @@ class PrepareFace(io.ComfyNode):
             category=categories.PHOTO,
             description="Finds the face in any photo, aligns it as in FFHQ, masks face and hair, and reports what is "
             "wrong with the photo. A batch is treated as several photos of one person.",
+            is_output_node=True,  # runs alone, to choose the face; its photos are sent again from the cache
             inputs=[
                 io.Image.Input(
                     "image", tooltip="A photo with a face in it. A batch is treated as several photos of one person."
@@ -79,30 +82,41 @@ class PrepareFace(io.ComfyNode):
     ) -> io.NodeOutput:
         photos = _photos(image)
         masks = [_masks(mask, name, len(photos)) for mask, name in ((face_mask, "face_mask"), (hair_mask, "hair_mask"))]
-        find, parse = detector(find_face, download), parser(parse_face, download)
-        if find is None and find_face == "auto":
-            _check_square(photos)
-        choice = Choice(rule=which_face, number=face_number)
-        done = []
-        for number, (photo, face, hair) in enumerate(zip(photos, *masks, strict=True), start=1):
-            with _photo_in_errors(number, len(photos)):
-                detect, mark = loaded(find, parse)
-                prepare = partial(prepare_face, photo, detector=detect, parser=mark, choice=choice)
-                done.append(stoppable(partial(prepare, face_mask=face, hair_mask=hair)))
-                if strict:
-                    require_good(done[-1].report)
-        report = _report(done)
-        seen = _candidates(done)
-        return io.NodeOutput(
-            tuple(one.face for one in done),
-            torch.stack([one.face.image.movedim(0, -1) for one in done]),
-            torch.stack([one.face.face_mask for one in done]),
-            torch.stack([one.face.hair_mask for one in done]),
-            seen,
-            torch.stack([one.overlay.movedim(0, -1) for one in done]),
-            report,
-            ui={**ui.PreviewImage(seen, cls=cls).as_dict(), "text": (report,)},
-        )
+        views: list[PhotoView] = []
+        try:
+            find, parse = detector(find_face, download), parser(parse_face, download)
+            if find is None and find_face == "auto":
+                _check_square(photos)
+            choice = Choice(rule=which_face, number=face_number)
+            for number, (photo, face, hair) in enumerate(zip(photos, *masks, strict=True), start=1):
+                views.append(PhotoView(photo=photo))
+                with _photo_in_errors(number, len(photos)):
+                    detect, mark = loaded(find, parse)
+                    prepare = partial(prepare_face, photo, detector=detect, parser=mark, choice=choice)
+                    prepare = partial(prepare, face_mask=face, hair_mask=hair, on_detected=views[-1].on_detected)
+                    views[-1].prepared = stoppable(prepare)
+                    if strict:
+                        require_good(views[-1].prepared.report)
+        except StableIdentityError as error:
+            show_now(views_ui(views or [PhotoView(photo=photo) for photo in photos], problem=str(error)))
+            raise
+        return _output(views, cls)
+
+
+def _output(views: list[PhotoView], cls: type[io.ComfyNode]) -> io.NodeOutput:
+    done = [view.prepared for view in views if view.prepared is not None]
+    report = report_text([one.report for one in done])
+    seen = _candidates(done)
+    return io.NodeOutput(
+        tuple(one.face for one in done),
+        torch.stack([one.face.image.movedim(0, -1) for one in done]),
+        torch.stack([one.face.face_mask for one in done]),
+        torch.stack([one.face.hair_mask for one in done]),
+        seen,
+        torch.stack([one.overlay.movedim(0, -1) for one in done]),
+        report,
+        ui={**ui.PreviewImage(seen, cls=cls).as_dict(), **views_ui(views, report)},
+    )
 
 
 def _settings() -> list[io.Input]:
@@ -196,17 +210,6 @@ def _photo_in_errors(number: int, count: int) -> Iterator[None]:
         if count == 1:
             raise
         raise StableIdentityError(f"Photo {number} of {count}: {error}") from error
-
-
-def _report(done: list[Prepared]) -> str:
-    """The reports of all photos; with several photos, mask problems come first."""
-    reports = [one.report for one in done]
-    if len(reports) == 1:
-        return reports[0].text()
-    named = [(f"Photo {number} of {len(reports)}", report) for number, report in enumerate(reports, start=1)]
-    first = [f"[!] {name}: {sentence}" for name, report in named for sentence in report.contradictions]
-    first += [] if all(report.detected for report in reports) else [NO_DETECTOR]
-    return "\n\n".join(["\n".join(first)] * bool(first) + [f"{name}\n{report.text()}" for name, report in named])
 
 
 def _candidates(done: list[Prepared]) -> Tensor:  # [N, H, W, 3]

@@ -54,7 +54,8 @@ def loss_curve(losses: Tensor, title: str = "", warning: str = "", *, phase_loss
     curves = {"loss": losses} if phase_losses is None else dict(zip(PHASES, phase_losses, strict=True))
     for name, curve in curves.items():
         values = curve.detach().cpu().double().numpy()
-        _draw(axes, name, np.flatnonzero(~np.isnan(values)) + 1, values[~np.isnan(values)])
+        if (known := ~np.isnan(values)).any():
+            _draw(axes, name, np.flatnonzero(known) + 1, values[known])
     axes.set(yscale="log", xlabel="step")
     axes.set_xlim(0, len(losses) + 1)
     axes.grid(alpha=0.3)

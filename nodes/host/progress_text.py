@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from comfy_execution.utils import get_executing_context
-
 from ...stableidentity_core.console.printable import printable
 from ...stableidentity_core.console.time_left import TimeLeft, describe_time_left
 
@@ -19,6 +17,7 @@ NO_MARKUP = str.maketrans("<>", "\u2039\u203a")  # frontends take angle brackets
 def tell(text: str) -> None:
     """Show a text on the node that runs; on hosts without such lines nothing happens."""
     with contextlib.suppress(Exception):  # a text is never worth a failed node; hosts differ in what they need
+        from comfy_execution.utils import get_executing_context
         from server import PromptServer
 
         server, context = PromptServer.instance, get_executing_context()

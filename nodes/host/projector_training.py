@@ -37,6 +37,7 @@ CHECKPOINT_EVERY = 100
 log = get_logger(__name__)
 
 
+@told_if_stopped()
 def train_projector_in_host(
     model: Any,
     clip: Any,
@@ -81,7 +82,7 @@ def train_projector_in_host(
         )
 
     begun = time.monotonic()
-    with _kept_within_limit(store, key), told_if_stopped():
+    with _kept_within_limit(store, key):
         result = models.run(config, train)
         _keep(store, key, result)
     return _shown(result, f"in {describe_duration(time.monotonic() - begun)}")

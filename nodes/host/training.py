@@ -30,6 +30,7 @@ log = get_logger(__name__)
 Keep = Callable[[Mapping[str, TrainResult]], None]
 
 
+@told_if_stopped()
 def train_in_host(
     models: HostModels,
     *,
@@ -76,10 +77,9 @@ def train_in_host(
             stored = "" if _stored_result(store, key, result) else "; not stored, see the log"
             done[key] = result, f"in {describe_duration(time.monotonic() - begun)}{stored}"
 
-    with told_if_stopped():
-        if missing := {key: person for key, person in by_key.items() if key not in done}:
-            train(missing, keep, pictures=pictures)
-        _paint(pictures, {key: done[key][0].identity.renamed(person.trigger) for key, person in by_key.items()})
+    if missing := {key: person for key, person in by_key.items() if key not in done}:
+        train(missing, keep, pictures=pictures)
+    _paint(pictures, {key: done[key][0].identity.renamed(person.trigger) for key, person in by_key.items()})
     return [learned(person.trigger, *done[key], pictures.of(key)) for person, key in zip(people, keys, strict=True)]
 
 
@@ -109,6 +109,7 @@ def _stored(
         results: dict[str, TrainResult] = {}
         train({key: people[key]}, results.update)
         _stored_result(store, key, results[key])
+        tell("the projector was trained again")
         return results[key]
 
     done = {}

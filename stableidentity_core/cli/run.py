@@ -10,7 +10,7 @@ from ..console.progress import quiet_loaders
 from ..console.streams import escape_unprintable
 from ..errors import StableIdentityError
 from .arguments import out_of_memory_advice
-from .say import say
+from .say import reader_may_leave, say
 
 INTERRUPTED = 130
 
@@ -22,7 +22,15 @@ def run_command(parser: argparse.ArgumentParser, arguments: Sequence[str] | None
         The exit code: 0 on success, 1 after an error, 2 for wrong usage, 130 when interrupted.
     """
     escape_unprintable(sys.stdout, sys.stderr)
-    options = parser.parse_args(arguments)
+    try:
+        return _run(parser.parse_args(arguments))
+    finally:
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            with reader_may_leave(stream):
+                stream.flush()
+
+
+def _run(options: argparse.Namespace) -> int:
     quiet_loaders("transformers")
     try:
         with out_of_memory_advice():

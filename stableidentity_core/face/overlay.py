@@ -27,18 +27,22 @@ def overlay(
         ShapeError: the masks and the portrait differ in size.
     """
     side = check_shape(portrait, "3 s s", "The portrait")["s"]
-    picture = portrait.float()
-    layers = ((face_mask, FACE_COLOUR, "The face mask"), (hair_mask, HAIR_COLOUR, "The hair mask"))
-    for mask, colour, name in layers:
+    for mask, name in ((face_mask, "The face mask"), (hair_mask, "The hair mask")):
         check_shape(mask, "s s", name, s=side)
-        picture = _blend(picture, colour, STRENGTH * mask.to(picture).clamp(0, 1))
-    for mask, colour, _ in layers:  # above both tints
-        picture = _blend(picture, colour, _outline(mask.to(picture), width=max(1, round(side * OUTLINE))))
-    return picture.clamp(0, 1)
+    layer = mask_layer(face_mask, hair_mask)
+    return (portrait.float() * (1 - layer[3]) + layer[:3] * layer[3]).clamp(0, 1)
 
 
-def _blend(picture: Tensor, colour: tuple[float, float, float], share: Tensor) -> Tensor:
-    return torch.lerp(picture, picture.new_tensor(colour)[:, None, None].expand_as(picture), share)
+def mask_layer(face_mask: Tensor, hair_mask: Tensor) -> Tensor:  # [4, S, S] in 0..1
+    """The colours of `overlay` alone, with alpha: masks [S, S] in 0..1, to be laid over the portrait."""
+    colour, alpha = torch.zeros(3, *face_mask.shape), torch.zeros_like(face_mask, dtype=torch.float32)
+    layers = ((face_mask.float().cpu(), FACE_COLOUR), (hair_mask.float().cpu(), HAIR_COLOUR))
+    tints = [(STRENGTH * mask.clamp(0, 1), of) for mask, of in layers]
+    lines = [(_outline(mask, width=max(1, round(len(mask) * OUTLINE))), of) for mask, of in layers]
+    for share, of in (*tints, *lines):  # the outlines above both tints
+        colour = colour * (1 - share) + torch.tensor(of)[:, None, None] * share
+        alpha = alpha * (1 - share) + share
+    return torch.cat([colour / alpha.clamp(min=1e-6), alpha[None]]).clamp(0, 1)
 
 
 def _outline(mask: Tensor, width: int) -> Tensor:  # [S, S] of 0 and 1

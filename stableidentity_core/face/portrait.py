@@ -17,6 +17,7 @@ from ..shapes import check_shape
 
 SIZE = 512
 MIN_SIDE = 64
+OVAL_CENTRE, OVAL_RADII = (0.5, 0.58), (0.25, 0.34)  # of a face in FFHQ alignment, x and y in portrait sides
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -105,7 +106,8 @@ def ffhq_oval(size: int = SIZE) -> Tensor:  # [S, S]
     """The oval of a face in an FFHQ-aligned portrait, from forehead to chin."""
     axis = (torch.arange(size) + 0.5) / size
     y, x = torch.meshgrid(axis, axis, indexing="ij")
-    return (((x - 0.5) / 0.25) ** 2 + ((y - 0.58) / 0.34) ** 2 <= 1).float()
+    across, down = (x - OVAL_CENTRE[0]) / OVAL_RADII[0], (y - OVAL_CENTRE[1]) / OVAL_RADII[1]
+    return (across**2 + down**2 <= 1).float()
 
 
 def _to_rgb(image: Tensor) -> Tensor:

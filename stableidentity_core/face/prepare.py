@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from torch import Tensor
@@ -36,7 +37,9 @@ class Prepared:
     candidates: Tensor  # [3, h, w] the photo with every detected face marked
     overlay: Tensor  # [3, S, S] the portrait with its masks in colour
     report: QualityReport
-    alignment: Alignment | None  # None if the photo was assumed to be aligned
+    alignment: Alignment | None  # None if the photo was taken as an aligned portrait
+    detected: tuple[Candidate, ...]  # all faces, from left to right; none without a detector
+    chosen: int | None  # number of the face that was used, from 1; None without a detector
 
 
 def prepare_face(
@@ -48,6 +51,7 @@ def prepare_face(
     face_mask: Tensor | None = None,  # [H', W'] in 0..1, of the photo
     hair_mask: Tensor | None = None,  # [H', W'] in 0..1, of the photo
     size: int = SIZE,
+    on_detected: Callable[[Sequence[Candidate]], None] | None = None,
 ) -> Prepared:
     """Make a Face from a photo.
 
@@ -56,12 +60,13 @@ def prepare_face(
         parser: None uses the oval of FFHQ alignment as the face and no hair, unless masks are given.
         face_mask, hair_mask: the user's own, with the photo's aspect ratio; they take precedence over the parser's.
         size: S, the portrait's side.
+        on_detected: called with all detected faces before one is chosen, so that they are known if that fails.
 
     Raises:
         StableIdentityError: no face, no such face, a mask that does not fit, or a photo that cannot be used.
     """
     photo_size = (photo.shape[-2], photo.shape[-1])
-    found = _find(photo, detector, choice, size)
+    found = _find(photo, detector, choice, size, on_detected)
     face = portrait(*_at_portrait(photo, found, face_mask, hair_mask), size=size)
     parts = None if parser is None else parser(face.image)
     given = GivenMasks(
@@ -80,17 +85,16 @@ def prepare_face(
         face_mask=face.face_mask,
         hair_mask=face.hair_mask,
     )
-    report = replace(
-        report,
-        contradictions=contradictions(given, parts, size),
-        remarks=(*report.remarks, *_without_parser(parts, given)),
-    )
+    report = _with_masks(report, given, parts, size)
+    report = replace(report, remarks=(*report.remarks, *_of_several(found)))
     return Prepared(
         face=replace(face, quality=report.as_dict()),
         candidates=draw_candidates(photo, found.candidates, found.chosen),
         overlay=overlay(face.image, face.face_mask, face.hair_mask),
         report=report,
         alignment=found.alignment,
+        detected=found.candidates,
+        chosen=found.number,
     )
 
 
@@ -121,12 +125,24 @@ class _Found:
     def landmarks(self) -> Tensor | None:
         return None if self.chosen is None else self.chosen.landmarks
 
+    @property
+    def number(self) -> int | None:
+        return None if self.chosen is None else self.candidates.index(self.chosen) + 1
 
-def _find(photo: Tensor, detector: FaceDetector | None, choice: Choice, size: int) -> _Found:
+
+def _find(
+    photo: Tensor,
+    detector: FaceDetector | None,
+    choice: Choice,
+    size: int,
+    on_detected: Callable[[Sequence[Candidate]], None] | None = None,
+) -> _Found:
     if detector is None:
         return _Found()
     photo_size = (photo.shape[-2], photo.shape[-1])
     candidates = detect_faces(photo, detector)
+    if on_detected is not None:
+        on_detected(candidates)
     first = choose_face(candidates, choice.rule, photo_size, choice.number)
     chosen = upright(photo, first, detector)
     shown = tuple(chosen if candidate is first else candidate for candidate in candidates)
@@ -165,6 +181,22 @@ def _with_parts(face: Face, parts: Tensor, given: GivenMasks) -> Face:
         face_mask=seen_face if given.face is None else given.face,
         hair_mask=seen_hair if given.hair is None else given.hair,
     )
+
+
+def _with_masks(report: QualityReport, given: GivenMasks, parts: Tensor | None, size: int) -> QualityReport:
+    """The report with what the user's masks and the parser tell of each other."""
+    against = contradictions(given, parts, size)
+    return replace(
+        report,
+        contradictions=against,
+        evidence=replace(report.evidence, marked=given.face is not None and not against),
+        remarks=(*report.remarks, *_without_parser(parts, given)),
+    )
+
+
+def _of_several(found: _Found) -> tuple[str, ...]:
+    count = len(found.candidates)
+    return (f"{count} faces were found, number {found.number} from the left was used.",) if count > 1 else ()
 
 
 def _without_parser(parts: Tensor | None, given: GivenMasks) -> tuple[str, ...]:

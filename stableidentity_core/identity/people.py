@@ -12,7 +12,8 @@ from ..errors import StableIdentityError
 from ..files.tensor_header import TensorHeader, read_tensor_header
 from .file import ENDINGS, FORMAT, MAX_BYTES
 from .places import Places, signature
-from .portraits import portraits_of
+from .portraits import ENDINGS as PORTRAIT_ENDINGS
+from .portraits import portrait_paths
 from .prompt import normalize_trigger
 
 BASES = {("clip_l", 768): "SD 1", ("clip_h", 1024): "SD 2", ("clip_g", 1280): "SDXL"}  # the last one found counts
@@ -78,20 +79,20 @@ def saved_people(folders: Sequence[Path]) -> list[Saved]:
     A damaged file is listed with the reason; files without the extension of an embedding are left out.
     """
     places, found = Places(folders), []
+    pictures = {path for path in places.tops if path.name.endswith(PORTRAIT_ENDINGS)}
     for path, top in places.tops.items():
-        if path.suffix.lower() not in ENDINGS or path.name.startswith("."):
+        if path.name.startswith(".") or not path.name.lower().endswith(ENDINGS) or not path.is_file():
             continue
         state = signature(path)
-        if state and path.is_file():
-            saved = Saved(
-                path=path,
-                top=top,
-                facts=_facts(path, state),
-                prompt=places.prompt_name(path),
-                portrait=next(portraits_of(path), None),
-                changed=state[0],
-            )
-            found.append(saved)
+        saved = Saved(
+            path=path,
+            top=top,
+            facts=_facts(path, state),
+            prompt=places.prompt_name(path),
+            portrait=next((picture for picture in portrait_paths(path) if picture in pictures), None),
+            changed=state[0] if state else 0,
+        )
+        found.append(saved)
     order = {top: number for number, top in reversed([*enumerate(folders)])}
     return sorted(found, key=lambda saved: (order[saved.top], *_sorted_as(saved)))
 

@@ -55,14 +55,27 @@ class Places:
 
         With its subfolders, where they can be typed: `mini_world/anna` stays right when an `anna` is added elsewhere.
         """
-        real = os.path.realpath(path)
-        seen = [other for other in self._by_name.get(_folded(path.name), ()) if os.path.realpath(other) == real]
-        whole = [other.relative_to(self.tops[other]).with_suffix("").as_posix() for other in seen[:1]]
-        for name in (*whole, path.stem):
-            typable = _TYPABLE.fullmatch(name) and not is_number(name)
-            if typable and [os.path.realpath(other) for other in self.files_for(name)] == [real]:
+        known = path if path in self.tops else self._alias(path)
+        if known is None:
+            return ""
+        *above, _file = known.relative_to(self.tops[known]).parts
+        for name in ("/".join([*above, path.stem]), path.stem):
+            if _TYPABLE.fullmatch(name) and not is_number(name) and self._is_only(known, name):
                 return name
         return ""
+
+    def _alias(self, path: Path) -> Path | None:
+        """The path under which a file was found."""
+        real = os.path.realpath(path)
+        others = self._by_name.get(_folded(path.name), ())
+        return next((other for other in others if os.path.realpath(other) == real), None)
+
+    def _is_only(self, path: Path, name: str) -> bool:
+        """Whether `embedding:NAME` refers to this file alone; of most names, only one file is called so."""
+        named = [other for ending in ("", *ENDINGS) for other in self._by_name.get(_folded(path.stem + ending), ())]
+        if named == [path]:
+            return True
+        return [os.path.realpath(other) for other in self.files_for(name)] == [os.path.realpath(path)]
 
     def state(self, beginning: str) -> str:
         """A value that changes when a file whose name begins this way is added, removed or replaced."""
@@ -100,7 +113,8 @@ def _files(folders: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
                 below.clear()
                 continue
             seen.add(os.path.realpath(folder))
-            yield from ((top, Path(folder, name)) for name in names)
+            place = Path(folder)
+            yield from ((top, place / name) for name in names)
 
 
 def _folded(name: str) -> str:

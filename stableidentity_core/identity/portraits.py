@@ -48,7 +48,7 @@ def keep_portrait(identity_file: Path, png: bytes) -> Path:
     Raises:
         StableIdentityError: the disk is full, the folder is not writable, or an old portrait cannot be removed.
     """
-    path = _beside(identity_file, ENDINGS[0])
+    path = portrait_paths(identity_file)[0]
     write_atomically(path, png)
     for other in portraits_of(identity_file):
         if other != path:
@@ -56,10 +56,15 @@ def keep_portrait(identity_file: Path, png: bytes) -> Path:
     return path
 
 
+def portrait_paths(identity_file: Path) -> list[Path]:
+    """Where the previews of an identity's file may be; the first is where this pack writes them."""
+    folder, stem = identity_file.parent, identity_file.stem
+    return [folder / f"{stem}{ending}" for ending in ENDINGS]
+
+
 def portraits_of(identity_file: Path) -> Iterator[Path]:
     """The preview files that belong to an identity's file."""
-    for ending in ENDINGS:
-        path = _beside(identity_file, ending)
+    for path in portrait_paths(identity_file):
         if os.path.lexists(path) and not path.is_dir():
             yield path
 
@@ -97,10 +102,6 @@ def read_portrait(path: Path) -> tuple[bytes, str]:
     if kind not in _TYPES:
         raise DamagedFileError(f"{path.name} is a picture of type {kind!a}, needed {', '.join(_TYPES)}.")
     return content, _TYPES[kind]
-
-
-def _beside(identity_file: Path, ending: str) -> Path:
-    return identity_file.with_name(f"{identity_file.stem}{ending}")
 
 
 def _delete(path: Path) -> None:

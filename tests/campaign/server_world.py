@@ -170,4 +170,4 @@ def drawn(random: Random) -> Json:
 
 def whole_identities(folder: Path) -> dict[str, Identity]:
     """Every identity of a folder; raises when one is half."""
-    return {path.stem: load_identity(path) for path in sorted(folder.glob("[!.]*.safetensors"))}
+    return {path.stem: load_identity(path) for path in sorted(folder.rglob("[!.]*.safetensors"))}

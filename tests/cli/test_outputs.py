@@ -252,3 +252,18 @@ def test_several_text_spaces_do_not_fit_into_one_file(tmp_path):
     identity = type(some_identity())(trigger="anna", words=words)
     with pytest.raises(StableIdentityError, match=r"only \.safetensors supports several"):
         write_as(identity, tmp_path / "anna.pt")
+
+
+@pytest.mark.parametrize("arguments", [["download", "--list"], ["--help"], ["inspect"]])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_leaves_stops_nothing(tmp_path, arguments, unbuffered):
+    """As `| head` does: no traceback, and the exit code of the work itself."""
+    command = [sys.executable, "-m", "stableidentity_core", *arguments]
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as gone:
+        surroundings = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+        done = subprocess.run(command, stdout=gone, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=surroundings)
+    missing = "required: file" in done.stderr
+    assert done.returncode == (2 if arguments == ["inspect"] else 0), done.stderr
+    assert "BrokenPipe" not in done.stderr and "Traceback" not in done.stderr and missing == (arguments == ["inspect"])

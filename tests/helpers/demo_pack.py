@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
-from helpers.mini_world_pack import ROOT, pack_with_world
+from helpers.archive import unpack_archive
 from stableidentity_core.comfyui import Json
 
 QUICK = {r"SAMPLING_STEPS = \d+": "SAMPLING_STEPS = 2"}
@@ -32,11 +31,9 @@ KEYS = {
 
 
 def quick_pack(folder: Path) -> Path:
-    """A copy of the pack that samples in two steps; gives the folder."""
-    pack_with_world(folder)
-    shutil.copytree(ROOT / "workflows", folder / "workflows")
-    for name in ("tasks.py", "requirements.txt", "pyproject.toml"):
-        shutil.copy(ROOT / name, folder / name)
+    """What the registry gives a user, but sampling in two steps; gives the folder."""
+    unpack_archive(folder)
+    assert not (folder / "tests").exists(), "the demo must do without what the registry does not ship"
     preset = folder / "mini_world" / "preset.py"
     text = preset.read_text("utf-8")
     for pattern, quick in QUICK.items():

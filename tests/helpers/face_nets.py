@@ -13,8 +13,8 @@ POINTS = ((-0.18, -0.12), (0.18, -0.12), (0.0, 0.05), (-0.14, 0.22), (0.14, 0.22
 VARIANCE = 0.1  # of RetinaFace's centres and points
 
 
-def pointing_retinaface(path: Path) -> Path:
-    """RetinaFace mobile0.25 that sees one face at every place of its coarsest map, 512 pixels large.
+def pointing_retinaface(path: Path, small: bool = False) -> Path:
+    """RetinaFace mobile0.25 that sees one face at every place of its coarsest map, 512 pixels large, or 256.
 
     Its heads have no weights, only biases, so that what it says is known: the photo's middle shows most of a face.
     """
@@ -30,7 +30,8 @@ def pointing_retinaface(path: Path) -> Path:
                 head[level].conv1x1.bias.zero_()
             scores = net.ClassHead[level].conv1x1.bias  # of two sizes: no face, face
             scores.copy_(torch.tensor([6.0, -6.0] * 2))
-        net.ClassHead[2].conv1x1.bias[2:] = torch.tensor([-6.0, 6.0])
+        at = 0 if small else 2
+        net.ClassHead[2].conv1x1.bias[at : at + 2] = torch.tensor([-6.0, 6.0])
         for size in range(2):
             points = torch.tensor(POINTS).flatten() / VARIANCE
             net.LandmarkHead[2].conv1x1.bias[10 * size : 10 * size + 10] = points

@@ -83,7 +83,9 @@ def test_what_save_says_to_type_is_that_person(server, shared, source, where):
     refused = server.run(saving(where, "stop"))
     assert refused.status == "error" and f"embedding:{where} already refers to {stranger}" in refused.error
     replaced = server.run(saving(where, "replace"))
-    assert replaced.outputs["save"]["text"][0].endswith(f"{where}.safetensors: type embedding:{where} in a prompt")
+    assert replaced.outputs["save"]["text"][0].endswith(
+        f"{where}.safetensors: type embedding:people/{where} in a prompt"
+    )
     assert load_identity(stranger).trigger == "<anna>" and not (root / f"{where}.safetensors").exists()
 
 

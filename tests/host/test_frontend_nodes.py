@@ -209,14 +209,15 @@ HEIGHT = f"""() => {{
   return element ? element.offsetHeight : node.size[1];
 }}"""
 SEEN = f"""() => {{
-  const node = {TRAIN}, text = node.widgets.find((widget) => widget.name === '$$node-text-preview');
-  return [text?.value ?? '', app.nodePreviewImages[node.id] ?? [], app.nodeOutputs[node.id]?.images?.length ?? 0];
+  const node = {TRAIN}, element = document.querySelector(`[data-node-id="${{node.id}}"]`);
+  const text = element?.innerText ?? node.widgets.find((widget) => widget.name === '$$node-text-preview')?.value;
+  return [text, app.nodePreviewImages[node.id] ?? [], app.nodeOutputs[node.id]?.images?.length ?? 0];
 }}"""
 
 
 def test_train_shows_itself_in_its_own_room_and_the_person_in_the_end(page, world: World, renderer):
     prompt = learn(world.eps, name=f"room-{renderer[-3:-2]}", steps=8, seed=66, pictures=1, force_retrain=True)
-    ui_from_api(page, prompt)
+    assert load_workflow(page, ui_from_api(page, numbered(prompt))) == []
     page.evaluate("() => { app.canvas.ds.scale = 1; app.canvas.setDirty(true, true); }")
     page.evaluate(f"() => app.canvas.centerOnNode({TRAIN})")
     page.wait_for_timeout(1000)
@@ -226,3 +227,16 @@ def test_train_shows_itself_in_its_own_room_and_the_person_in_the_end(page, worl
     page.wait_for_timeout(1000)
     assert "learned: held-out loss" in page.evaluate(SEEN)[0]
     assert page.evaluate(HEIGHT) == before, "it has grown over what is below it"
+
+
+def numbered(prompt: Json) -> Json:
+    """With the ids that nodes in the frontend have."""
+    ids = {name: str(number) for number, name in enumerate(prompt, 1)}
+
+    def renamed(value: Any) -> Any:
+        return [ids[value[0]], value[1]] if isinstance(value, list) else value
+
+    return {
+        ids[name]: {**one, "inputs": {key: renamed(value) for key, value in one["inputs"].items()}}
+        for name, one in prompt.items()
+    }

@@ -102,7 +102,11 @@ def test_the_workflow_keeps_to_the_demos_settings():
 def test_stock_prompts_understand_the_file(mini, learned):
     load = {"identity": node("StableIdentityLoad", name="mini_world/anna.safetensors", trigger="")}
     ours = node("StableIdentityEncodePrompt", clip=["trio", 1], text="a photo of <anna>", **people_in(["identity", 0]))
-    for text, same in (("a photo of embedding:mini_world/anna", True), ("a photo of somebody", False)):
+    for text, same in (
+        ("a photo of embedding:mini_world/anna", True),
+        ("a photo of embedding:anna", True),
+        ("a photo of somebody", False),
+    ):
         stock = node("CLIPTextEncode", clip=["trio", 1], text=text)
         result = mini.server.run({**compare(Path(), stock, ours, load), **WORLD})
         assert result.status == "success", result.error

@@ -75,9 +75,10 @@ def test_of_a_square_without_a_detector_the_first_line_says_that_nobody_looked(w
     Image.new("RGB", (512, 512), (120, 130, 140)).save(world.server.input / "wall.png")
     result = world.server.run(prepare("wall.png", strict=False))
     assert result.status == "success", result.error
-    first, second, *rest = result.outputs["2"]["text"][0].splitlines()
-    assert first == "No face detector was used: the picture was assumed to be an aligned portrait."
-    assert second.startswith("Photo quality: unknown") and not any("[ok]" in line for line in rest)
+    first, *rest = result.outputs["2"]["text"][0].splitlines()
+    assert first.startswith("[!] Nobody has looked for a face")
+    assert any(line.startswith("Photo quality: unknown") for line in rest)
+    assert not any("[ok]" in line or "good" in line for line in rest)
 
 
 @pytest.fixture
@@ -137,8 +138,9 @@ def test_a_folder_of_photos_with_what_systems_leave_in_it(world, bad: Refusals):
     result = world.server.run(folder("crowd"))
     assert result.status == "success", result.error
     lines = result.outputs["report"]["text"][0].splitlines()
-    assert lines[0] == "No face detector was used: the photos were assumed to be aligned portraits."
-    assert lines[1] == "2 of 3 photos used."
+    assert lines[0].startswith("[!] Nobody has looked for faces")
+    assert lines[1] == "[!] 2 of 3 photos used."
+    assert lines[2].startswith("[!] 2 of the photos used could be better: anna.jfif (resolution")
     assert any(line.startswith("dora.jpg: ") and "is a HEIC picture" in line for line in lines)
     assert any(line.startswith("2 left out (hidden") and "@eaDir/" in line and "._anna.png" in line for line in lines)
     assert any(line.startswith("1 left out (a HEIC picture") and "carl.heic" in line for line in lines)
@@ -163,7 +165,8 @@ def test_preview_overlay_and_report_arrive_in_the_history(world, nets, wide):
     assert seen["4"].shape == seen["5"].shape == (512, 512, 3)
     assert np.abs(seen["4"].astype(int) - seen["5"].astype(int)).mean() > 5, "no mask was laid over"
     report = result.outputs["6"]["text"][0]
-    assert report.startswith("Photo quality:") and "resolution:" in report and "yaw:" in report
+    assert report.startswith("[!] The parser finds no face") or "Photo quality:" in report
+    assert "resolution:" in report and "yaw:" in report
     assert result.outputs["2"]["text"][0] == report and "images" in result.outputs["2"]
 
 

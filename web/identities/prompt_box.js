@@ -82,7 +82,8 @@ export function insert(text) {
 function write(element, added, start, end) {
   element.focus({ preventScroll: true });
   element.setSelectionRange(start, end);
-  if (document.execCommand?.("insertText", false, added)) return; // keeps the box's own undo
+  const isReady = document.activeElement === element; // not while its node is out of sight
+  if (isReady && document.execCommand?.("insertText", false, added)) return; // keeps the box's own undo
   element.setRangeText(added, start, end, "end");
   element.dispatchEvent(new InputEvent("input", { bubbles: true, inputType: "insertText", data: added }));
 }

@@ -10,6 +10,7 @@ from ..align import Alignment
 from ..landmarks import landmark_problem
 from ..parsing import shows_face
 from ..portrait import SIZE
+from .evidence import Evidence
 from .occlusion import features_region, measure_occlusion, outside_photo
 from .picture import blur_sigma, light
 from .pose import head_pose
@@ -67,8 +68,7 @@ def assess(
     return QualityReport(
         findings=tuple(result for result in results if isinstance(result, Finding)),
         left_out=tuple(result for result in results if isinstance(result, str)),
-        detected=landmarks is not None,
-        face_seen=landmarks is not None or (parts is not None and shows_face(parts)),
+        evidence=Evidence(detected=landmarks is not None, parsed=None if parts is None else shows_face(parts)),
         remarks=_turned(landmarks, alignment),
     )
 
@@ -202,7 +202,7 @@ def _hair(share: float) -> Finding:
 
 def _border(alignment: Alignment | None, photo_size: tuple[int, int]) -> Results:
     if alignment is None:
-        return ["Cropping by the photo's border was not measured: the photo was assumed to be an aligned portrait."]
+        return ["Cropping by the photo's border was not measured: the photo was taken as an aligned portrait."]
     outside = outside_photo(alignment, photo_size)
     cut = f"Use a photo that shows the whole face: {outside.face:.0%} of it lies outside the photo."
     narrow = f"Use a photo with more space around the head: {outside.portrait:.0%} of the portrait had to be filled in."

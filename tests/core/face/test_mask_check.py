@@ -226,8 +226,8 @@ def test_masks_of_other_types_are_taken(dtype):
 def test_of_a_square_at_which_nobody_looked_nothing_is_praised():
     one = prepare_face(torch.full((3, SIDE, SIDE), 0.5) + 0.2 * FACE)
     text = one.report.text().splitlines()
-    assert text[0] == "No face detector was used: the picture was assumed to be an aligned portrait."
-    assert text[1].startswith("Photo quality: unknown. If it is an aligned portrait, ")
+    assert text[0].startswith("[!] Nobody has looked for a face: no face detector was used, and the picture was taken")
+    assert any(line.startswith("Photo quality: unknown. If there is a face where it was measured, ") for line in text)
     assert not any(line.startswith("[ok]") or "good" in line for line in text)
     assert one.face.quality["good"] is None and one.face.quality["face_detected"] is False
 
@@ -253,8 +253,12 @@ def test_only_true_sentences(parser, detector, given_hair, given_face):
     assert ("the face mask is the oval" in text) == (parser is None and not given_face)
     assert ("the hair mask is empty" in text) == (parser is None and not given_hair)
     assert ("No parsing" in text) == (parser is None and not (given_face and given_hair))
-    assert text.startswith("No face detector was used") == (detector is None)
-    assert ("there are no landmarks" in text) == ("assumed to be an aligned portrait" in text) == (detector is None)
+    nobody_looked = not (detector or parser or given_face)
+    assert text.startswith("[!] Nobody has looked for a face") == ("Nobody" in text) == nobody_looked
+    assert ("no face detector was used" in text.lower()) == (detector is None)
+    assert ("the parser finds a face" in text) == (parser is not None and detector is None)
+    assert ("where the face mask marks it" in text) == (given_face and not (detector or parser))
+    assert ("there are no landmarks" in text) == ("taken as an aligned portrait" in text) == (detector is None)
     assert ("no map of face parts" in text) == (parser is None)
     assert ("no hair is marked" in text) == (parser is None and not given_hair)
     assert ("[ok]" in text) == (parser is not None or detector is not None)

@@ -114,7 +114,7 @@ def test_a_photo_shrunk_by_half_has_half_the_resolution():
 def test_a_portrait_without_alignment_has_its_own_size_as_resolution():
     result = assess_portrait(rand(3, SIDE, SIDE), photo_size=(200, 204))
     assert of(result, "resolution").value == 200 and not of(result, "resolution").good
-    assert any("the photo was assumed to be an aligned portrait" in sentence for sentence in result.left_out)
+    assert any("the photo was taken as an aligned portrait" in sentence for sentence in result.left_out)
 
 
 # Blur
@@ -429,7 +429,7 @@ def test_what_cannot_be_measured_is_said():
         "The head's pose was not measured: there are no landmarks.",
         "Hair on the face was not measured: there is no map of face parts, and no hair is marked.",
         "Hat, glasses and other things on the face were not measured: there is no map of face parts.",
-        "Cropping by the photo's border was not measured: the photo was assumed to be an aligned portrait.",
+        "Cropping by the photo's border was not measured: the photo was taken as an aligned portrait.",
     )
     assert all(f"[not measured] {sentence}" in result.text() for sentence in result.left_out)
 
@@ -450,9 +450,9 @@ FINDINGS = (
 
 def test_the_text_puts_what_to_change_first():
     assert QualityReport(findings=FINDINGS, left_out=("No hair.",)).text().splitlines() == [
-        "Photo quality: 2 of 3 measures to improve.",
         "[!] blur: 4.57 px (at most 3). Use a sharper photo.",
         "[!] yaw: 40 degrees (at most 30). Turn the head.",
+        "Photo quality: 2 of 3 measures to improve, others could not be taken.",
         "[ok] roll: 2 degrees (at most 45)",
         "[not measured] No hair.",
     ]

@@ -39,7 +39,7 @@ def test_the_person_is_named_by_either_word(text):
         ("", "nobody appears"),
         ("a photo of a person", "Write <person>"),
         ("a photo of <person", "<person>"),
-        ("<person> and <persom >", "persom"),
+        ("<person> and <Person >", "<Person >"),
         ("embedding: <person> embedding:", "without a name"),
         ("(" * 101 + "<person>", "nested"),
     ],
