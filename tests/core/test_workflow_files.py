@@ -109,9 +109,7 @@ def test_every_loader_says_where_its_file_is_from(number):
         assert folder in (weight.folder, *weight.elsewhere)
         assert model["name"].endswith(weight.file) and model.get("hash") == weight.sha256
         assert model.get("hash_type") == ("SHA256" if weight.sha256 else None)
-        assert f"]({model['url']})" in text and f"models/{weight.folder}" in text, (
-            "the note has the link and the folder"
-        )
+        assert f"]({model['url']})" in text and f"models/{folder}" in text, "the note has the link and the folder"
 
 
 @each
