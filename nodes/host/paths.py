@@ -19,6 +19,7 @@ from ...stableidentity_core.store.folder import sweep
 FOLDER = "stableidentity"
 ENCODERS = "face_encoders"
 PROJECTORS = "projectors"
+SHARED = ("facexlib", "facedetection")  # with other packs; the frontend offers downloads only into known folders
 VIDEO_FOLDERS = ("diffusion_models", "text2video")  # in the order they are searched
 VIDEO_SUFFIXES = (".safetensors", ".sft", ".pth", ".pt", ".bin", ".ckpt")
 MINI_WORLD = "mini_world"  # the folder below embeddings for people of the mini world
@@ -27,7 +28,7 @@ PAPER_ENCODER = REPOSITORY.rsplit("/", maxsplit=1)[-1]
 
 def register_folders() -> None:
     """Register the pack's folders in `models`; folders of extra_model_paths.yaml take precedence."""
-    for name in (FOLDER, VIDEO_FOLDERS[-1]):
+    for name in (FOLDER, VIDEO_FOLDERS[-1], *SHARED):
         folder_paths.add_model_folder_path(name, str(Path(folder_paths.models_dir) / name))
 
 

@@ -26,7 +26,6 @@ FRESH = """([kind, values]) => {
   for (const widget of node.widgets ?? []) if (widget.name in values) widget.value = values[widget.name];
   return JSON.parse(JSON.stringify(node.serialize()));
 }"""
-WIDGETS = "(kind) => (LiteGraph.createNode(kind)?.widgets ?? []).map((widget) => widget.name)"
 AFTER_GENERATE = "control_after_generate"  # a widget that no input stands for; it follows a seed
 
 
@@ -43,12 +42,12 @@ def renewed(page: Page, ui: Json) -> Json:
 
 
 def _renew(page: Page, node: Json, links: dict[int, Any]) -> None:
-    names = _widget_names(node)
-    if names == page.evaluate(WIDGETS, node["type"]):
-        return
-    fresh = page.evaluate(FRESH, [node["type"], dict(zip(names, node["widgets_values"], strict=True))])
+    values = dict(zip(_widget_names(node), node.get("widgets_values", ()), strict=False))  # buttons come last
+    fresh = page.evaluate(FRESH, [node["type"], values])
     if fresh is None:
         raise ValueError(f"ComfyUI knows no node {node['type']}")
+    if _input_names(node) == _input_names(fresh):
+        return
     old = {one["name"]: one for one in node["inputs"]}
     known = [one["name"] for one in fresh["inputs"]]
     grown = [one for name, one in old.items() if name not in known and one.get("link") is not None]
@@ -61,6 +60,11 @@ def _renew(page: Page, node: Json, links: dict[int, Any]) -> None:
     node["inputs"] = inputs
     for one in node["outputs"]:
         one["links"] = outputs.get(one["name"], {}).get("links")
+
+
+def _input_names(node: Json) -> list[str]:
+    """Without the sockets of groups that grow."""
+    return [one["name"] for one in node["inputs"] if "." not in one["name"]]
 
 
 def _widget_names(node: Json) -> list[str]:

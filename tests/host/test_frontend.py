@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
+from helpers.author import renewed
 from helpers.frontend import (
     Json,
     Page,
@@ -18,6 +19,7 @@ from helpers.frontend import (
     without_titles,
 )
 from helpers.server import PACK, ROOT, ComfyServer
+from helpers.workflows import api_workflow, ui_workflow
 from stableidentity_core.methods.registry import DEFAULT
 from stableidentity_core.train import default_config
 from stableidentity_core.train.config import METHOD_DEFAULTS
@@ -70,6 +72,20 @@ def test_authoring_round_trip(page: Page) -> None:
     authored = ui_from_api(page, SMALL_PROMPT)
     assert load_workflow(page, authored) == []
     assert without_titles(current_prompt(page)) == SMALL_PROMPT
+
+
+def test_renewing_a_workflow_keeps_values_by_name_and_adds_new_inputs(page: Page) -> None:
+    """A workflow that was stored before a node had two of its inputs."""
+    number = next(int(path.stem[:2]) for path in WORKFLOWS)
+    ui = ui_workflow(number)
+    (train,) = (node for node in ui["nodes"] if node["type"] == TRAIN)
+    widgets = [one["name"] for one in train["inputs"] if "widget" in one]
+    for name in ("pictures", "projector"):
+        train["inputs"] = [one for one in train["inputs"] if one["name"] != name]
+    values = train["widgets_values"]
+    train["widgets_values"] = [value for at, value in enumerate(values) if at != widgets.index("pictures") + 1]
+    assert load_workflow(page, renewed(page, ui)) == []
+    assert current_prompt(page) == api_workflow(number)
 
 
 def test_problems_are_noticed(page: Page) -> None:
