@@ -95,7 +95,13 @@ def _picture(content: bytes, kind: str) -> web.Response:
 
 
 async def _body(request: web.Request) -> bytes | None:
-    """What was sent, or None if it is not JSON, or too long."""
+    """What was sent, or None if it is not JSON, or too long.
+
+    Raises:
+        web.HTTPForbidden: a page of another site sent it; older hosts let such requests through.
+    """
+    if request.headers.get("Sec-Fetch-Site") == "cross-site":
+        raise web.HTTPForbidden
     fits = request.content_type == "application/json" and (request.content_length or MAX_BYTES + 1) <= MAX_BYTES
     return await request.read() if fits else None
 

@@ -193,7 +193,7 @@ def test_a_folder_of_photos_uses_loaded_networks(host, nodes, threads, tmp_path,
     monkeypatch.setattr(nodes["folder"].paths, "input_folder", lambda _folder: tmp_path)
     with torch.inference_mode():
         faces, names, report, *_ = nodes["folder"].PrepareFolder.execute("people", "auto", "auto", 5).args
-    assert names == ["anna", "bert"] and report.startswith("2 of 2")
+    assert names == ["anna", "bert"] and "2 of 2 photos used." in report
     assert {type(network).__name__ for network in networks(host)} == {"RetinaFace", "BiSeNet"}
     assert threads == {threading.main_thread()} and len(faces) == 2
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import numpy as np
 import pytest
@@ -40,7 +41,8 @@ def test_it_tells_what_it_does_from_the_beginning_to_the_verdict(painted):
     stages = ["loading the models", "checking the gradient", "encoding the photo", "measuring the held-out loss"]
     assert [text for text in texts if text in stages] == stages
     steps = [text for text in texts if text.startswith("step ")]
-    assert steps and steps[0].startswith(f"step 1 of {STEPS}, ") and steps[0].endswith(" left")
+    # At most two lines a second: how many steps fall between them is up to the machine.
+    assert steps and re.fullmatch(rf"step \d of {STEPS}, .* left", steps[0]), steps
     assert "painting anna" in texts
     assert "learned: held-out loss " in texts[-1] and texts[-1].endswith(" s)"), texts[-1]
 
@@ -116,7 +118,7 @@ def test_each_of_several_people_has_a_picture(world):
     first, second = pixels(world, result, "train")
     assert (first != second).any() and len(pixels(world, result, "shown")) == 4
     texts = [text for _of, text in result.texts]
-    assert any(text.startswith(f"person 2 of 2, step 1 of {STEPS}") for text in texts)
+    assert any(re.match(rf"person 2 of 2, step \d of {STEPS}", text) for text in texts)
     assert "painting pair-b, 2 of 2" in texts and texts[-1].startswith("2 people: ")
 
 
