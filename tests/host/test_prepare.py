@@ -158,13 +158,13 @@ def test_preview_overlay_and_report_arrive_in_the_history(world, nets, wide):
     result = world.server.run(prepare(wide, strict=False))
     assert result.status == "success", result.error
     seen = pictures(world, result)
-    assert seen["3"].shape == (640, 1024, 3)
+    assert seen["2"].shape == (640, 1024, 3)
     with Image.open(world.server.input / wide) as photo:
-        drawn = np.abs(seen["3"].astype(int) - np.asarray(photo).astype(int)).max(-1) > 60
+        drawn = np.abs(seen["2"].astype(int) - np.asarray(photo).astype(int)).max(-1) > 60
     assert drawn.sum() > 2000, "no boxes were drawn"
-    assert seen["4"].shape == seen["5"].shape == (512, 512, 3)
-    assert np.abs(seen["4"].astype(int) - seen["5"].astype(int)).mean() > 5, "no mask was laid over"
-    report = result.outputs["6"]["text"][0]
+    assert seen["3"].shape == seen["4"].shape == (512, 512, 3)
+    assert np.abs(seen["3"].astype(int) - seen["4"].astype(int)).mean() > 5, "no mask was laid over"
+    report = result.outputs["5"]["text"][0]
     assert report.startswith("[!] The parser finds no face") or "Photo quality:" in report
     assert "resolution:" in report and "yaw:" in report
     assert result.outputs["2"]["text"][0] == report and "images" in result.outputs["2"]
@@ -173,7 +173,7 @@ def test_preview_overlay_and_report_arrive_in_the_history(world, nets, wide):
 def test_the_portrait_is_cut_where_the_detector_points(world, nets, wide):
     """The network finds 512-pixel faces in a view of 640: in this photo of 1024 they are 819 large."""
     result = world.server.run(prepare(wide))
-    aligned = pictures(world, result)["4"].astype(int)
+    aligned = pictures(world, result)["3"].astype(int)
     e, m = 0.36 * 819.2, 0.34 * 819.2
     side = max(4 * e, 3.6 * m)
     assert side > 1024 and aligned.std() > 10
