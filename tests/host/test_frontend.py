@@ -83,7 +83,7 @@ def test_renewing_a_workflow_keeps_values_by_name_and_adds_new_inputs(page: Page
     for name in ("pictures", "projector"):
         train["inputs"] = [one for one in train["inputs"] if one["name"] != name]
     values = train["widgets_values"]
-    train["widgets_values"] = [value for at, value in enumerate(values) if at != widgets.index("pictures") + 1]
+    train["widgets_values"] = [value for at, value in enumerate(values) if at != widgets.index("pictures")]
     assert load_workflow(page, renewed(page, ui)) == []
     assert current_prompt(page) == api_workflow(number)
 
