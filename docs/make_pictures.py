@@ -7,7 +7,8 @@ graphs: `workflows/NAME.jpg`, of those that take long or whose weights are not i
     frontend shows it.
 try-it: `docs/try_it.jpg` and `docs/try_it_nodes2.jpg`, workflow 1 at the end of its run in both renderers.
 people: `docs/people.jpg`, the results of workflows 7 and 5.
-Needs what the tests of the frontend need: ComfyUI, a Chromium, and the packages in tests/requirements.txt.
+Needs what the tests of the frontend need: ComfyUI, a Chromium, and the packages of the group dev in
+pyproject.toml.
 """
 
 from __future__ import annotations
