@@ -57,7 +57,7 @@ def _through_host(setting: Setting, base: str, dtype: str, config: TrainConfig) 
             batch_size=1,
             low_memory=recomputes,
         )
-        networks = lambda: [patcher.model for patcher in backend.networks.patchers]  # noqa: E731
+        networks = lambda: [patcher.model for patcher in backend.networks.now.patchers]  # noqa: E731
         figures = _steps(setting, backend, config, networks)
     estimate = {"estimate_weights": need.weights, "estimate_beside": need.beside, "estimate": need.total}
     return {**figures, **estimate, "through": "ComfyUI", "recomputes": recomputes}

@@ -37,8 +37,10 @@ LOAD = """async (ui) => {
   const unknown = ui.nodes.filter((node) => !LiteGraph.registered_node_types[node.type]);
   const lost = (ui.links ?? []).filter(([id, from, output, to, input]) => {
     const source = app.graph.getNodeById(from), target = app.graph.getNodeById(to);
-    const kept = target?.inputs?.[input]?.link === id && source?.outputs?.[output]?.links?.includes(id);
-    return !kept;
+    // By name: a frontend may put the sockets of a node into another order.
+    const name = ui.nodes.find((node) => node.id === to)?.inputs?.[input]?.name;
+    const kept = target?.inputs?.some((socket) => socket.name === name && socket.link === id);
+    return !(kept && source?.outputs?.[output]?.links?.includes(id));
   });
   return [
     ...unknown.map((node) => `node ${node.id}: unknown type ${node.type}`),

@@ -10,6 +10,7 @@ import pytest
 
 from helpers.file_server import STALL, FileServer, serving
 from helpers.prompts import Json, learn, node
+from helpers.tiny import tiny_face_vit
 
 AT_ONCE = 15.0  # seconds: half of what anything takes that does not look for a cancel; two on an idle machine
 pytestmark = pytest.mark.host
@@ -68,7 +69,8 @@ def folder() -> Json:
 
 
 def encoder(world) -> Json:
-    prompt = learn(world.eps)
+    tiny_face_vit(world.server.models / "stableidentity" / "face_encoders" / "stalling")  # no other test has loaded it
+    prompt = learn(world.eps, encoder="stalling")
     return {name: prompt[name] for name in ("image", "encoder", "face")} | {
         "encoded": prompt["encoded"],
         "show": node("SITestFeature", face=["encoded", 0]),

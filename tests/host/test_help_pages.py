@@ -95,6 +95,8 @@ def as_told(options: Json) -> str:
         return "on" if value else "off"
     if isinstance(value, float):
         return f"{value:f}".rstrip("0").rstrip(".")
+    if "\n" in str(value):
+        return f"{len(str(value).splitlines())} lines"
     return str(value).replace("<", r"\<").replace(">", r"\>") or "empty"
 
 

@@ -99,7 +99,8 @@ def test_people_are_shown_and_found(tab, room):
     assert not broken.locator(".si-main").is_enabled() and broken.get_by_label("Rename").count() == 0
     ann, ben = person(tab, "tab-ann"), person(tab, "tab-ben")
     assert ann.locator("img").evaluate("async (image) => { await image.decode(); return image.naturalWidth; }") == 64
-    assert ben.locator(".si-face").inner_text() == "T" and "mini world" in ben.inner_text()
+    expect(ben.locator(".si-face")).to_have_text("T")
+    expect(ben).to_contain_text("mini world")
     assert tab.locator("summary", has_text="Other embeddings").count() == 1
     search = tab.get_by_placeholder("Search people...")
     search.fill("TAB-ANN stable")
