@@ -64,6 +64,10 @@ def browser_path() -> str | None:
     return next((path for path in map(shutil.which, BROWSERS) if path), None)
 
 
+# To a new user the frontend shows its templates, whose placeholders are animated and take most of a core meanwhile.
+SEEN_TEMPLATES = "/settings/Comfy.TutorialCompleted"
+
+
 @contextmanager
 def open_frontend(url: str, executable: str) -> Iterator[Page]:
     """The frontend's page, all node types registered; nothing but this server can be reached from it."""
@@ -72,6 +76,7 @@ def open_frontend(url: str, executable: str) -> Iterator[Page]:
         try:
             page = browser.new_page()
             page.route(lambda address: not address.startswith((url, "data:", "blob:")), lambda route: route.abort())
+            page.request.post(url + SEEN_TEMPLATES, data="true", headers={"Content-Type": "application/json"})
             page.goto(url, wait_until="domcontentloaded")
             wait_until_ready(page)
             yield page
