@@ -21,7 +21,7 @@ from helpers.demo_pack import files_in, quick_pack, report_in, run_demo, start_d
 from mini_world import sheet
 from stableidentity_core.identity import load_identity
 
-FOREVER = 100_000  # steps
+LONG = 2_000  # steps: minutes. The server tells of every 0.5 %, so the first news must not be far.
 HUGE = 10**30  # no widget of a node takes such a number
 
 
@@ -86,7 +86,7 @@ def _tiles(path: Path) -> np.ndarray:
 @contextmanager
 def learning(pack: Path, out: Path, through_tasks: dict) -> Iterator[tuple[subprocess.Popen, psutil.Process]]:
     """The demo in the middle of its training, and the server it has started."""
-    process = start_demo(pack, "--steps", FOREVER, "--out", out, **through_tasks)
+    process = start_demo(pack, "--steps", LONG, "--out", out, **through_tasks)
     try:
         seen = ""
         while not re.search(r"learning: +\d+% [1-9]\d*/", seen):
