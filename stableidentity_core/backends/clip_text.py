@@ -9,15 +9,17 @@ from contextlib import contextmanager
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
-from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from ..devices import to_device
 from ..errors import StableIdentityError
 from ..text.prompts import PromptRows, place_words
 from ..text.space import PromptLayout, TextSpace
+
+if TYPE_CHECKING:
+    from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 BPE_MERGES = 49152 - 256 - 2
@@ -95,6 +97,8 @@ def packaged_tokenizer(folder: Path, pad: str = "!") -> CLIPTokenizer:
         folder: where vocab.json and merges.txt are written.
         pad: SD2 pads with "!" (id 0), SD1 and SDXL's CLIP-L with the end token.
     """
+    from transformers import CLIPTokenizer
+
     if find_spec("open_clip") is None:
         raise StableIdentityError(
             "A single-file model brings no tokenizer; CLIP's is taken from the package open_clip_torch, which is not "

@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ..console.printable import printable
 from ..errors import StableIdentityError
 from ..files.readable import path_kind
@@ -58,6 +56,8 @@ def usable_device(text: str) -> str:
     Raises:
         ArgumentTypeError: unknown to torch, or not available on this machine.
     """
+    import torch  # here, as it takes a second or two that most commands do not need
+
     try:
         device = torch.device(text)
         usable = device.type != "meta"
@@ -87,7 +87,8 @@ def out_of_memory_advice() -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        out = isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+        of_torch = type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator" in str(error)
+        out = of_torch or isinstance(error, MemoryError)
         if not out:
             raise
         reason = str(error).strip().partition("\n")[0][:300]

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from ..console.printable import printable_line
@@ -24,8 +23,7 @@ MAX_ADDRESS = 8000  # characters that servers and proxies accept
 KEPT = "%/:?#[]@!$&'()*+,;=~"  # characters of an address that are not percent-encoded
 
 
-def add_command(commands: Any) -> None:
-    command = commands.add_parser("download", help="download weights into ComfyUI's models folder")
+def add_download(command: argparse.ArgumentParser) -> None:
     command.set_defaults(
         run=run, usage_error=command.error, interrupted="the partial download is kept, the same command resumes it"
     )

@@ -23,17 +23,18 @@ LONG = 100
 FORMATS = (".safetensors", ".pt", ".bin")
 
 
-def add_commands(commands: Any) -> None:
-    inspect = commands.add_parser("inspect", help="show the contents of an identity file")
-    inspect.add_argument("file", type=Path)
-    inspect.add_argument("--json", action="store_true", help="machine-readable output")
-    inspect.set_defaults(run=run_inspect, interrupted="nothing was changed")
-    convert = commands.add_parser("convert", help="convert an embedding to the format of the target's extension")
-    convert.add_argument("source", type=Path, help=".safetensors, .pt or .bin")
-    convert.add_argument("target", type=Path, help=".safetensors (this pack), .pt (A1111) or .bin (diffusers)")
-    convert.add_argument("--trigger", help="default: the file's own, or its name")
-    add_replace(convert)
-    convert.set_defaults(run=run_convert, interrupted="nothing was written")
+def add_inspect(command: argparse.ArgumentParser) -> None:
+    command.add_argument("file", type=Path)
+    command.add_argument("--json", action="store_true", help="machine-readable output")
+    command.set_defaults(run=run_inspect, interrupted="nothing was changed")
+
+
+def add_convert(command: argparse.ArgumentParser) -> None:
+    command.add_argument("source", type=Path, help=".safetensors, .pt or .bin")
+    command.add_argument("target", type=Path, help=".safetensors (this pack), .pt (A1111) or .bin (diffusers)")
+    command.add_argument("--trigger", help="default: the file's own, or its name")
+    add_replace(command)
+    command.set_defaults(run=run_convert, interrupted="nothing was written")
 
 
 def run_inspect(options: argparse.Namespace) -> None:

@@ -12,6 +12,8 @@ from ..backends.compute import PRECISIONS
 from ..backends.load_diffusers import load_diffusers
 from ..backends.protocol import DiffusionBackend
 from ..console.progress import quiet_loaders
+from ..encode import load_face_encoder
+from ..encode.protocol import FaceEncoder
 from ..files.readable import read_text
 from ..text.names import parse_names
 from ..train.config import TrainConfig
@@ -42,10 +44,15 @@ def add_computing_options(group: Any) -> None:
 
 
 def load_model(options: argparse.Namespace) -> DiffusionBackend:
-    quiet_loaders("diffusers")
+    quiet_loaders("diffusers", "transformers")
     return load_diffusers(
         options.model, device=options.device, dtype=DTYPES[options.dtype], v_prediction=options.v_prediction
     )
+
+
+def load_encoder(path: Path) -> FaceEncoder:
+    quiet_loaders("transformers")
+    return load_face_encoder(path)
 
 
 def read_names(path: Path | None) -> tuple[str, ...] | None:

@@ -38,8 +38,7 @@ class Tools:
     choice: Choice = field(default_factory=Choice)
 
 
-def add_command(commands: Any) -> None:
-    command = commands.add_parser("prepare", help="detect, align and mask the face of a photo, and report its quality")
+def add_prepare(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=run)
     command.add_argument("photo", type=Path, help="picture file")
     add_options(command)

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from ..console.progress import progress_bar, write_beside_bar
-from ..encode import encode_face, load_face_encoder
+from ..encode import encode_face
 from ..encode.protocol import FaceEncoder
 from ..errors import StableIdentityError
 from ..face import Face
@@ -24,7 +24,7 @@ from ..train.projector_session import MANY_PEOPLE, ProjectorSession
 from ..train.session import name_spaces_of
 from ..train.warm_start import WarmStart
 from .arguments import count
-from .models import add_computing_options, add_model_options, load_model, read_names
+from .models import add_computing_options, add_model_options, load_encoder, load_model, read_names
 from .outputs import add_replace, check_checkpoint, check_out, save_new
 from .photos import Tools, add_options, read_faces, tools_of
 from .progress import after_each_step
@@ -33,8 +33,7 @@ from .say import say
 SETTINGS = ("steps", "batch_size", "learning_rate", "seed", "resolution", "hair_weight")
 
 
-def add_commands(commands: Any) -> None:
-    command = commands.add_parser("projector", help="train a projector from faces to words over many people")
+def add_projector(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=run)
     add_model_options(command)
     add = command.add_argument
@@ -68,7 +67,9 @@ def add_commands(commands: Any) -> None:
             f"--{name.replace('_', '-')}", type=kinds[name], default=default, help="(default: %(default)s)"
         )
     add_computing_options(group)
-    command = commands.add_parser("project", help="get a person's words from a projector, without training")
+
+
+def add_project(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=run_project)
     add_model_options(command)
     add = command.add_argument
@@ -99,7 +100,7 @@ def run(options: argparse.Namespace) -> None:
     for line in pictures.remarks():
         say(line, sys.stderr)
     names = read_names(options.names)
-    tools, encoder = tools_of(options), load_face_encoder(options.encoder)
+    tools, encoder = tools_of(options), load_encoder(options.encoder)
     backend = load_model(options)
     session = ProjectorSession(
         backend,
@@ -128,7 +129,7 @@ def run_project(options: argparse.Namespace) -> None:
     """Write the identity of the person in the photos."""
     check_out(options.out, options.replace)
     trigger = normalize_trigger(options.trigger)
-    projector, encoder = load_projector(options.projector), load_face_encoder(options.encoder)
+    projector, encoder = load_projector(options.projector), load_encoder(options.encoder)
     faces = [encode_face(encoder, face) for face in read_faces(options.photo, tools=tools_of(options))]
     backend = load_model(options)
     identity = project(faces, projector, name_spaces_of(backend, read_names(options.names)), trigger)

@@ -6,7 +6,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from ..console.progress import quiet_loaders
 from ..console.streams import escape_unprintable
 from ..errors import StableIdentityError
 from .arguments import out_of_memory_advice
@@ -31,7 +30,6 @@ def run_command(parser: argparse.ArgumentParser, arguments: Sequence[str] | None
 
 
 def _run(options: argparse.Namespace) -> int:
-    quiet_loaders("transformers")
     try:
         with out_of_memory_advice():
             options.run(options)

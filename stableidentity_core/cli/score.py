@@ -6,23 +6,20 @@ import argparse
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
 from ..console.progress import progress_bar
-from ..encode import KINDS, load_face_encoder
+from ..encode import KINDS
 from ..evaluate.temporal import as_dict, check_plot, clip_plot, read_clip, report, score_clip
 from ..files.atomic import write_atomically
+from .models import load_encoder
 from .outputs import add_replace, check_out_folder
 from .photos import add_options, read_faces, save_picture, tools_of
 from .say import say
 
 
-def add_command(commands: Any) -> None:
-    command = commands.add_parser(
-        "score", help="face similarity along a clip: of each frame to the photo and to the next frame"
-    )
+def add_score(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=run, interrupted="no score was written")
     add = command.add_argument
     add("clip", type=Path, help="video file (needs PyAV), or a folder with the frames as pictures")
@@ -51,7 +48,7 @@ def run(options: argparse.Namespace) -> None:
     check_out_folder(options.out, ("score.json", "score.png"), options.replace)
     tools = tools_of(options, parse=False)
     photos = read_faces(options.photo or [], tools=tools)
-    encoder = load_face_encoder(options.encoder)
+    encoder = load_encoder(options.encoder)
     frames = _shown(read_clip(options.clip))
     score = score_clip(frames, encoder, photos, detector=tools.detector, choice=tools.choice)
     picture = clip_plot(score, options.clip.name).movedim(-1, 0)

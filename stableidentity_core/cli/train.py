@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from ..console.progress import progress_bar
-from ..encode import KINDS, encode_face, load_face_encoder
+from ..encode import KINDS, encode_face
 from ..encode.protocol import FaceEncoder
 from ..errors import StableIdentityError
 from ..identity import normalize_trigger, save_identity
@@ -23,7 +23,7 @@ from ..train.presets import PRESETS, describe_preset, with_preset
 from ..train.result import format_held_out_loss
 from ..train.session import Person, TrainingSession, name_spaces_of
 from .arguments import count
-from .models import add_computing_options, add_model_options, load_model, read_names
+from .models import add_computing_options, add_model_options, load_encoder, load_model, read_names
 from .outputs import add_replace, check_checkpoint, check_out, save_new
 from .photos import add_options, read_faces, tools_of
 from .progress import after_each_step
@@ -32,8 +32,7 @@ from .say import say
 OWN = {method: default_config(method) for method in METHODS}
 
 
-def add_command(commands: Any) -> None:
-    command = commands.add_parser("train", help="learn a person from a photo")
+def add_train(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=run)
     add = command.add_argument
     add_model_options(command)
@@ -156,4 +155,4 @@ def _encoder(path: Path | None, method: str) -> FaceEncoder | None:
             f"{method} needs a face encoder, but none was given. Use --encoder, or choose --method textual_inversion, "
             "which needs none."
         )
-    return load_face_encoder(path)
+    return load_encoder(path)

@@ -7,7 +7,6 @@ import os
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 from ..console.printable import printable_line
 from ..errors import StableIdentityError
@@ -21,8 +20,7 @@ PACK = Path(__file__).absolute().parents[2]
 SHOWN_KEY = 12  # characters, enough to be unique for any user
 
 
-def add_command(commands: Any) -> None:
-    command = commands.add_parser("trained", help="list or remove the trainings stored by the nodes")
+def add_trained(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=run, interrupted="files that were already removed stay removed")
     add = command.add_argument
     add(

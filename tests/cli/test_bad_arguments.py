@@ -113,7 +113,7 @@ def test_a_folder_for_results_that_cannot_be_made(tmp_path, capsys, monkeypatch,
     if out == "nowhere" and not Path("/proc/self").exists():
         pytest.skip("a system without /proc")
     if command == "score":
-        monkeypatch.setattr("stableidentity_core.cli.score.load_face_encoder", lambda _path: None)
+        monkeypatch.setattr("stableidentity_core.cli.score.load_encoder", lambda _path: None)
         monkeypatch.setattr("stableidentity_core.cli.score.score_clip", lambda *_args, **_more: None)
         monkeypatch.setattr("stableidentity_core.cli.score.clip_plot", lambda *_args: torch.zeros(8, 8, 3))
     line = {"prepare": ["prepare", str(tmp_path / "a.png")], "score": ["score", str(tmp_path), "--encoder", "x"]}[

@@ -187,5 +187,21 @@ def test_as_a_user_starts_it(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     failed = subprocess.run([*command, "inspect", broken], capture_output=True, text=True, env=environment)
     assert failed.returncode == 1 and "broken.safetensors" in failed.stderr and "Traceback" not in failed.stderr
-    usage = subprocess.run([*command, "train"], capture_output=True, text=True, env=environment)
-    assert usage.returncode == 2 and "--photo" in usage.stderr
+    usage = subprocess.run([*command, "convert"], capture_output=True, text=True, env=environment)
+    assert usage.returncode == 2 and "required: source, target" in usage.stderr
+
+
+def test_what_computes_nothing_does_not_wait_for_torch(tmp_path):
+    """torch, torchvision and transformers take seconds to import."""
+    program = """
+import sys
+from stableidentity_core.cli import main
+assert main(["download", "--list", "--models", sys.argv[1]]) == 0
+try:
+    main(["--help"])
+finally:
+    print(sorted({"torch", "torchvision", "transformers"} & sys.modules.keys()))
+"""
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0 and done.stdout.splitlines()[-1] == "[]", done.stderr

@@ -144,24 +144,23 @@ def test_damaged_weights_are_told(pack, tmp_path):
     ],
     ids=["at the start", "at work"],
 )
-def test_a_host_that_dies_is_told_with_the_end_of_its_log(pack, tmp_path, program, told):
+def test_a_host_that_dies_is_told_with_the_end_of_its_log(tmp_path, capsys, program, told):
     out = tmp_path / "out"
-    process = run_demo(pack, "--out", out, "--comfyui", fake_host(tmp_path / "host", program))
-    assert process.returncode == 1
-    assert [text for text in told if text not in process.stderr] == [], process.stderr
-    assert "Traceback" not in process.stderr
+    assert main(["--out", str(out), "--comfyui", str(fake_host(tmp_path / "host", program))]) == 1
+    said = capsys.readouterr().err
+    assert [text for text in told if text not in said] == [], said
+    assert "Traceback" not in said
     assert files_in(out) == {"comfyui.log"}, "only the log is kept"
 
 
-def test_a_port_in_use_is_told(pack, tmp_path):
+def test_a_port_in_use_is_told(tmp_path, capsys):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
         host = fake_host(tmp_path / "host", DIES_AT_START)
-        process = run_demo(pack, "--out", tmp_path / "out", "--comfyui", host, "--port", port)
-    assert process.returncode == 1
-    assert f"Port {port} cannot be used: Address already in use" in process.stderr
+        assert main(["--out", str(tmp_path / "out"), "--comfyui", str(host), "--port", str(port)]) == 1
+    assert f"Port {port} cannot be used: Address already in use" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

@@ -47,9 +47,11 @@ def import_all(blocked: list[str]) -> subprocess.CompletedProcess:
 def test_every_module_can_be_imported_without_a_host_and_without_heavy_packages():
     host = ["comfy", "comfy_api", "folder_paths"]
     faces = ["cv2", "facexlib", "filterpy", "numba", "scipy", "timm"]
-    done = import_all([*host, *faces, "av", "diffusers", "matplotlib", "open_clip", "skimage", "sklearn"])
+    done = import_all(
+        [*host, *faces, "av", "diffusers", "matplotlib", "open_clip", "skimage", "sklearn", "transformers"]
+    )
     assert done.returncode == 0, done.stderr
-    assert "torch" in done.stdout.split() and "transformers" in done.stdout.split()
+    assert "torch" in done.stdout.split()
 
 
 @pytest.fixture(scope="module")

@@ -126,9 +126,9 @@ def test_the_command_line_has_the_setting_of_the_method(toy, monkeypatch):
 
     monkeypatch.setitem(train.OWN, "toy", default_config("toy"))
     parser = argparse.ArgumentParser()
-    train.add_command(parser.add_subparsers())
+    train.add_train(parser)
     options = parser.parse_args(
-        ["train", "--model", "m", "--photo", "p", "--out", "o", "--method", "toy", "--toy-strength", "0.5"]
+        ["--model", "m", "--photo", "p", "--out", "o", "--method", "toy", "--toy-strength", "0.5"]
     )
     assert train._config(options).method_settings == {"toy_strength": 0.5}
 
