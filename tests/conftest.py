@@ -19,7 +19,10 @@ if "OMP_NUM_THREADS" not in os.environ:
 if os.environ.get("ATEN_CPU_CAPABILITY") == "avx2":
     os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16")
 
-HOST_TESTS = Path(__file__).parent / "host"
+TESTS = Path(__file__).parent
+HOST_TESTS = TESTS / "host"
+# The folders whose files take long come first, so that no worker is left with one of them when the others are done.
+FIRST = ("host", "campaign", "backends", "cli")
 
 
 def host_path() -> Path | None:
@@ -32,9 +35,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full-size", action="store_true", help="also run the tests with a full-size model")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.option.loadscopereorder = False  # xdist's own order of files, by their number of tests
+
+
+def place_in_line(item: pytest.Item) -> int:
+    folder = item.path.relative_to(TESTS).parts[0]
+    return FIRST.index(folder) if folder in FIRST else len(FIRST)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     no_host = pytest.mark.skip(reason="NO COMFYUI: COMFYUI_PATH names none, so this host test did not run")
     no_size = pytest.mark.skip(reason="opt-in: runs with --full-size")
+    items.sort(key=place_in_line)
     for item in items:
         if HOST_TESTS in item.path.parents:
             item.add_marker("host")

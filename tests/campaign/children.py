@@ -13,7 +13,20 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-PRELOADED = ("stableidentity_core.cli", "campaign.acts", "campaign.generated")
+# With what the pack and its libraries import only once it is needed.
+PRELOADED = (
+    "stableidentity_core.cli.photos",
+    "stableidentity_core.cli.projector",
+    "stableidentity_core.cli.score",
+    "stableidentity_core.cli.train",
+    "stableidentity_core.cli.trained",
+    "transformers.models.clip.modeling_clip",
+    "transformers.models.clip.tokenization_clip",
+    "transformers.models.vit.modeling_vit",
+    "diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion",
+    "campaign.acts",
+    "campaign.generated",
+)
 
 
 @functools.cache
