@@ -46,10 +46,15 @@ def people(world: World, bad: Refusals) -> Iterator[None]:
         world.embedding(f"bad-{name}").unlink()
 
 
+@pytest.fixture(scope="session")
+def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("browser")
+
+
 @pytest.fixture(scope="module")
-def page(server: ComfyServer) -> Iterator[Page]:
+def page(server: ComfyServer, profile: Path) -> Iterator[Page]:
     browser = browser_path()
     if browser is None:
         pytest.skip("NO CHROMIUM: install the system package chromium to test the workflows in the real frontend")
-    with open_frontend(server.url, browser) as opened:
+    with open_frontend(server.url, browser, profile) as opened:
         yield opened
