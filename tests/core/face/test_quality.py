@@ -149,6 +149,15 @@ def test_blur_is_told_in_pixels_and_rises_with_what_is_added(name):
         assert 0.95 < value / math.hypot(sigma, own) < 1.33, (sigma, value, own)
 
 
+def test_all_faces_are_blurred_at_one_size(monkeypatch):
+    """oneDNN keeps compiled code of each size: 95 MB after some hundred photos."""
+    sizes, blur = set(), TF.gaussian_blur
+    monkeypatch.setattr(TF, "gaussian_blur", lambda picture, *how: sizes.add(picture.shape) or blur(picture, *how))
+    for radius in (0.1, 0.15, 0.21):
+        assert blur_sigma(rand(3, SIDE, SIDE), disc(SIDE, radius) > 0) is not None
+    assert len(sizes) == 1
+
+
 @photos
 def test_the_limit_of_blur_lies_between_2_and_3_pixels_of_added_blur(name):
     face = OVAL > 0

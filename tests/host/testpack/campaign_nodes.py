@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from comfy_api.latest import io
 
+from .tiny import in_use
+
 PAGE = os.sysconf("SC_PAGE_SIZE")
 TABLE = "stableidentity_core.weights.table"
 _kept: list[Any] = []
@@ -33,6 +35,7 @@ class CountMemory(io.ComfyNode):
     def execute(cls, look: int) -> io.NodeOutput:
         gc.collect()
         ctypes.CDLL(None).malloc_trim(0)
+        used = in_use.bytes_in_use()
         tensors = [thing for thing in gc.get_objects() if _is_tensor(thing)]
         sizes = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors}
         with open("/proc/self/statm", encoding="ascii") as file:
@@ -41,6 +44,7 @@ class CountMemory(io.ComfyNode):
             "tensors": len(tensors),
             "tensor_bytes": sum(sizes.values()),
             "memory": resident,
+            "in_use": used,
             "handles": len(os.listdir("/proc/self/fd")),
         }
         return io.NodeOutput(ui={name: [value] for name, value in seen.items()})

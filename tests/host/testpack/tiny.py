@@ -1,11 +1,20 @@
-"""tests/helpers/host_tiny.py, by its path: the server does not have the tests' folder on sys.path."""
+"""Modules of tests/helpers, by their paths: the server does not have the tests' folder on sys.path."""
 
 from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from types import ModuleType
 
-_FILE = Path(__file__).resolve().parents[2] / "helpers" / "host_tiny.py"
-_SPEC = importlib.util.spec_from_file_location("stableidentity_host_tiny", _FILE)
-host_tiny = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(host_tiny)
+_FOLDER = Path(__file__).resolve().parents[2] / "helpers"
+
+
+def _helper(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"stableidentity_{name}", _FOLDER / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+host_tiny = _helper("host_tiny")
+in_use = _helper("in_use")
