@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page, sync_playwright
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 Json = dict[str, Any]
+SETTLED = (1, 41)  # the first frontend whose nodes and errors look as this pack was made for
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # A browser that looks up its maker's hosts stalls on a machine without internet.
 ARGUMENTS = (
@@ -92,6 +94,20 @@ def open_frontend(url: str, executable: str, profile: Path | None = None) -> Ite
             yield page
         finally:
             browser.close()
+
+
+def needs_frontend(page: Page, first: tuple[int, int], what: str) -> None:
+    """Skip what older frontends do not have."""
+    version = str(page.evaluate("() => window.__COMFYUI_FRONTEND_VERSION__ ?? '0.0'"))
+    if tuple(int(part) for part in version.split(".")[:2]) < first:
+        pytest.skip(f"FRONTEND {version} is older than {first[0]}.{first[1]}, the first with {what}")
+
+
+def use_nodes_2(page: Page, on: bool) -> None:
+    """Choose the renderer; skips where Nodes 2.0 is wanted and still a preview."""
+    if on:
+        needs_frontend(page, SETTLED, "Nodes 2.0 as it stayed")
+    page.evaluate("(on) => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', on)", on)
 
 
 def wait_until_ready(page: Page) -> None:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from helpers.face_nets import pointing_retinaface
-from helpers.frontend import Page, current_prompt, ui_from_api, wait_until_ready
+from helpers.frontend import SETTLED, Page, current_prompt, needs_frontend, ui_from_api, use_nodes_2, wait_until_ready
 from helpers.prompts import Json, node
 from helpers.server import ComfyServer
 
@@ -60,6 +60,7 @@ def photos(server: ComfyServer) -> Iterator[None]:
 
 @pytest.fixture(scope="module", autouse=True)
 def opened(page: Page) -> None:
+    needs_frontend(page, SETTLED, "a preview that a node can leave out")
     page.evaluate(SET, ["Comfy.TutorialCompleted", True])
     page.reload(wait_until="domcontentloaded")
     wait_until_ready(page)
@@ -68,9 +69,9 @@ def opened(page: Page) -> None:
 
 @pytest.fixture(params=[False, True], ids=["classic", "nodes 2.0"])
 def renderer(request: pytest.FixtureRequest, page: Page) -> Iterator[None]:
-    page.evaluate(SET, ["Comfy.VueNodes.Enabled", request.param])
+    use_nodes_2(page, request.param)
     yield
-    page.evaluate(SET, ["Comfy.VueNodes.Enabled", False])
+    use_nodes_2(page, False)
 
 
 def titled(title: str, kind: str, **inputs: Any) -> Json:

@@ -131,7 +131,7 @@ def as_an_older_host(prompt: Json, twin: Json, known: Json) -> Json:
         prompt,
         lambda number, kind, name, value: (
             name not in twin.get(number, {}).get("inputs", {})
-            and declared_by(known, kind)[group_of(name)].get("default", value) == value
+            and declared_by(known, kind).get(group_of(name), {}).get("default", value) == value
         ),
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from helpers.frontend import Page, wait_until_ready
+from helpers.frontend import Page, use_nodes_2, wait_until_ready
 from helpers.locales import english_left
 
 SET = "async ([name, value]) => app.extensionManager.setting.set(name, value)"
@@ -86,9 +86,9 @@ def choose(page: Page, settings: dict[str, Any]) -> None:
 @pytest.fixture(params=RENDERERS)
 def renderer(request: pytest.FixtureRequest, page: Page) -> Iterator[str]:
     page.set_viewport_size({"width": 1700, "height": 1500})
-    page.evaluate(SET, ["Comfy.VueNodes.Enabled", RENDERERS[request.param]])
+    use_nodes_2(page, RENDERERS[request.param])
     yield request.param
-    page.evaluate(SET, ["Comfy.VueNodes.Enabled", False])
+    use_nodes_2(page, False)
 
 
 def shown(page: Page, renderer: str) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from helpers.frontend import Page, current_prompt, wait_until_ready
+from helpers.frontend import Page, current_prompt, use_nodes_2, wait_until_ready
 from helpers.make import rand, some_identity
 from helpers.prompts import Json, node
 from helpers.server import ComfyServer
@@ -48,9 +48,9 @@ def tab(page: Page, server: ComfyServer) -> Page:
 
 @pytest.fixture(params=RENDERERS)
 def renderer(request: pytest.FixtureRequest, tab: Page) -> Iterator[str]:
-    tab.evaluate(SET, ["Comfy.VueNodes.Enabled", RENDERERS[request.param]])
+    use_nodes_2(tab, RENDERERS[request.param])
     yield request.param
-    tab.evaluate(SET, ["Comfy.VueNodes.Enabled", False])
+    use_nodes_2(tab, False)
 
 
 @pytest.fixture

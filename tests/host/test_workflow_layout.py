@@ -7,13 +7,12 @@ from itertools import combinations
 
 import pytest
 
-from helpers.frontend import Json, Page, load_workflow
+from helpers.frontend import Json, Page, load_workflow, use_nodes_2
 from helpers.server import ComfyServer
 from helpers.workflows import NAMES, NOTES, all_nodes, api_workflow, ui_workflow
 
 NUMBERS = [int(name[:2]) for name in NAMES]
 RENDERERS = ("classic", "Nodes 2.0")
-CHOOSE = "(on) => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', on)"
 FIT = "() => { app.canvas.ds.scale = 0.5; app.canvas.ds.offset = [300, 200]; app.canvas.setDirty(true, true); }"
 # Boxes in the coordinates of the graph, title included; Nodes 2.0 are elements of the page.
 BOXES = """(nodes2) => {
@@ -33,9 +32,9 @@ STILL = 2  # pixels by which rounding may move an edge
 @pytest.fixture(scope="module", params=RENDERERS)
 def renderer(page: Page, request: pytest.FixtureRequest) -> Iterator[str]:
     page.set_viewport_size({"width": 1920, "height": 1080})
-    page.evaluate(CHOOSE, request.param != "classic")
+    use_nodes_2(page, request.param != "classic")
     yield request.param
-    page.evaluate(CHOOSE, False)
+    use_nodes_2(page, False)
 
 
 def settled(page: Page, renderer: str) -> list[list]:
