@@ -5,7 +5,7 @@ import { app } from "../../scripts/app.js";
 
 const NODE = "StableIdentityTrain";
 const CUSTOM = "custom";
-let loading = false; // a prompt in the format of the API, whose values the frontend sets as a user does
+let loading = 0; // prompts in the format of the API, whose values the frontend sets as a user does
 
 function follow(node, presets, methods) {
   const widget = (name) => node.widgets?.find((one) => one.name === name);
@@ -43,12 +43,18 @@ app.registerExtension({
   setup() {
     const load = app.loadApiJson;
     app.loadApiJson = function (...rest) {
-      loading = true;
+      const done = () => (loading -= 1);
+      loading += 1;
+      let loaded;
       try {
-        return load.apply(this, rest);
-      } finally {
-        loading = false;
+        loaded = load.apply(this, rest);
+      } catch (error) {
+        done();
+        throw error;
       }
+      if (loaded?.then) loaded.then(done, done); // newer frontends wait before they set the values
+      else done();
+      return loaded;
     };
   },
   beforeRegisterNodeDef(nodeType, nodeData) {

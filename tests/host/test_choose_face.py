@@ -19,6 +19,7 @@ from helpers.server import ComfyServer
 pytest.importorskip("facexlib", reason="FACEXLIB IS NOT INSTALLED")
 
 SET = "async ([name, value]) => app.extensionManager.setting.set(name, value)"
+USUAL = {"which_face": "largest", "face_number": 1}
 VIEW = """() => {
   const places = { image: [20, 60], face: [380, 20], seen: [1000, 60] };
   for (const node of app.canvas.graph.nodes) node.pos = places[node.title] ?? [20, 600];
@@ -81,7 +82,8 @@ def titled(title: str, kind: str, **inputs: Any) -> Json:
 def prompt(image: str = "row.png", **settings: Any) -> Json:
     return {
         "1": titled("image", "LoadImage", image=image),
-        "2": titled("face", "StableIdentityPrepareFace", image=["1", 0], **settings),
+        # All values: newer frontends give a node of the same number those that another one had.
+        "2": titled("face", "StableIdentityPrepareFace", image=["1", 0], **{**USUAL, **settings}),
         "3": titled("seen", "PreviewImage", images=["2", 1]),
     }
 

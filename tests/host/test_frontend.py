@@ -37,7 +37,11 @@ CHOOSE = """([values]) => {
   }
   return Object.fromEntries(node.widgets.map((one) => [one.name, one.value]));
 }"""
-REMEMBER = "() => app.extensionManager.workflow.activeWorkflow.changeTracker.checkState()"  # as after a click
+REMEMBER = """() => {  // as after a click
+  const tracker = app.extensionManager.workflow.activeWorkflow.changeTracker;
+  if (tracker.captureCanvasState) tracker.captureCanvasState();
+  else tracker.checkState();
+}"""
 SMALL_PROMPT: Json = {
     "1": {"class_type": "EmptyLatentImage", "inputs": {"width": 64, "height": 64, "batch_size": 1}},
     "2": {"class_type": "LatentUpscaleBy", "inputs": {"samples": ["1", 0], "upscale_method": "area", "scale_by": 2.0}},
