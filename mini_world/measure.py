@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .core import FaceSimilarity, OtherSimilarity, Rank1, Recogniser, Sample, check_shape, score
+from .core import FaceSimilarity, FoundFaces, OfFaces, OtherSimilarity, Rank1, Recogniser, Sample, check_shape, score
 from .evaluators import Evaluators
 from .look import CHOICES, Look, caption, draw_look
 from .painter import paint
@@ -79,6 +79,13 @@ def distractors(evaluators: Evaluators, count: int = DISTRACTORS, n: int = VIEWS
     return torch.stack([references(evaluators, unseen_person(FIRST_DISTRACTOR + number), n) for number in range(count)])
 
 
+def whole_pictures(pictures: Tensor) -> FoundFaces:
+    """Each picture [N, 3, H, W] as the face that it shows: people are painted in one place."""
+    height, width = pictures.shape[-2:]
+    boxes = torch.tensor([0.0, 0.0, width, height]).expand(len(pictures), -1)
+    return FoundFaces(crops=pictures, boxes=boxes)
+
+
 def read_looks(evaluators: Evaluators, pictures: Tensor, looks: Sequence[Look]) -> Reading:
     """Read pictures [B, 3, 128, 128] that should show these B looks, with the default `caption` as prompt."""
     check_shape(pictures, "b 3 s s", "pictures", b=len(looks))
@@ -109,15 +116,18 @@ class PromptAccuracy:
     looks: Mapping[str, Look]  # by prompt
 
     def __call__(self, samples: Sequence[Sample]) -> Tensor:
-        readings = [
-            read_looks(self.evaluators, sample.pictures, [self.looks[prompt] for prompt in sample.prompts])
-            for sample in samples
-        ]
-        return torch.tensor([reading.accuracy for reading in readings])
+        return torch.tensor([self._read(sample).accuracy for sample in samples])
+
+    def each(self, sample: Sample) -> Tensor:
+        """Of each picture, [N]; nan where the prompt names nothing."""
+        reading = self._read(sample)
+        return (reading.right & reading.named).sum(1) / reading.named.sum(1)
+
+    def _read(self, sample: Sample) -> Reading:
+        return read_looks(self.evaluators, sample.pictures, [self.looks[prompt] for prompt in sample.prompts])
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class TrustedFaceDiversity:
+class TrustedFaceDiversity(OfFaces):
     """How much the pictures of one person differ between prompts, as far as they show that person.
 
     Mean over all pairs of pictures of different prompts of one minus the cosine of the look reader's features, times
@@ -126,19 +136,18 @@ class TrustedFaceDiversity:
     """
 
     name, title = "trusted_face_diversity", "trusted face diversity"
-    evaluators: Evaluators
-    recogniser: Recogniser
 
-    def __call__(self, samples: Sequence[Sample]) -> Tensor:
-        return torch.stack([self._of(sample) for sample in samples])
+    def __init__(self, evaluators: Evaluators, recogniser: Recogniser):
+        super().__init__(recogniser, whole_pictures)
+        self.evaluators = evaluators
 
-    def _of(self, sample: Sample) -> Tensor:
+    def of_sample(self, sample: Sample) -> Tensor:
         with torch.no_grad():
             parts = sample.pictures.float().split(CHUNK)
             features = torch.cat([self.evaluators.reader.features(part) for part in parts])
         numbers = {prompt: number for number, prompt in enumerate(dict.fromkeys(sample.prompts))}
         prompts = torch.tensor([numbers[prompt] for prompt in sample.prompts])
-        return spread(features, prompts) * self.recogniser.similarities(sample).mean()
+        return spread(features, prompts) * self.similarities(sample).mean()
 
 
 def measure_people(
@@ -163,16 +172,17 @@ def measure_people(
         for number, shown in enumerate(pictures)
     ]
     recogniser = Recogniser(
+        name="mini world",
         embed=partial(embed, evaluators),
         references={str(number): references(evaluators, person) for number, person in enumerate(people)},
         others=distractors(evaluators) if others is None else others,
     )
     metrics = [
-        FaceSimilarity(recogniser),
-        OtherSimilarity(recogniser),
-        Rank1(recogniser),
+        FaceSimilarity(recogniser, whole_pictures),
+        OtherSimilarity(recogniser, whole_pictures),
+        Rank1(recogniser, whole_pictures),
         PromptAccuracy(evaluators=evaluators, looks=by_prompt),
-        TrustedFaceDiversity(evaluators=evaluators, recogniser=recogniser),
+        TrustedFaceDiversity(evaluators, recogniser),
     ]
     scores = score(samples, metrics)
     per_person = {name: values.tolist() for name, values in scores.values.items()}

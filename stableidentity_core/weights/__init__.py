@@ -1,11 +1,12 @@
 from .check import difference
 from .download import download, take_from_folder
-from .lookup import facexlib_folder, find, locate
+from .lookup import facexlib_folder, find, find_all, locate
 from .part import DownloadError
-from .table import NEEDED, WEIGHTS, get_weight
+from .table import FOR_EVALUATION, NEEDED, WEIGHTS, get_weight
 from .weight import Weight
 
 __all__ = [
+    "FOR_EVALUATION",
     "NEEDED",
     "WEIGHTS",
     "DownloadError",
@@ -14,6 +15,7 @@ __all__ = [
     "download",
     "facexlib_folder",
     "find",
+    "find_all",
     "get_weight",
     "locate",
     "take_from_folder",

@@ -30,6 +30,27 @@ def find(name: str, roots: Sequence[Path]) -> Path:
     return path
 
 
+def find_all(names: Sequence[str], roots: Sequence[Path]) -> dict[str, Path]:
+    """The paths of several files of the table, by name.
+
+    Raises:
+        MissingFileError: names all that are missing and one command that downloads them.
+    """
+    found = {name: locate(name, roots) for name in names}
+    missing = [get_weight(name) for name, path in found.items() if path is None]
+    if len(missing) == 1:
+        raise MissingFileError(missing_message(missing[0], roots))
+    if missing:
+        models = roots[0] if roots else Path("models")
+        files = ", ".join(f"{weight.folder}/{weight.file} ({weight.size})" for weight in missing)
+        raise MissingFileError(
+            f"{len(missing)} files are missing in {models}: {files}. Download them with `python -m stableidentity_core "
+            f"download {' '.join(weight.name for weight in missing)} --models {_quoted(models)}`; MODELS.md has their "
+            "licences."
+        )
+    return {name: path for name, path in found.items() if path is not None}
+
+
 def locate(name: str, roots: Sequence[Path]) -> Path | None:
     """Like `find`, but None if there is no such file."""
     weight = get_weight(name)

@@ -48,8 +48,13 @@ def value_ranges(words: Tensor, names: NameSpace) -> list[Range]:
 
 def range_rows(names: NameSpace, people: Mapping[str, Tensor]) -> dict[str, list[Range]]:
     """By label: the names, then each person's words [2, D]."""
+    return range_rows_of_sets(names, {label: words[None] for label, words in people.items()})
+
+
+def range_rows_of_sets(names: NameSpace, sets: Mapping[str, Tensor]) -> dict[str, list[Range]]:
+    """By label: the names, then the words [B, 2, D] of several people together."""
     rows = {f"{len(names.names):,} names": value_ranges(names.embeddings, names)}
-    return rows | {label: value_ranges(words[None], names) for label, words in people.items()}
+    return rows | {label: value_ranges(words, names) for label, words in sets.items()}
 
 
 def range_table(name_spaces: Sequence[NameSpace], people: Mapping[str, Mapping[str, Tensor]]) -> str:

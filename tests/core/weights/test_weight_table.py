@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from stableidentity_core.errors import MissingFileError, StableIdentityError
-from stableidentity_core.weights import NEEDED, WEIGHTS, facexlib_folder, find, get_weight, locate
+from stableidentity_core.weights import NEEDED, WEIGHTS, facexlib_folder, find, find_all, get_weight, locate
 from stableidentity_core.weights.lookup import places
 from stableidentity_core.weights.page import block, updated
 
@@ -36,7 +36,7 @@ def test_an_entry_is_sound(weight):
 def test_no_two_entries_share_a_place_or_a_hash():
     assert len({(weight.folder, weight.file) for weight in WEIGHTS.values()}) == len(WEIGHTS)
     hashes = [weight.sha256 for weight in WEIGHTS.values() if weight.sha256]
-    assert len(set(hashes)) == len(hashes) == 8
+    assert len(set(hashes)) == len(hashes) == 15
 
 
 def test_the_addresses_of_facexlib_are_its_own():
@@ -153,6 +153,18 @@ def test_a_missing_file_is_told_with_all_that_helps(weight, tmp_path):
     assert str(weight.path(tmp_path)) in said and weight.urls[0] in said
     assert weight.licence in said and weight.size in said
     assert f"python -m stableidentity_core download {weight.name} --models {tmp_path}`" in said
+
+
+def test_several_missing_files_are_told_with_one_command(tmp_path):
+    path = put(get_weight("bisenet").path(tmp_path))
+    assert find_all(["bisenet"], [tmp_path]) == {"bisenet": path}
+    with pytest.raises(MissingFileError) as caught:
+        find_all(["alexnet", "bisenet", "lpips_alex"], [tmp_path])
+    said = str(caught.value)
+    assert f"python -m stableidentity_core download alexnet lpips_alex --models {tmp_path}`" in said
+    assert f"2 files are missing in {tmp_path}" in said and "lpips/alex.pth (6,009 bytes)" in said
+    with pytest.raises(MissingFileError, match=re.escape(str(get_weight("alexnet").path(tmp_path)))):
+        find_all(["alexnet", "bisenet"], [tmp_path])  # a single one as `find` tells it
 
 
 def test_a_path_with_a_blank_is_quoted_in_the_command(tmp_path):
