@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING or "." not in (__package__ or ""):
     from stableidentity_core.backends.clip_text import packaged_tokenizer
+    from stableidentity_core.backends.compute import has_matrix_units
     from stableidentity_core.backends.diffusers_sd import DiffusersBackend
+    from stableidentity_core.backends.protocol import DiffusionBackend
     from stableidentity_core.cli.arguments import Parser
     from stableidentity_core.cli.run import run_command
     from stableidentity_core.cli.say import say
@@ -24,11 +26,25 @@ if TYPE_CHECKING or "." not in (__package__ or ""):
         MissingFileError,
         StableIdentityError,
     )
-    from stableidentity_core.evaluate.metrics import Sample, score
-    from stableidentity_core.evaluate.metrics.recognition import FaceSimilarity, OtherSimilarity, Rank1, Recogniser
+    from stableidentity_core.evaluate.metrics import (
+        FoundFaces,
+        Instruments,
+        Metric,
+        PictureDistance,
+        PictureFeatures,
+        Recogniser,
+        Sample,
+        made_of,
+        score,
+    )
+    from stableidentity_core.evaluate.metrics.face_similarity import FaceSimilarity
+    from stableidentity_core.evaluate.metrics.features import WholePictureFeatures
+    from stableidentity_core.evaluate.metrics.of_faces import OfFaces
+    from stableidentity_core.evaluate.metrics.other_people_similarity import OtherSimilarity
+    from stableidentity_core.evaluate.metrics.rank_1 import Rank1
     from stableidentity_core.evaluate.sample import sample_pictures
     from stableidentity_core.face.parsing import NOT_FACE, FacePart
-    from stableidentity_core.face.portrait import Face, portrait
+    from stableidentity_core.face.portrait import Face, FaceFeature, portrait
     from stableidentity_core.files.atomic import write_atomically
     from stableidentity_core.files.tensors import read_tensors
     from stableidentity_core.files.writable import check_folder
@@ -38,13 +54,17 @@ if TYPE_CHECKING or "." not in (__package__ or ""):
     from stableidentity_core.methods.trained import TrainedProjector
     from stableidentity_core.plots import require_matplotlib
     from stableidentity_core.shapes import check_shape
-    from stableidentity_core.text.names import celebrity_names
+    from stableidentity_core.suite.folder import key_of
+    from stableidentity_core.suite.spec import Suite
+    from stableidentity_core.text.names import NameSpace, celebrity_names
     from stableidentity_core.train.config import TrainConfig
     from stableidentity_core.train.presets import with_preset
-    from stableidentity_core.train.session import Person, TrainingSession
+    from stableidentity_core.train.session import Person, TrainingSession, name_spaces_of
 else:
     from ..stableidentity_core.backends.clip_text import packaged_tokenizer
+    from ..stableidentity_core.backends.compute import has_matrix_units
     from ..stableidentity_core.backends.diffusers_sd import DiffusersBackend
+    from ..stableidentity_core.backends.protocol import DiffusionBackend
     from ..stableidentity_core.cli.arguments import Parser
     from ..stableidentity_core.cli.run import run_command
     from ..stableidentity_core.cli.say import say
@@ -59,11 +79,25 @@ else:
         MissingFileError,
         StableIdentityError,
     )
-    from ..stableidentity_core.evaluate.metrics import Sample, score
-    from ..stableidentity_core.evaluate.metrics.recognition import FaceSimilarity, OtherSimilarity, Rank1, Recogniser
+    from ..stableidentity_core.evaluate.metrics import (
+        FoundFaces,
+        Instruments,
+        Metric,
+        PictureDistance,
+        PictureFeatures,
+        Recogniser,
+        Sample,
+        made_of,
+        score,
+    )
+    from ..stableidentity_core.evaluate.metrics.face_similarity import FaceSimilarity
+    from ..stableidentity_core.evaluate.metrics.features import WholePictureFeatures
+    from ..stableidentity_core.evaluate.metrics.of_faces import OfFaces
+    from ..stableidentity_core.evaluate.metrics.other_people_similarity import OtherSimilarity
+    from ..stableidentity_core.evaluate.metrics.rank_1 import Rank1
     from ..stableidentity_core.evaluate.sample import sample_pictures
     from ..stableidentity_core.face.parsing import NOT_FACE, FacePart
-    from ..stableidentity_core.face.portrait import Face, portrait
+    from ..stableidentity_core.face.portrait import Face, FaceFeature, portrait
     from ..stableidentity_core.files.atomic import write_atomically
     from ..stableidentity_core.files.tensors import read_tensors
     from ..stableidentity_core.files.writable import check_folder
@@ -73,45 +107,62 @@ else:
     from ..stableidentity_core.methods.trained import TrainedProjector
     from ..stableidentity_core.plots import require_matplotlib
     from ..stableidentity_core.shapes import check_shape
-    from ..stableidentity_core.text.names import celebrity_names
+    from ..stableidentity_core.suite.folder import key_of
+    from ..stableidentity_core.suite.spec import Suite
+    from ..stableidentity_core.text.names import NameSpace, celebrity_names
     from ..stableidentity_core.train.config import TrainConfig
     from ..stableidentity_core.train.presets import with_preset
-    from ..stableidentity_core.train.session import Person, TrainingSession
+    from ..stableidentity_core.train.session import Person, TrainingSession, name_spaces_of
 
 __all__ = [
     "NOT_FACE",
     "ComfyServer",
     "DamagedFileError",
     "DiffusersBackend",
+    "DiffusionBackend",
     "Event",
     "Face",
+    "FaceFeature",
     "FacePart",
     "FaceSimilarity",
     "FaceViT",
     "FileTakenError",
+    "FoundFaces",
     "HostError",
     "Identity",
+    "Instruments",
     "Json",
+    "Metric",
     "MissingFileError",
+    "NameSpace",
+    "OfFaces",
     "OtherSimilarity",
     "Parser",
     "Person",
+    "PictureDistance",
+    "PictureFeatures",
     "Rank1",
     "Recogniser",
     "Run",
     "RunResult",
     "Sample",
     "StableIdentityError",
+    "Suite",
     "TrainConfig",
     "TrainedProjector",
     "TrainingSession",
+    "WholePictureFeatures",
     "celebrity_names",
     "check_folder",
     "check_shape",
     "encode_face",
     "fingerprint_tensors",
+    "has_matrix_units",
+    "key_of",
     "load_identity",
     "load_projector",
+    "made_of",
+    "name_spaces_of",
     "packaged_tokenizer",
     "portrait",
     "progress_bar",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -118,3 +119,22 @@ PROMPTS: tuple[Look, ...] = (
     Look(style="sepia", hat="black hat"),
     Look(gaze="left", shirt="red shirt", scene="blue wall"),
 )
+
+
+def look_of(prompt: str) -> Look | None:
+    """The look that a prompt with `{}` for the person asks for; None if it is not worded as `caption` does.
+
+    `a photo of {} wearing a red hat in the snow` -> Look(hat="red hat", scene="snow")
+    """
+    words = {
+        "style": _STYLE_WORDS,
+        "scene": _SCENE_WORDS,
+        "gaze": {gaze: f"looking {gaze}" for gaze in GAZES},
+    }
+    found = {}
+    for part, options in CHOICES.items():
+        said: dict[str, str] = {option: words.get(part, {}).get(option) or option for option in options}
+        named = [option for option, text in said.items() if re.search(rf"(?<!\w){re.escape(text)}(?!\w)", prompt)]
+        found |= {part: max(named, key=len)} if named else {}
+    look = Look(**found)
+    return look if caption(look, "{}") == prompt else None

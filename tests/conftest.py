@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import mini_world  # noqa: F401 - before pytest makes a module of this name, for the folder tests/mini_world
 from stableidentity_core.store import ResultStore
 
 # Tiny models are faster on one thread than on several that wait for each other. OMP_NUM_THREADS asks for more.

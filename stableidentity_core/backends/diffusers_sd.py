@@ -148,6 +148,12 @@ class DiffusersBackend:
             (f"{part}.{name}", tensor) for part, module in parts.items() for name, tensor in module.state_dict().items()
         )
 
+    def pictures_fingerprint(self) -> str:
+        """Of what pictures depend on beside `fingerprint`: the VAE, the noise levels, and how numbers are computed."""
+        vae = ((f"vae.{name}", tensor) for name, tensor in self.vae.state_dict().items())
+        signal = (f"{self.objective.name} {self.dtype} {self.latents.scale}", self.objective.signal)
+        return fingerprint_tensors([*vae, signal])
+
     def check_cancelled(self) -> None:
         """Ctrl-C raises KeyboardInterrupt by itself."""
 

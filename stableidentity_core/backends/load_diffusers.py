@@ -12,7 +12,6 @@ import torch
 from ..errors import MissingFileError, StableIdentityError, WrongModelError
 from ..files.readable import library_reads, path_kind, read_json_object
 from .diffusers_sd import DiffusersBackend
-from .protocol import DiffusionBackend
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 def load_diffusers(
     path: Path, *, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32, v_prediction: bool = False
-) -> DiffusionBackend:
+) -> DiffusersBackend:
     """Load SD1.5, SD2.x or SDXL from a diffusers folder, or SD2.x from a single `.safetensors`/`.ckpt` file.
 
     Args:

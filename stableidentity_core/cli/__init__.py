@@ -16,9 +16,11 @@ from .run import run_command
 COMMANDS = {
     "prepare": ("photos", "add_prepare", "detect, align and mask the face of a photo, and report its quality"),
     "train": ("train", "add_train", "learn a person from a photo"),
+    "train-many": ("train_many", "add_train_many", "learn everybody in a folder of photos"),
     "projector": ("projector", "add_projector", "train a projector from faces to words over many people"),
     "project": ("projector", "add_project", "get a person's words from a projector, without training"),
     "score": ("score", "add_score", "face similarity along a clip: of each frame to the photo and to the next frame"),
+    "evaluate": ("evaluate", "add_evaluate", "measure likeness and editability of people learned in several ways"),
     "inspect": ("files", "add_inspect", "show the contents of an identity file"),
     "convert": ("files", "add_convert", "convert an embedding to the format of the target's extension"),
     "trained": ("trained", "add_trained", "list or remove the trainings stored by the nodes"),

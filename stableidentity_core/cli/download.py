@@ -12,7 +12,18 @@ from urllib.parse import quote
 from ..console.printable import printable_line
 from ..console.progress import progress_bar
 from ..errors import StableIdentityError
-from ..weights import NEEDED, WEIGHTS, DownloadError, Weight, difference, download, get_weight, locate, take_from_folder
+from ..weights import (
+    FOR_EVALUATION,
+    NEEDED,
+    WEIGHTS,
+    DownloadError,
+    Weight,
+    difference,
+    download,
+    get_weight,
+    locate,
+    take_from_folder,
+)
 from ..weights.lookup import has_unique_name
 from ..weights.part import parts_of
 from .say import say
@@ -20,6 +31,7 @@ from .say import say
 MODELS = "ComfyUI's models folder"
 MAX_SHOWN = 200  # characters of an argument in a message
 MAX_ADDRESS = 8000  # characters that servers and proxies accept
+_MEASURED = ", ".join(FOR_EVALUATION)
 KEPT = "%/:?#[]@!$&'()*+,;=~"  # characters of an address that are not percent-encoded
 
 
@@ -30,6 +42,7 @@ def add_download(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("names", nargs="*", metavar="NAME", help="a name shown by --list")
     add("--all-needed", action="store_true", help=f"everything needed for real photos: {', '.join(NEEDED)}")
+    add("--all-evaluation", action="store_true", help=f"everything that pictures are measured with: {_MEASURED}")
     add("--list", action="store_true", help="list all names, and which files are in place or unfinished")
     add("--models", metavar="DIR", help=MODELS)
     add(
@@ -52,9 +65,10 @@ def run(options: argparse.Namespace) -> None:
     if options.models is None:
         return options.usage_error("--models DIR is required: the models folder of your ComfyUI")
     models = _folder("--models", options.models, MODELS)
-    names = tuple(dict.fromkeys([*options.names, *(NEEDED if options.all_needed else ())]))
+    groups = [NEEDED] * options.all_needed + [FOR_EVALUATION] * options.all_evaluation
+    names = tuple(dict.fromkeys([*options.names, *(name for group in groups for name in group)]))
     if not names:
-        options.usage_error("nothing to download: give a NAME from --list, or --all-needed")
+        options.usage_error("nothing to download: give a NAME from --list, --all-needed or --all-evaluation")
     weights = [get_weight(name) for name in names]
     origin = None if options.origin is None else _origin(options.origin)
     failed = [weight.name for weight in weights if not _fetched(weight, models, origin)]

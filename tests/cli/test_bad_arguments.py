@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -18,7 +19,18 @@ from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.identity import Identity, save_identity
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = parser()._subparsers._group_actions[0].choices  # type: ignore[union-attr,assignment]
+
+
+def commands_of(made: argparse.ArgumentParser, words: str = "") -> dict[str, argparse.ArgumentParser]:
+    """Each command, or each of the actions that it has, by its words."""
+    actions = [action for action in made._actions if isinstance(action, argparse._SubParsersAction)]
+    if not actions:
+        return {words: made}
+    found = actions[0].choices.items()
+    return {name: one for word, its in found for name, one in commands_of(its, f"{words} {word}".strip()).items()}
+
+
+COMMANDS = commands_of(parser())
 
 
 def path_arguments() -> Iterator[tuple[str, str]]:
@@ -31,7 +43,7 @@ def path_arguments() -> Iterator[tuple[str, str]]:
 
 def given(command: str, option: str, value: str) -> list[str]:
     """A command line with the value in that place, and with something in all that are needed."""
-    line = [command]
+    line = command.split()
     for action in COMMANDS[command]._actions:
         name = action.option_strings[0] if action.option_strings else action.dest
         if name == option or action.required:

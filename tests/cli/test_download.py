@@ -64,6 +64,12 @@ def test_all_that_is_needed_comes_with_one_word_and_only_once(server, models, ca
     assert len(server.requests) == len(NEEDED)
 
 
+def test_all_that_measures_pictures_comes_with_one_word(server, models):
+    assert main(["download", "--all-evaluation", "--all-needed", "--models", str(models)]) == 0
+    wanted = {*NEEDED, *(name for name, weight in WEIGHTS.items() if weight.section == "evaluation"), "arcface_ir_se50"}
+    assert files(models) == {f"{WEIGHTS[name].folder}/{WEIGHTS[name].file}" for name in wanted}
+
+
 def test_a_file_that_another_pack_has_is_not_fetched_again(server, models, capsys):
     path = models / "facexlib" / "parsing_bisenet.pth"
     path.parent.mkdir()

@@ -21,13 +21,28 @@ tool = load_tool()
 LATIN = re.compile(r"[A-Za-z]+")
 # Paths, file names, and words that are typed: <anna>, embedding:
 TYPED = re.compile(
-    r"[\w-]+(?:/[\w-]+)+|[\w-]*\.(?:pth|pt|safetensors|bin|md|png)\b|<[\w-]+>|embedding:|\{\w+\}|\b(?:anna|ben|person-\d)"
+    r"[\w-]+(?:/[\w-]+)+|[\w-]*\.(?:pth|pt|safetensors|bin|md|png|html)\b|<[\w-]+>|embedding:|\{\w+\}|\b(?:anna|ben|person-\d)"
 )
 NAMES = {
     *("StableIdentity", "Celeb-Basis", "Textual Inversion", "Stable Diffusion", "ComfyUI", "ControlNet", "KSampler"),
     *("ModelScope", "ModelScopeT2V", "ZeroScope", "ZeroScope XL", "FreeNoise", "UNet", "VAE", "CLIP", "AdaIN", "AdamW"),
     *("SD", "SD1.5", "SD2", "SD2.x", "SD2.1", "SD2.1-base", "2.1-base", "SDXL", "GPU", "CPU", "V100", "T4", "RTX"),
-    *("bf16", "fp16", "fp32", "fp8", "FFHQ", "Apache-2.0", "arXiv", "MB", "RGB", "BGR", "Markdown", "Jupyter"),
+    *(
+        "bf16",
+        "fp16",
+        "fp32",
+        "fp8",
+        "FFHQ",
+        "Apache-2.0",
+        "arXiv",
+        "MB",
+        "GB",
+        "CLIP-T",
+        "RGB",
+        "BGR",
+        "Markdown",
+        "Jupyter",
+    ),
     *("scikit-learn", "Checkpoint", "Latent", "token", "unet", "input", "embeddings"),
     *("K", "t", "5e-05", "x"),  # K采样器, the point between two people, 512x512
     *tool.NAMES,

@@ -18,8 +18,7 @@ from mini_world.evaluators import Evaluators
 from mini_world.look import CHOICES, PROMPTS, Look
 from mini_world.person import unseen_person
 from stableidentity_core.errors import ShapeError
-from stableidentity_core.evaluate.metrics import Sample
-from stableidentity_core.evaluate.metrics.recognition import Recogniser
+from stableidentity_core.evaluate.metrics import Recogniser, Sample
 
 FAR = [unseen_person(measure.FIRST_DISTRACTOR + number) for number in range(3)]
 
@@ -121,9 +120,9 @@ def test_trusted_face_diversity_as_the_twin_has_it(evaluators):
         if i != j
     ]
     recogniser = Recogniser(
-        embed=lambda pictures: similarities[:, None], references={"anna": torch.ones(1)}, others=torch.zeros(1, 1)
+        name="given", embed=lambda pictures: similarities[:, None], references={"anna": torch.ones(1)}
     )
-    metric = measure.TrustedFaceDiversity(evaluators=evaluators, recogniser=recogniser)
+    metric = measure.TrustedFaceDiversity(evaluators, recogniser)
     found = metric([Sample(person="anna", pictures=pictures, prompts=[str(prompt) for prompt in prompts])])
     assert found.tolist() == [pytest.approx(np.mean(distances) * similarities.mean().item(), rel=1e-3)]
 
