@@ -19,6 +19,8 @@ from .prepare import PrepareFace
 from .projector import LoadProjector, SaveProjector, TrainProjector
 from .prompt import ApplyIdentity, EncodePrompt
 from .prompt_list import PromptList
+from .score import ScorePictures
+from .score_report import EvaluationReport
 from .search import searchable
 from .temporal import TemporalScore
 from .train import CelebrityNameSpace, Train
@@ -55,6 +57,8 @@ NODES: list[type[io.ComfyNode]] = [
     SeveralPeople,
     PickIdentity,
     PromptList,
+    ScorePictures,
+    EvaluationReport,
 ]
 
 for node in NODES:

@@ -7,6 +7,7 @@ LEARN = "StableIdentity/2 Learn"
 USE = "StableIdentity/3 Use"
 PEOPLE = "StableIdentity/4 People"
 VIDEO = "StableIdentity/5 Video"
-DEMO = "StableIdentity/6 Demo"
+MEASURE = "StableIdentity/6 Measure"
+DEMO = "StableIdentity/7 Demo"
 
-CATEGORIES = (PHOTO, LEARN, USE, PEOPLE, VIDEO, DEMO)
+CATEGORIES = (PHOTO, LEARN, USE, PEOPLE, VIDEO, MEASURE, DEMO)

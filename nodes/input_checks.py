@@ -14,9 +14,10 @@ from ..stableidentity_core.face import Face
 from ..stableidentity_core.files.torch_file import tensor_problem
 from ..stableidentity_core.identity import Identity
 from ..stableidentity_core.methods import TrainedProjector
+from ..stableidentity_core.suite.scored import PictureScores
 from ..stableidentity_core.text import NameSpace
 from .growing import flat, is_growing, sockets
-from .types import FaceEncoderType, FaceType, IdentityType, NameSpaceType, ProjectorType
+from .types import FaceEncoderType, FaceType, IdentityType, NameSpaceType, ProjectorType, ScoresType
 
 Check = Callable[[Any], bool]
 
@@ -55,6 +56,7 @@ NEEDED: dict[str, tuple[Check, str]] = {
     NameSpaceType.io_type: (_tuple_of(NameSpace), "a name space, such as from Celebrity Name Space"),
     ProjectorType.io_type: (lambda value: isinstance(value, TrainedProjector), "a projector"),
     IdentityType.io_type: (lambda value: isinstance(value, Identity), "an identity, such as from Load Identity"),
+    ScoresType.io_type: (lambda value: isinstance(value, PictureScores), "scores, from Score Pictures"),
 }
 
 

@@ -14,6 +14,7 @@ from ..mini_world.painter import paint
 from ..mini_world.person import unseen_person
 from ..mini_world.pipeline import mini_world_encoder
 from ..mini_world.projector import mini_world_projector
+from ..mini_world.recogniser import mini_world_recogniser
 from . import categories
 from .host.mini_world import mini_world
 from .host.paths import file_state
@@ -55,6 +56,10 @@ class MiniWorld(io.ComfyNode):
                     tooltip="Trained on many drawn people: for Project to Name Space, which needs no training, "
                     "and for StableIdentity Train, which then needs only a few steps.",
                 ),
+                FaceEncoderType.Output(
+                    display_name="recogniser",
+                    tooltip="Trained apart from the face encoder, on other drawn people: for Score Pictures.",
+                ),
             ],
         )
 
@@ -67,7 +72,8 @@ class MiniWorld(io.ComfyNode):
         weights.check_file(weights.FILE)  # load_weights is cached and would not notice a change
         loaded = weights.load_weights(weights.FILE)
         encoder = resident_encoder(mini_world_encoder(loaded))
-        return io.NodeOutput(*mini_world(loaded), encoder, mini_world_projector())
+        recogniser = resident_encoder(mini_world_recogniser(loaded))
+        return io.NodeOutput(*mini_world(loaded), encoder, mini_world_projector(), recogniser)
 
 
 class DrawPerson(io.ComfyNode):

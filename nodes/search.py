@@ -160,6 +160,16 @@ ALIASES: dict[str, tuple[str, str, str]] = {
         "多个提示词, 批量提示词, 提示词列表, 每行一个",
         "複数のプロンプト, プロンプト一覧, 一行ずつ",
     ),
+    "StableIdentityScore": (
+        "evaluate, evaluation, likeness, quality, benchmark, metrics, clip score, clip-t, rate pictures",
+        "评估, 评分, 相似度, 质量, 指标, CLIP 分数, 打分",
+        "評価, 採点, 類似度, 品質, 指標, CLIP スコア",
+    ),
+    "StableIdentityReport": (
+        "evaluation report, compare methods, comparison table, html report, benchmark, contact sheet",
+        "评估报告, 比较方法, 对比表, 报告",
+        "評価レポート, 手法の比較, 比較表, レポート",
+    ),
 }
 
 

@@ -14,6 +14,7 @@ FaceType = io.Custom("STABLEIDENTITY_FACE")  # a tuple of Face: one person's pho
 NameSpaceType = io.Custom("STABLEIDENTITY_NAME_SPACE")  # a tuple of NameSpace: one per text space
 ProjectorType = io.Custom("STABLEIDENTITY_PROJECTOR")
 IdentityType = io.Custom("STABLEIDENTITY_IDENTITY")
+ScoresType = io.Custom("STABLEIDENTITY_SCORES")  # PictureScores
 
 TRIGGER_TOOLTIP = (
     "The word that stands for the person in prompts. Type it there in angle brackets: anna becomes <anna>. "

@@ -10,6 +10,8 @@ const ROOM = {
   StableIdentityTrain: TEXT + PICTURE,
   StableIdentityTrainProjector: TEXT + PICTURE,
   StableIdentityTemporalScore: TEXT + PICTURE,
+  StableIdentityScore: TEXT + PICTURE,
+  StableIdentityReport: TEXT + PICTURE,
   StableIdentityPrepareFolder: TEXT,
   StableIdentityMap: TEXT,
 };

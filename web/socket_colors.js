@@ -9,6 +9,7 @@ const COLORS = {
   STABLEIDENTITY_NAME_SPACE: "#aaaa00",
   STABLEIDENTITY_PROJECTOR: "#337700",
   STABLEIDENTITY_IDENTITY: "#ff77bb",
+  STABLEIDENTITY_SCORES: "#00ff88",
 };
 
 // Whenever a colour theme is applied, the frontend empties the colours of types that the theme does not name.

@@ -24,10 +24,14 @@ from torch import Tensor, nn
 from ...mini_world.look import Look
 from ...mini_world.painter import SIZE, paint
 from ...mini_world.person import unseen_person
+from ...mini_world.recogniser import drawn_instruments, is_recogniser
 from ...mini_world.sizes import TEXT, UNET
-from ...mini_world.weights import Weights
+from ...mini_world.weights import Weights, load_weights
+from ...stableidentity_core.encode import FaceEncoder
 from ...stableidentity_core.errors import DamagedFileError
+from ...stableidentity_core.evaluate.metrics import Instruments, Metric
 
+DRAWN_SIDE = SIZE  # of the pictures, in pixels
 HEAD = UNET["block_out_channels"][0] // UNET["attention_head_dim"][0]
 CLIP_SIZES = ("hidden_size", "intermediate_size", "num_attention_heads", "projection_dim", "hidden_act")
 # Colourful pictures, to fit the map from latents to colours.
@@ -172,3 +176,13 @@ def _fill(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
         module.load_state_dict(dict(weights))
     except RuntimeError as error:
         raise DamagedFileError(f"The mini world's weights do not fit {type(module).__name__}: {error}") from error
+
+
+def judges_drawn_people(encoder: FaceEncoder) -> bool:
+    """Whether a face encoder is the mini world's recogniser, so that its other networks measure too."""
+    return is_recogniser(encoder.name)
+
+
+def mini_world_instruments() -> tuple[Instruments, list[Metric]]:
+    """What measures drawn pictures besides the recogniser."""
+    return drawn_instruments(load_weights())

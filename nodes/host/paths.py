@@ -175,6 +175,26 @@ def input_folder(name: str) -> Path:
     return folder
 
 
+def report_folder(prefix: str) -> tuple[Path, str]:
+    """A new numbered folder in the host's output folder, and its path in there.
+
+    Raises:
+        StableIdentityError: the prefix points outside the output folder, or names nothing.
+    """
+    output = Path(os.path.abspath(folder_paths.get_output_directory()))
+    wanted = Path(os.path.normpath(output / prefix.strip().replace("\\", "/")))
+    if wanted == output or not wanted.is_relative_to(output):
+        raise StableIdentityError(
+            f"The prefix {prefix!r} is no place below ComfyUI's output folder. Type one such as StableIdentity/report."
+        )
+    path_kind(wanted)  # raises for invalid names
+    parent, name, number, _subfolder, _prefix = folder_paths.get_save_image_path(
+        str(wanted.relative_to(output)), str(output)
+    )
+    folder = Path(parent) / f"{name}_{number:05d}"
+    return folder, folder.relative_to(output).as_posix()
+
+
 def session_folder() -> Path:
     """Folder in which Apply Identity puts embeddings for stock nodes; emptied when ComfyUI starts."""
     return Path(folder_paths.get_temp_directory()) / FOLDER

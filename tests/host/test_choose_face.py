@@ -19,7 +19,10 @@ from helpers.server import ComfyServer
 pytest.importorskip("facexlib", reason="FACEXLIB IS NOT INSTALLED")
 
 SET = "async ([name, value]) => app.extensionManager.setting.set(name, value)"
-USUAL = {"which_face": "largest", "face_number": 1}
+USUAL: Json = {
+    **{"find_face": "auto", "which_face": "largest", "face_number": 1},
+    **{"parse_face": "auto", "strict": False, "download": False},
+}
 VIEW = """() => {
   const places = { image: [20, 60], face: [380, 20], seen: [1000, 60] };
   for (const node of app.canvas.graph.nodes) node.pos = places[node.title] ?? [20, 600];

@@ -128,14 +128,17 @@ def test_a_theme_that_names_a_type_wins(page):
 
 
 def test_links_and_sockets_are_drawn_in_their_colours(page, server, renderer):
-    load_workflow(page, ui_workflow(8))
     page.set_viewport_size({"width": 1900, "height": 900})
-    page.evaluate(SHOW_ALL)
-    page.wait_for_timeout(1500)
-    picture = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("RGB")).astype(int)
-    for kind, color in page.evaluate(COLORS)[0].items():
-        near = np.abs(picture - rgb(color)).max(axis=-1) < 12
-        assert near.sum() > 20, f"{kind} is not to be seen in {renderer}"
+    seen = set()
+    scores = {"1": node("StableIdentityScore"), "2": node("StableIdentityReport", **{"scores.score_1": ["1", 3]})}
+    for ui in (ui_workflow(8), ui_from_api(page, scores)):  # which have all types between them
+        load_workflow(page, ui)
+        page.evaluate(SHOW_ALL)
+        page.wait_for_timeout(1500)
+        picture = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("RGB")).astype(int)
+        colors = page.evaluate(COLORS)[0]
+        seen |= {kind for kind, color in colors.items() if (np.abs(picture - rgb(color)).max(axis=-1) < 12).sum() > 20}
+    assert seen == colors.keys(), f"not to be seen in {renderer}"
 
 
 def test_colours_differ_for_everybody_and_from_those_of_comfyui(page):
