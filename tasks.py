@@ -37,7 +37,7 @@ AMD_DEVICE = Path("/dev/kfd")
 COMFYUI_GIT = "https://github.com/comfyanonymous/ComfyUI"
 CLONE_SECONDS = 60
 PIP = "pip>=25.1"  # from which on it knows --group
-GROUP = "dev"  # of pyproject.toml: what tests and lint need
+TESTS, DEMO = "dev", "demo"  # groups of pyproject.toml: what tests and lint need, and the part that the demo needs
 WORKERS = 2  # most host tests wait for a server half of their time
 # Tiny models are fastest on one thread; where more are asked for, threads that wait must not take the others' cores.
 THREADS = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
@@ -138,22 +138,24 @@ def dependency_groups() -> str:
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     found = re.search(r"^\[dependency-groups\]\n.*?(?=^\[|\Z)", text, re.MULTILINE | re.DOTALL)
     if not found:
-        raise TaskError(f"{ROOT / 'pyproject.toml'} has no [dependency-groups]; the group {GROUP} is needed there.")
+        raise TaskError(f"{ROOT / 'pyproject.toml'} has no [dependency-groups]; the group {TESTS} is needed there.")
     return found[0]
 
 
-def stamp_lines(files: Sequence[Path]) -> list[str]:
+def stamp_lines(files: Sequence[Path], group: str = TESTS) -> list[str]:
     """One hash per requirement input, so that a run without a host fits a venv made with one."""
-    inputs = [" ".join(TORCH).encode(), dependency_groups().encode(), *(file.read_bytes() for file in files)]
+    groups = f"{group} of {dependency_groups()}".encode()
+    inputs = [" ".join(TORCH).encode(), groups, *(file.read_bytes() for file in files)]
     return [hashlib.sha256(text).hexdigest() for text in inputs]
 
 
-def ensure_venv(folder: Path, host: Host | None) -> Path:
+def ensure_venv(folder: Path, host: Host | None, group: str = TESTS) -> Path:
     """Make the venv and install what is needed, unless its stamp says that this was done; gives its python."""
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     files = requirement_files(host)
-    stamp, lines = folder / "stableidentity-stamp.txt", stamp_lines(files)
-    if python.exists() and stamp.is_file() and set(lines) <= set(stamp.read_text(encoding="utf-8").split()):
+    stamp, lines = folder / "stableidentity-stamp.txt", stamp_lines(files, group)
+    done = set(stamp.read_text(encoding="utf-8").split()) if python.exists() and stamp.is_file() else set()
+    if set(lines) <= done or set(stamp_lines(files, TESTS)) <= done:  # the tests need all that the demo needs
         return python
     stamp.unlink(missing_ok=True)
     if not python.exists():
@@ -162,8 +164,7 @@ def ensure_venv(folder: Path, host: Host | None) -> Path:
     options = [option for file in files for option in ("-r", str(file))]
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     quietly([*pip, "--upgrade", PIP], "install a pip that knows dependency groups")
-    group = f"{ROOT / 'pyproject.toml'}:{GROUP}"
-    quietly([*pip, *TORCH, *options, "--group", group], "install the requirements")
+    quietly([*pip, *TORCH, *options, "--group", f"{ROOT / 'pyproject.toml'}:{group}"], "install the requirements")
     stamp.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return python
 
@@ -278,11 +279,11 @@ def tell(report: Report | None, host: Host | None, code: int, seconds: float) ->
         say("HOST TESTS: NONE RAN, THERE WAS NO COMFYUI")
 
 
-def prepare(options: argparse.Namespace) -> tuple[Host | None, Path]:
+def prepare(options: argparse.Namespace, group: str = TESTS) -> tuple[Host | None, Path]:
     """The host, if there is one, and the python of a venv that has all it needs."""
     host = find_host()
     say(f"ComfyUI {host.version} in {host.path}" if host else "No ComfyUI")
-    return host, ensure_venv(venv_folder(options.venv), host)
+    return host, ensure_venv(venv_folder(options.venv), host, group)
 
 
 def test(options: argparse.Namespace, rest: Sequence[str]) -> int:
@@ -300,7 +301,7 @@ def test(options: argparse.Namespace, rest: Sequence[str]) -> int:
 def demo(options: argparse.Namespace, rest: Sequence[str]) -> int:
     if rest:
         raise TaskError(f"demo does not know {' '.join(rest)}; python3 tasks.py demo --help lists what it does.")
-    host, python = prepare(options)
+    host, python = prepare(options, DEMO)
     if host:
         say("The demo runs in this ComfyUI, on a server of its own that leaves everything installed in it alone")
     else:

@@ -28,11 +28,20 @@ from mini_world.look import Look, caption  # noqa: E402
 from mini_world.pipeline import mini_world_backend, mini_world_encoder  # noqa: E402
 from mini_world.preset import CFG, SAMPLING_STEPS, TRAIN  # noqa: E402
 from mini_world.projector import mini_world_projector  # noqa: E402
+from mini_world.recogniser import drawn_instruments, mini_world_recogniser  # noqa: E402
 from mini_world.weights import load_weights  # noqa: E402
 from stableidentity_core.evaluate.name_map import map_people  # noqa: E402
 from stableidentity_core.evaluate.similarity import similarity  # noqa: E402
 from stableidentity_core.evaluate.temporal import clip_plot, score_clip  # noqa: E402
 from stableidentity_core.identity.blend import interpolate_identities, mix_identities, sample_identity  # noqa: E402
+from stableidentity_core.suite.scored import (  # noqa: E402
+    PictureScores,
+    aligned_already,
+    compare,
+    comparison_sheet,
+    contact_sheet,
+    score_pictures,
+)
 from stableidentity_core.train.project import project  # noqa: E402
 from stableidentity_core.train.session import name_spaces_of  # noqa: E402
 
@@ -67,10 +76,12 @@ class Studio:
         return {space.name: space.embed(torch.tensor(space.tokenize(name))) for space in self.backend.text_spaces}
 
     def paint(self, words: Identity | dict[str, Tensor], looks: Sequence[Look], seed: int = 1) -> list[Image.Image]:
+        return [picture(one) for one in self.pictures(words, looks, seed)]
+
+    def pictures(self, words: Identity | dict[str, Tensor], looks: Sequence[Look], seed: int = 1) -> Tensor:
         given = words.words if isinstance(words, Identity) else words
         prompts = [caption(look, "{}") for look in looks]
-        made = sample_pictures(self.backend, prompts, given, size=128, cfg=CFG, steps=SAMPLING_STEPS, seed=seed)
-        return [picture(one) for one in made]
+        return sample_pictures(self.backend, prompts, given, size=128, cfg=CFG, steps=SAMPLING_STEPS, seed=seed)
 
 
 def train(studio: Studio) -> Card:
@@ -159,6 +170,31 @@ def temporal(studio: Studio) -> Card:
     return Card().pictures([picture(one) for one in clip]).pictures([picture(plot.movedim(-1, 0))])
 
 
+MEASURED = (SNOW, FOREST, CITY, BEACH, CROWN, SKETCH)
+
+
+def measured(studio: Studio, words: Identity, method: str, looks: Sequence[Look]) -> PictureScores:
+    weights = load_weights()
+    others, more = drawn_instruments(weights)
+    made = studio.pictures(words, looks)
+    prompts = [caption(look, "{}") for look in looks]
+    about = {"person": "anna", "method": method, "looked": False, "others": others, "more": more}
+    recogniser, side = mini_world_recogniser(weights), made.shape[-1]
+    faces = [drawn(ANNA, side).image]
+    return score_pictures(made, prompts, faces, recogniser=recogniser, find=aligned_already(side), side=side, **about)
+
+
+def score(studio: Studio) -> Card:
+    whole = contact_sheet(measured(studio, studio.learned(ANNA), "trained", MEASURED))
+    return Card().pictures([picture(whole[0].movedim(-1, 0))])
+
+
+def compared(studio: Studio) -> Card:
+    kinds = {"trained": studio.learned(ANNA), "instant": studio.projected(ANNA)}
+    rows = [measured(studio, words, method, (SNOW, CITY, SKETCH)) for method, words in kinds.items()]
+    return Card().pictures([picture(comparison_sheet(compare(rows))[0].movedim(-1, 0))])
+
+
 CARDS: dict[str, Callable[[Studio], Card]] = {
     "train": train,
     "apply": apply,
@@ -174,6 +210,8 @@ CARDS: dict[str, Callable[[Studio], Card]] = {
     "mini_world": mini_world,
     "face_similarity": face_similarity,
     "temporal_score": temporal,
+    "score": score,
+    "report": compared,
 }
 DRAWINGS: dict[str, Callable[[], Card]] = {
     "draw_person": help_drawings.draw_person,

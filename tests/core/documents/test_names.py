@@ -20,13 +20,21 @@ from stableidentity_core.cli import parser as cli_parser
 PAGES = [name for name in documents() if not name.startswith("web/")]
 USED = [name for name in PAGES if re.fullmatch(r"README\.md|docs/\w+\.md", name)]
 # Nodes of the host, and what else is written like a name.
-OTHERS = {"Load Checkpoint", "Load Image", "Load Video", "CLIP Text Encode", "VAE Encode", "Preview Image"} | {
+OTHERS = {
+    "Load Checkpoint",
+    "Load Image",
+    "Load Video",
+    "Save Image",
+    "CLIP Text Encode",
+    "VAE Encode",
+    "Preview Image",
+} | {
     *("Custom Nodes Manager", "Browse Templates", "Report a vulnerability"),
 }
 SMALL = {"a", "as", "of", "the", "to", "with"}
 SOURCES = (".py", ".js", ".toml", ".json", ".yml", ".ini")
 # Words of other programs and of published files that look like ours.
-FOREIGN = {"http_get", "load_textual_inversion", "weight_dtype", "malloc_trim"}
+FOREIGN = {"load_ip_adapter", "ip_adapter_image", "http_get", "load_textual_inversion", "weight_dtype", "malloc_trim"}
 
 
 @cache
@@ -80,7 +88,10 @@ def commands(name: str) -> Iterator[str]:
 
 
 def options_of(parser: argparse.ArgumentParser) -> set[str]:
-    return {option for action in parser._actions for option in action.option_strings}
+    """Of a command, and of the actions that it may have."""
+    own = {option for action in parser._actions for option in action.option_strings}
+    actions = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    return own.union(*(options_of(one) for action in actions for one in action.choices.values()))
 
 
 def subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
