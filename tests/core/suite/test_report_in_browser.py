@@ -30,8 +30,8 @@ def report(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def browser() -> Iterator:
     if browser_path() is None:
-        pytest.skip("needs Chromium")
-    sync = pytest.importorskip("playwright.sync_api")
+        pytest.skip("NO CHROMIUM: install the system package chromium to test the report in a browser")
+    sync = pytest.importorskip("playwright.sync_api", reason="PLAYWRIGHT IS NOT INSTALLED: the report was not opened")
     with sync.sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=browser_path(), args=list(ARGUMENTS))
         yield opened
