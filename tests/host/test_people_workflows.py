@@ -83,3 +83,11 @@ def test_several_people_are_learned_at_once_and_painted_in_turn(server):
     assert np.abs(first - second).mean() > 1
     folder = server.models / "embeddings" / "mini_world"
     assert {f"several-{n}.safetensors" for n in (1, 2)} <= {path.name for path in folder.iterdir()}
+
+
+def test_a_learned_person_is_measured(server):
+    prompt = shipped(16)
+    sheets = pictures(server, prompt)
+    assert sheets["Measure"][0].shape[1] > 4 * 208 and sheets["The page"][0].shape[1] > 7 * 208
+    pages = (server.output / "StableIdentity").glob("report_*/report.html")
+    assert any("<h1>How good is this identity</h1>" in page.read_text("utf-8") for page in pages)

@@ -73,3 +73,20 @@ def test_controlnet_steers_the_picture(world, learned):
     (free,) = run(10, world, ControlNetApplyAdvanced={"strength": 0.0})["The new pictures"]
     assert steered.shape == (64, 64, 3)
     assert np.abs(steered.astype(int) - free.astype(int)).max() > 2
+
+
+def test_a_saved_person_is_measured(world, learned):
+    """By the tiny encoder, which is also that of the training: refused as long as the node knows the identity."""
+    prompt = tiny(17, world)
+    (key,) = (key for key, entry in prompt.items() if entry["class_type"] == "StableIdentityScore")
+    score = prompt[key]["inputs"]
+    score["find_face"] = "off"
+    assert "face encoder that the identities were trained with" in world.server.run(prompt).error
+    del score["identity"]
+    result = world.server.run(prompt)
+    assert result.status == "success", result.error
+    table = result.outputs[key]["text"][0]
+    assert "in the mean of 6 pictures" in table and "| 6 | an oil painting of a person |" in table
+    assert "its files are not installed" in table and "taken as aligned portraits" in table
+    pages = (world.server.output / "StableIdentity").glob("report_*/report.html")
+    assert any("<h1>How good is my identity</h1>" in page.read_text("utf-8") for page in pages)
