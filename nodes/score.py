@@ -86,6 +86,7 @@ class ScorePictures(io.ComfyNode):
                     display_name="scores", tooltip="Everything that was measured, for Evaluation Report."
                 ),
             ],
+            is_output_node=True,  # its table and sheet are what a user wants, whatever follows
             is_input_list=True,
         )
 
