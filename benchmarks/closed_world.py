@@ -2,9 +2,9 @@
 
 python benchmarks/closed_world.py parts|methods [--people N] [--seeds 0 1 2] [--base METHOD] [--work DIR]
 
-What a suite compares is in `suites/NAME.toml`. Pictures and scores are kept in `--work`, a folder for each seed, and an
-interrupted run goes on where it stopped. `results/NAME.csv` has each person with each seed, `results/NAME.md` means over
-people with 95 % intervals. With several `--seeds`, a person's value is the mean over them.
+What a suite compares is in `suites/NAME.toml`. Pictures and scores are kept in `--work`, a folder for each seed; an
+interrupted run goes on where it stopped. `results/NAME.csv` has each person with each seed, `results/NAME.md` means
+over people with 95 % intervals. With several `--seeds`, a person's value is the mean over them.
 """
 
 from __future__ import annotations
@@ -43,10 +43,9 @@ Key = tuple[str, str, int]  # method, person, seed
 
 @dataclass(frozen=True)
 class Measured:
-    """Values of every person by every method with every seed, and the processor seconds of learning one."""
+    """Values of every person by every method with every seed."""
 
     values: dict[Key, dict[str, float | None]]
-    seconds: dict[str, float]
 
     @property
     def methods(self) -> list[str]:
@@ -95,19 +94,17 @@ def run(suite: Suite, folder: Path) -> list[Found]:
 
 def measure(suite: Suite, seeds: Sequence[int], work: Path) -> Measured:
     values: dict[Key, dict[str, float | None]] = {}
-    seconds: dict[str, list[float]] = {}
     for seed in seeds:
         for found in run(with_seed(suite, seed), work / f"seed-{seed}"):
-            seconds.setdefault(found.spec.name, []).append(found.seconds.get("learn", 0.0))
             columns = {column: found.values(column, found.people) for column in COLUMNS}
             for at, person in enumerate(found.people):
                 values[found.spec.name, person, seed] = {column: columns[column][at] for column in COLUMNS}
-    return Measured(values, {name: fmean(each) for name, each in seconds.items()})
+    return Measured(values)
 
 
 def markdown(measured: Measured, base: str) -> str:
     """One line a method: means over people, and against the base person by person, with 95 % intervals."""
-    heads = ["method", *COLUMNS.values(), *(f"{COLUMNS[one]} against {base}" for one in COMPARED), "learning, s a person"]
+    heads = ["method", *COLUMNS.values(), *(f"{COLUMNS[one]} against {base}" for one in COMPARED)]
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for method in measured.methods:
         cells = [interval_of(measured.of(method, column)).text() for column in COLUMNS]
@@ -115,7 +112,6 @@ def markdown(measured: Measured, base: str) -> str:
             "" if method == base else signed(measured.of(method, column), measured.of(base, column))
             for column in COMPARED
         ]
-        cells.append(f"{measured.seconds[method]:.1f}" if measured.seconds[method] else "")
         lines.append(f"| {method} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 

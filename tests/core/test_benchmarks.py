@@ -119,6 +119,32 @@ def test_words_after_some_steps_are_those_of_a_training_of_so_many(backend, name
     assert not torch.equal(found[1][0]["clip_h"], found[3][0]["clip_h"])
 
 
+@pytest.mark.parametrize("name", ["methods", "parts"])
+def test_a_suite_is_learned_and_painted_anew_with_each_seed(benchmark, name):
+    closed = benchmark("closed_world")
+    suite = closed.read_suite(closed.SUITES / f"{name}.toml")
+    one, two = (closed.with_seed(suite, seed) for seed in (1, 2))
+    assert one.sampling.seeds == (1,) and two.sampling.seeds == (2,)
+    assert {spec.options.get("seed", 1) for spec in one.methods} == {1}
+    learned = [spec for spec in two.methods if spec.kind == "learn"]
+    assert len(learned) >= 3 and all(spec.options["seed"] == 2 for spec in learned)
+
+
+def test_the_closed_world_compares_people_with_themselves(benchmark):
+    """Two people, two seeds: a mean over seeds first, then over people; who lacks a seed is left out."""
+    closed = benchmark("closed_world")
+    given = {
+        ("a", "p", 0): 0.4, ("a", "p", 1): 0.6, ("a", "q", 0): 0.1, ("a", "q", 1): 0.1,
+        ("b", "p", 0): 0.7, ("b", "p", 1): 0.7, ("b", "q", 0): 0.3, ("b", "q", 1): 0.3,
+        ("c", "p", 0): 0.9, ("c", "p", 1): 0.9, ("c", "q", 0): 0.9, ("c", "q", 1): None,
+    }  # fmt: skip
+    measured = closed.Measured({key: dict.fromkeys(closed.COLUMNS, value) for key, value in given.items()})
+    assert measured.of("a", "rank_1") == [0.5, 0.1] and measured.of("c", "rank_1") == [0.9, None]
+    _head, _line, *lines = closed.markdown(measured, "a").splitlines()
+    assert lines[0].startswith("| a | 0.300 [0.100, 0.500] |")
+    assert "| +0.200 [+0.200, +0.200] |" in lines[1] and lines[2].endswith("| 0.900 |  |  |")
+
+
 def row(setting: str, seed: int = 0, value: float = 0.5) -> dict:
     figures = dict.fromkeys(("face_similarity", "rank_1", "prompt_accuracy", "trusted_face_diversity"), value)
     per_person = {key: [value, value + 0.1] for key in figures}
