@@ -161,13 +161,12 @@ def _pipeline(backend: DiffusersBackend, **modules: Any) -> Any:
     from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 
     first, *second = backend.texts.values()
-    shared = {"vae": backend.vae, "unet": backend.unet, "scheduler": _scheduler(backend), **modules}
+    shared: dict[str, Any] = {"vae": backend.vae, "unet": backend.unet, "scheduler": _scheduler(backend), **modules}
     shared |= {"text_encoder": first.model, "tokenizer": first.tokenizer}
     if second:
-        return StableDiffusionXLPipeline(
-            **shared, text_encoder_2=second[0].model, tokenizer_2=second[0].tokenizer, add_watermarker=False
-        )
-    return StableDiffusionPipeline(**shared, safety_checker=None, requires_safety_checker=False)
+        shared |= {"text_encoder_2": second[0].model, "tokenizer_2": second[0].tokenizer}
+        return StableDiffusionXLPipeline(**shared, add_watermarker=False)
+    return StableDiffusionPipeline(**shared, **{"safety_checker": None, "requires_safety_checker": False})
 
 
 def _scheduler(backend: DiffusersBackend) -> Any:
@@ -176,10 +175,11 @@ def _scheduler(backend: DiffusersBackend) -> Any:
 
     cumulated = backend.objective.signal.double().square().cpu()
     betas = 1 - cumulated / torch.cat([torch.ones(1, dtype=torch.float64), cumulated[:-1]])
+    prediction: Any = backend.objective.name
     return DDIMScheduler(
         num_train_timesteps=len(cumulated),
         trained_betas=betas.float().numpy(),
-        prediction_type=backend.objective.name,
+        prediction_type=prediction,
         timestep_spacing="leading",
         steps_offset=1,
         set_alpha_to_one=True,
