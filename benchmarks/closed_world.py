@@ -107,12 +107,7 @@ def measure(suite: Suite, seeds: Sequence[int], work: Path) -> Measured:
 
 def markdown(measured: Measured, base: str) -> str:
     """One line a method: means over people, and against the base person by person, with 95 % intervals."""
-    heads = [
-        "method",
-        *COLUMNS.values(),
-        *(f"{COLUMNS[one]} against {base}" for one in COMPARED),
-        "learning, s a person",
-    ]
+    heads = ["method", *COLUMNS.values(), *(f"{COLUMNS[one]} against {base}" for one in COMPARED), "learning, s a person"]
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for method in measured.methods:
         cells = [interval_of(measured.of(method, column)).text() for column in COLUMNS]
