@@ -31,12 +31,12 @@ from mini_world.projector import mini_world_projector  # noqa: E402
 from mini_world.recogniser import drawn_instruments, mini_world_recogniser  # noqa: E402
 from mini_world.weights import load_weights  # noqa: E402
 from stableidentity_core.evaluate.name_map import map_people  # noqa: E402
+from stableidentity_core.evaluate.networks.aligned import aligned_already  # noqa: E402
 from stableidentity_core.evaluate.similarity import similarity  # noqa: E402
 from stableidentity_core.evaluate.temporal import clip_plot, score_clip  # noqa: E402
 from stableidentity_core.identity.blend import interpolate_identities, mix_identities, sample_identity  # noqa: E402
 from stableidentity_core.suite.scored import (  # noqa: E402
     PictureScores,
-    aligned_already,
     compare,
     comparison_sheet,
     contact_sheet,

@@ -121,6 +121,9 @@ class MiniWorldBench:
     def projector(self, file: str) -> TrainedProjector:
         return load_projector(Path(file)) if file else mini_world_projector()
 
+    def weight(self, name: str) -> Path:
+        raise StableIdentityError(f"The mini world has no {name}: it is for photos.")
+
     @property
     def names(self) -> Sequence[str]:
         return celebrity_names()

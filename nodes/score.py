@@ -14,13 +14,13 @@ from torch import Tensor
 from ..stableidentity_core.errors import StableIdentityError
 from ..stableidentity_core.evaluate.metrics import Instruments, Metric
 from ..stableidentity_core.evaluate.networks import check_recogniser
+from ..stableidentity_core.evaluate.networks.aligned import aligned_already
 from ..stableidentity_core.evaluate.networks.faces import SIZE
 from ..stableidentity_core.evaluate.networks.instruments import CLIPS
 from ..stableidentity_core.identity import Identity
 from ..stableidentity_core.identity.prompt import find_triggers
 from ..stableidentity_core.suite.scored import (
     PictureScores,
-    aligned_already,
     contact_sheet,
     prompts_of_pictures,
     report,

@@ -20,6 +20,7 @@ from ..stableidentity_core.train import TrainConfig
 from ..stableidentity_core.train.photos import without_features
 from ..stableidentity_core.train.pictures import MOST, check_picture_prompt, picture_prompt, picture_steps
 from ..stableidentity_core.train.presets import check_preset
+from ..stableidentity_core.train.scoring import EVERY, LAST
 from ..stableidentity_core.train.session import Person
 from . import categories
 from .host.blocked import blocked
@@ -27,6 +28,7 @@ from .host.encoders import paper_encoder
 from .host.learned import Learned, Pictures, lines_of, shown, summary_of
 from .host.painting import Painter
 from .host.progress_text import tell
+from .host.scoring import scoring_in_host
 from .host.session import HostModels, host_name_spaces
 from .host.training import train_in_host
 from .train_settings import CUSTOM, PEOPLE_AT_ONCE, PICTURE_PROMPT, PICTURES, PREVIEW_EVERY, train_settings
@@ -131,6 +133,8 @@ class Train(io.ComfyNode):
         force, preview_every = one.pop("force_retrain"), one.pop("preview_every", PREVIEW_EVERY)
         at_once = one.pop("people_at_once", PEOPLE_AT_ONCE)
         preset = one.pop("preset")
+        recogniser = one.pop("recogniser", None)
+        keep, score_every = one.pop("keep", LAST), one.pop("score_every", EVERY)
         count, prompt = one.pop("pictures", PICTURES), one.pop("picture_prompt", PICTURE_PROMPT)
         config = _config(one)
         if preset != CUSTOM:
@@ -144,6 +148,9 @@ class Train(io.ComfyNode):
         for name, photos in zip(triggers, face, strict=True):
             with error_context(name if len(face) > 1 else ""):
                 people.append(Person(trigger=name, faces=_encoded(photos, encoder, config.method)))
+        scoring = scoring_in_host(
+            model, clip, vae, recogniser=recogniser, people=people, side=config.resolution, every=score_every, keep=keep
+        )
         learned = train_in_host(
             HostModels(model, clip, vae, config.resolution),
             people=people,
@@ -154,6 +161,7 @@ class Train(io.ComfyNode):
             start=start,
             at_once=at_once,
             pictures=_pictures(model, clip, vae, config, count, prompt),
+            scoring=scoring,
         )
         tell(summary_of(learned))
         return _output(cls, learned, count)
@@ -225,5 +233,11 @@ def _sources() -> list[io.Input]:
             "projector",
             optional=True,
             tooltip="A projector to start from, trained on many people; about 25 steps may then be enough.",
+        ),
+        FaceEncoderType.Input(
+            "recogniser",
+            optional=True,
+            tooltip="Scores the person's pictures while they are learned. Another face encoder than the one used for "
+            "training, from Load Face Encoder; for drawn people the recogniser of Load Mini World.",
         ),
     ]

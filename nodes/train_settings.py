@@ -12,6 +12,7 @@ from ..stableidentity_core.train import TrainConfig, default_config
 from ..stableidentity_core.train.config import METHOD_DEFAULTS, Augmentation, LossArea, ReconstructionLatents
 from ..stableidentity_core.train.pictures import MOST, PERSON
 from ..stableidentity_core.train.presets import PRESETS, Preset, describe_preset
+from ..stableidentity_core.train.scoring import EVERY, KEEPS, LAST
 from . import widgets
 from .types import TRIGGER_TOOLTIP, advanced
 
@@ -22,6 +23,8 @@ PICTURES = 1
 PICTURE_PROMPT = f"a photo of {PERSON}"
 SHOWN: Preset = "paper"  # what a new node shows: the defaults of all widgets
 CUSTOM = "custom"
+# Whose settings come before the widgets that were added later: workflows store values by position.
+FIRST_METHODS = ("stableidentity", "celeb_basis", "textual_inversion")
 
 
 def train_settings() -> list[io.Input]:
@@ -31,7 +34,9 @@ def train_settings() -> list[io.Input]:
         *_further_settings(),
         *widgets.computing(),
         _people_at_once(),
-        *_settings_of(*METHODS),
+        *_settings_of(*FIRST_METHODS),
+        *_scoring(),
+        *_settings_of(*(method for method in METHODS if method not in FIRST_METHODS)),
     ]
     return [_preset(), _method(), *_main_settings(), *_pictures(), *map(_further, further)]
 
@@ -168,6 +173,26 @@ def _people_at_once() -> io.Input:
         tooltip="How many of several people are learned together; the rest follow in further groups. Higher values are "
         "faster per person; memory grows as with the batch size. No effect with one person.",
     )
+
+
+def _scoring() -> list[io.Input]:
+    return [
+        io.Combo.Input(
+            "keep",
+            options=list(KEEPS),
+            default=LAST,
+            tooltip="Which step's words are the result. best: the step whose pictures the connected recogniser finds "
+            "most similar to the photo. last: the last one.",
+        ),
+        io.Int.Input(
+            "score_every",
+            default=EVERY,
+            min=1,
+            max=100_000,
+            tooltip="With a recogniser connected: every so many steps, and at the end, four pictures are painted and "
+            "compared with the photo.",
+        ),
+    ]
 
 
 def _preset() -> io.Input:

@@ -15,6 +15,7 @@ from ...stableidentity_core.methods import TrainedProjector
 from ...stableidentity_core.plots import loss_curve
 from ...stableidentity_core.store import TrainResult
 from ...stableidentity_core.train.diagnosis import WARNING, verdict
+from ...stableidentity_core.train.scoring import describe_kept
 from .painting import Painter
 
 log = get_logger(__name__)
@@ -45,13 +46,13 @@ def learned(trigger: str, result: TrainResult, how: str, pictures: list[Tensor])
         log.warning("StableIdentity: %s: %s", identity.trigger, warning)
     before, after = (identity.header.get(f"held_out_loss_{when}") for when in ("before", "after"))
     judged = verdict(before, after, warning)
-    title = f"{identity.trigger} {judged}"
+    title, kept = f"{identity.trigger} {judged}", describe_kept(identity.header)
     return Learned(
         identity=identity,
         projector=result.projector,
         curve=loss_curve(result.losses, title, warning, phase_losses=result.phase_losses)[None],
         pictures=pictures,
-        verdict=judged,
+        verdict=f"{judged}; {kept}" if kept else judged,
         how=how,
     )
 

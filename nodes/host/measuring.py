@@ -28,6 +28,7 @@ from .progress import counting
 
 AUTO, OFF = "auto", "off"
 DISTANCE = "LPIPS"
+NO_DETECTOR = "There is no detector installed to find the faces in the pictures."
 ROOM = 1_000_000_000  # bytes of activations
 
 
@@ -46,8 +47,8 @@ def photo_finder(choice: str, download: bool, side: int) -> FindFaces:
     network = detector(choice, download)
     if network is None:
         raise MissingFileError(
-            f"There is no detector installed to find the faces in the pictures. {missing(DETECTORS[0])} Or turn on "
-            "`download`; or set find_face to off, if every picture is an aligned portrait."
+            f"{NO_DETECTOR} {missing(DETECTORS[0])} Or turn on `download`; or set find_face to off, if every picture "
+            "is an aligned portrait."
         )
     find = face_finder(network, side)
 

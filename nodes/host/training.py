@@ -24,6 +24,7 @@ from .learned import STORED, Learned, Pictures, learned
 from .plots import configure_matplotlib
 from .progress import TrainingProgress, show_pictures
 from .progress_text import tell, told_if_stopped
+from .scoring import HostScoring
 from .session import HostModels, outside_inference_mode
 
 log = get_logger(__name__)
@@ -42,6 +43,7 @@ def train_in_host(
     at_once: int,
     start: TrainedProjector | None,
     pictures: Pictures,
+    scoring: HostScoring | None = None,
 ) -> list[Learned]:
     """Train, or load stored results; of several people, only those not in the store are trained.
 
@@ -49,6 +51,7 @@ def train_in_host(
         start: a projector to start from, instead of new weights.
         at_once: number of people learned together; the rest follow in further groups.
         pictures: paints people while they are trained, and everybody at the end.
+        scoring: scores steps, and may choose which one is kept.
     """
     configure_matplotlib()
     require_matplotlib()
@@ -59,7 +62,8 @@ def train_in_host(
     store = ResultStore(paths.results_folder())
     # Keys as if trained alone: together, people learn the same words up to rounding (relative 1e-5 in fp32, 2e-3 in
     # fp16).
-    keys = [work_key(person.faces, name_spaces, models.weights, config.as_dict(), start) for person in people]
+    settings = config.as_dict() | (scoring.as_dict() if scoring else {})
+    keys = [work_key(person.faces, name_spaces, models.weights, settings, start) for person in people]
     by_key = dict(zip(keys, people, strict=True))
     work = Work(
         name_spaces=name_spaces,
@@ -68,6 +72,7 @@ def train_in_host(
         preview_every=preview_every,
         start=start,
         several=len(people) > 1,
+        scoring=scoring,
     )
     train = partial(_train, models, work)
     done = {} if force else _stored(store, by_key, partial(train, pictures=Pictures(painter=None)))
@@ -140,6 +145,7 @@ class Work:
     preview_every: int
     start: TrainedProjector | None
     several: bool  # people in all, also where only one of them is left to be trained
+    scoring: HostScoring | None = None
 
 
 def _train(models: HostModels, work: Work, people: Mapping[str, Person], keep: Keep, *, pictures: Pictures) -> None:
@@ -149,19 +155,22 @@ def _train(models: HostModels, work: Work, people: Mapping[str, Person], keep: K
     groups = [keys[start : start + at_once] for start in range(0, len(keys), at_once)]
 
     def train(backend: ComfyBackend) -> None:
+        each = pictures.each + (work.scoring.pictures(config.steps) if work.scoring else 0)
         progress = TrainingProgress(
-            models.model, config.steps, work.preview_every, rounds=len(groups), pictures=pictures.each * len(people)
+            models.model, config.steps, work.preview_every, rounds=len(groups), pictures=each * len(people)
         )
         for number, group in enumerate(groups):
             progress.begin(_who(number * at_once + 1, len(group), len(people)) if len(groups) > 1 else "")
+            persons = [_outside_inference_mode(people[key]) for key in group]
             session = TrainingSession(
                 backend,
-                [_outside_inference_mode(people[key]) for key in group],
+                persons,
                 config,
                 name_spaces=outside_inference_mode(work.name_spaces),
                 start=work.start,
                 check=unchecked,  # HostModels.run has checked the gradient, once for all groups
                 triggers_in_errors=work.several,
+                scoring=work.scoring and work.scoring.of(backend, persons, progress),
             )
             on_step = _watched(backend, session, group, progress, pictures)
             keep(dict(zip(group, session.learn(on_step, progress.stage), strict=True)))

@@ -12,6 +12,7 @@ from ..console.progress import progress_bar
 from ..encode import KINDS, encode_face
 from ..encode.protocol import FaceEncoder
 from ..errors import StableIdentityError
+from ..evaluate.likeness import check_judge
 from ..identity import normalize_trigger, save_identity
 from ..methods import METHODS, all_settings, get_method
 from ..methods.projector_file import load_projector
@@ -21,6 +22,7 @@ from ..train.config import Augmentation, LossArea, ReconstructionLatents
 from ..train.diagnosis import WARNING
 from ..train.presets import PRESETS, describe_preset, with_preset
 from ..train.result import format_held_out_loss
+from ..train.scoring import describe_kept
 from ..train.session import Person, TrainingSession, name_spaces_of
 from .arguments import count
 from .models import add_computing_options, add_model_options, load_encoder, load_model, read_names
@@ -28,6 +30,7 @@ from .outputs import add_replace, check_checkpoint, check_out, save_new
 from .photos import add_options, read_faces, tools_of
 from .progress import after_each_step
 from .say import say
+from .scoring import add_scoring, recogniser_of, scoring_of
 
 OWN = {method: default_config(method) for method in METHODS}
 
@@ -69,6 +72,7 @@ def add_train(command: argparse.ArgumentParser) -> None:
         choices=PRESETS,
         help="base settings, overridden by the options below; fast: " + describe_preset("fast"),
     )
+    add_scoring(command.add_argument_group("knowing when to stop"))
     _add_settings(command.add_argument_group("settings (defaults: those of the method's paper)"))
 
 
@@ -123,16 +127,22 @@ def run(options: argparse.Namespace) -> None:
     names = read_names(options.names)
     check_out(options.out, options.replace)
     check_checkpoint(options.checkpoint, options.out)
+    judge = recogniser_of(options)
     encoder = _encoder(options.encoder, config.method)
-    photos = read_faces(options.photo, options.face_mask or [], options.hair_mask or [], tools_of(options))
+    tools = tools_of(options)
+    photos = read_faces(options.photo, options.face_mask or [], options.hair_mask or [], tools)
     faces = photos if encoder is None else [encode_face(encoder, photo) for photo in photos]
+    if judge is not None:
+        check_judge(judge, faces)
     backend = load_model(options)
+    scoring = judge and scoring_of(judge, options, backend, faces, tools.detector, config.resolution)
     session = TrainingSession(
         backend,
         [Person(trigger=trigger, faces=faces)],
         config,
         name_spaces=name_spaces_of(backend, names),
         start=load_projector(options.projector) if options.projector else None,
+        scoring=scoring,
     )
     if options.checkpoint and options.checkpoint.is_file():
         session.resume(options.checkpoint)
@@ -142,7 +152,9 @@ def run(options: argparse.Namespace) -> None:
     path = save_new(
         options.out, options.replace, lambda free, replace: save_identity(result.identity, free, replace=replace)
     )
-    say(f"{path}: {trigger} by {config.method}, held-out loss {format_held_out_loss(result.identity.header)}")
+    header = result.identity.header
+    kept = describe_kept(header)
+    say(f"{path}: {trigger} by {config.method}, held-out loss {format_held_out_loss(header)}{kept and '; '}{kept}")
     if warning := result.identity.header.get(WARNING):
         say(f"Warning: {warning}", sys.stderr)
 

@@ -49,9 +49,8 @@ def sample_pictures(
     times = sampling_times(objective, steps)
     with torch.no_grad():
         positive = _encode(backend, templates, {name: _for_each(value, count) for name, value in words.items()})
-        unwanted = _encode(backend, [negative] * count, {})
-        noise = _noise(backend, count, size, seed).to(backend.device)
-        latents = objective.add_noise(torch.zeros_like(noise), noise, _batch(times[0], noise))
+        unwanted = encode_texts(backend, [negative] * count)
+        latents = first_latents(backend, count, size=size, steps=steps, seed=seed)
         for time, next_time in zip(times, [*times[1:], None], strict=True):
             backend.check_cancelled()
             now = _batch(time, latents)
@@ -61,6 +60,13 @@ def sample_pictures(
             latents = picture if next_time is None else objective.add_noise(picture, noise, _batch(next_time, noise))
             on_step()
         return backend.decode(latents).float().cpu()
+
+
+def first_latents(backend: DiffusionBackend, count: int, *, size: int, steps: int, seed: int) -> Tensor:
+    """What sampling begins with, [N, C, h, w] on the backend's device: each picture's own noise at the first time."""
+    noise = _noise(backend, count, size, seed).to(backend.device)
+    first = sampling_times(backend.objective, steps)[0]
+    return backend.objective.add_noise(torch.zeros_like(noise), noise, _batch(first, noise))
 
 
 def sampling_times(objective: Objective, steps: int) -> list[int]:
@@ -83,6 +89,11 @@ def _for_each(words: Tensor, count: int) -> Tensor:  # [N, W, D]
     words = words.expand(count, -1, -1) if words.ndim == 2 else words
     check_shape(words, "n w d", "words", n=count)
     return words
+
+
+def encode_texts(backend: DiffusionBackend, texts: Sequence[str]) -> Conditioning:
+    """Of N prompts without slots."""
+    return _encode(backend, texts, {})
 
 
 def _encode(backend: DiffusionBackend, templates: Sequence[str], words: Mapping[str, Tensor]) -> Conditioning:

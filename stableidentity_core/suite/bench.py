@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from torch import Tensor
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 class Bench(Protocol):
     """One world on one device. What is not needed is not loaded."""
 
+    suite: Suite
     device: str
 
     @property
@@ -63,6 +65,15 @@ class Bench(Protocol):
 
         Raises:
             StableIdentityError: it has none, or the file cannot be used.
+        """
+        ...
+
+    def weight(self, name: str) -> Path:
+        """A file of the table of weights.
+
+        Raises:
+            MissingFileError: it is not there; the message says how to download it.
+            StableIdentityError: this world has no such files.
         """
         ...
 

@@ -117,6 +117,9 @@ class PhotoBench:
             )
         return load_projector(Path(file).expanduser())
 
+    def weight(self, name: str) -> Path:
+        return find(name, [self._needed("models")])
+
     def _other_encoder(self, path: str) -> FaceEncoder:
         if path not in self._encoders:
             self._encoders[path] = load_face_encoder(Path(path).expanduser())

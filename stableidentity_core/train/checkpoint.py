@@ -18,6 +18,7 @@ from ..files.tensors import read_tensors, save_tensors
 from ..methods.base import Projector
 from .config import TrainConfig
 from .loss_scale import LEAST, LossScale
+from .scoring import ScoredSteps, check_unscored
 
 FORMAT = "stableidentity-checkpoint-2"
 
@@ -33,11 +34,12 @@ class Resumable(Protocol):
     step: int
 
 
-def save_checkpoint(run: Resumable, path: Path, work: str) -> None:
+def save_checkpoint(run: Resumable, path: Path, work: str, scored: ScoredSteps | None = None) -> None:
     """Write projector, optimizer, random state and step count, atomically, as safetensors.
 
     Args:
         work: hash of what the training learns from.
+        scored: the scores so far, where steps are scored.
     """
     tensors = {f"projector.{key}": value for key, value in run.projector.state_dict().items()}
     for index, state in run.optimizer.state_dict()["state"].items():
@@ -46,11 +48,17 @@ def save_checkpoint(run: Resumable, path: Path, work: str) -> None:
     config = json.dumps(run.config.as_dict())
     scale = json.dumps([run.loss_scale.value, run.loss_scale.steps])
     facts = {"step": str(run.step), "loss_scale": scale, "config": config, "work": work}
+    if scored is not None:
+        tensors |= {f"best.{key}": value for key, value in scored.best.items()}
+        facts["scored"] = scored.as_text()
     save_tensors(path, tensors, {"format": FORMAT, **facts})
 
 
-def load_checkpoint(run: Resumable, path: Path, work: str) -> None:
+def load_checkpoint(run: Resumable, path: Path, work: str, scored: ScoredSteps | None = None) -> None:
     """Bring a run to the state of a checkpoint of the same photos, model, names and settings.
+
+    Args:
+        scored: where steps are scored; it is brought to that state too.
 
     Raises:
         StableIdentityError: not such a checkpoint; the run is as before.
@@ -64,6 +72,7 @@ def load_checkpoint(run: Resumable, path: Path, work: str) -> None:
         facts = _Facts.of(metadata)
         _check_work(run, facts, path, work)
         state = _State.of(tensors, run)
+        _read_scores(scored, metadata.get("scored"), tensors, run, path)
     except DamagedFileError as error:
         raise DamagedFileError(
             f"{path} is not a complete checkpoint: {error} Choose another file, or remove it and start again."
@@ -136,6 +145,18 @@ class _State:
             needed = {"step": torch.zeros(()), "exp_avg": like, "exp_avg_sq": like}
             _check_alike(state, needed, f"optimizer.{index}")
         return cls(projector=projector, optimizer=optimizer, generator=_generator_state(tensors))
+
+
+def _read_scores(
+    scored: ScoredSteps | None, text: str | None, tensors: Mapping[str, Tensor], run: Resumable, path: Path
+) -> None:
+    if scored is None:
+        check_unscored(text, path)
+        return
+    best = _under(tensors, "best.")
+    if best:
+        _check_alike(best, run.projector.state_dict(), "best")
+    scored.read(text, best, path)
 
 
 def _check_alike(found: Mapping[str, Tensor], needed: Mapping[str, Tensor], what: str) -> None:

@@ -88,6 +88,7 @@ def header_of(run: TrainingRun, name_spaces: Sequence[NameSpace], before: float 
         "photos": str(len(run.faces)),
         **_quality(run.faces),
         "steps": str(run.step),
+        **({} if run.scored is None else run.scored.header(run.step)),
         "seed": str(run.config.seed),
         "settings": json.dumps(run.config.as_dict(), sort_keys=True),
         "names": str(len(name_spaces[0].names)),

@@ -25,6 +25,7 @@ from .loop import train_together
 from .loss_scale import LossScale
 from .optimizer import new_optimizer
 from .photos import check_photos, mean_feature, without_features
+from .scoring import ScoredSteps
 from .step_report import StepReport
 from .views import EncodedViews, encode_views
 
@@ -67,6 +68,7 @@ class TrainingRun:
         self.generator = torch.Generator().manual_seed(config.seed)
         self.loss_scale = LossScale()
         self.step = 0
+        self.scored: ScoredSteps | None = None  # where steps are scored
         self.finite_guard = FiniteGuard(backend.device)
 
     def __iter__(self) -> Iterator[StepReport]:
@@ -102,11 +104,11 @@ class TrainingRun:
     def save(self, path: Path) -> None:
         """Write a checkpoint atomically as safetensors; raises the same errors as a training step."""
         self.finite_guard.check()
-        save_checkpoint(self, path, self.work)
+        save_checkpoint(self, path, self.work, self.scored)
 
     def load(self, path: Path) -> None:
         """Resume from a checkpoint of the same photos, model, names and settings (a larger `steps` is allowed)."""
-        load_checkpoint(self, path, self.work)
+        load_checkpoint(self, path, self.work, self.scored)
 
     @property
     def source(self) -> Source:

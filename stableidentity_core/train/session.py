@@ -20,12 +20,14 @@ from .loop import check_together, train_together
 from .projector_init import make_projector
 from .result import result_of
 from .run import TrainingRun
+from .scoring import ScoredSteps, StepScoring
 from .step_report import StepReport
 from .validation import ValidationSet
 
 OnStep = Callable[[tuple[StepReport, ...]], None]
 OnStage = Callable[[str], None]  # what is done, such as "encoding the photo"
 MEASURING = "measuring the held-out loss"
+SCORING = "painting to see how similar it is"
 GradientCheck = Callable[[DiffusionBackend], object]  # raises TrainingError for gradients that cannot be right
 
 
@@ -77,6 +79,7 @@ class TrainingSession:
         start: a projector to start from, instead of afresh.
         check: of the gradient, before the first step.
         triggers_in_errors: begin messages with the trigger of the person concerned; by default for several people.
+        scoring: scores steps, and chooses the one that is kept; by default the last one is.
 
     Raises:
         StableIdentityError: name spaces of another model, or photos or a projector that do not fit.
@@ -93,8 +96,9 @@ class TrainingSession:
         start: TrainedProjector | None = None,
         check: GradientCheck = compare_in_fp32,
         triggers_in_errors: bool | None = None,
+        scoring: StepScoring | None = None,
     ):
-        self.people = people
+        self.people, self.scoring = people, scoring
         named = len(people) > 1 if triggers_in_errors is None else triggers_in_errors
         self.name_spaces = name_spaces_of(backend) if name_spaces is None else list(name_spaces)
         check_spaces(backend, self.name_spaces)
@@ -106,6 +110,8 @@ class TrainingSession:
                 projector = make_projector(backend, person.faces, self.name_spaces, config, start)
                 self.runs.append(TrainingRun(backend, list(person.faces), projector, config, name))
         check_together(self.runs)
+        if scoring is not None:
+            begin_scoring(self.runs, scoring)
 
     @property
     def step(self) -> int:
@@ -131,7 +137,13 @@ class TrainingSession:
     def learn(self, on_step: OnStep = lambda reports: None, on_stage: OnStage = lambda what: None) -> list[TrainResult]:
         """Train to the end, see `learn_runs`; one result for each person."""
         triggers = [person.trigger for person in self.people]
-        return learn_runs(self.runs, self.name_spaces, triggers, on_step, on_stage)
+        return learn_runs(self.runs, self.name_spaces, triggers, on_step, on_stage, self.scoring)
+
+
+def begin_scoring(runs: Sequence[TrainingRun], scoring: StepScoring) -> None:
+    """Give runs a place for their scores, before they go on from a checkpoint."""
+    for run in runs:
+        run.scored = ScoredSteps(scoring=scoring.as_dict())
 
 
 def learn_runs(
@@ -140,18 +152,22 @@ def learn_runs(
     triggers: Sequence[str],
     on_step: OnStep = lambda reports: None,
     on_stage: OnStage = lambda what: None,
+    scoring: StepScoring | None = None,
 ) -> list[TrainResult]:
     """Train runs side by side to the end and collect the result of each.
 
     `on_step` is called after each step with a report for each run, `on_stage` before what takes time besides. The loss
     on validation draws is measured before and after (of a run that goes on from a checkpoint only after) and noted in
     the header, as is the range of the words beside that of the names. A training that made things worse has a `warning`
-    there, see `diagnosis`.
+    there, see `diagnosis`. With `scoring`, the header says which step was kept, and its score; the projectors are then
+    as they were at that step.
 
     Raises:
         StableIdentityError, TrainingError: as `train_together` raises them.
     """
     check_together(runs)
+    if scoring is not None and any(run.scored is None for run in runs):
+        begin_scoring(runs, scoring)
     projectors = [run.projector for run in runs]
     losses, phases = [], []
     with runs[0].computing():
@@ -162,7 +178,12 @@ def learn_runs(
         for reports in train_together(runs):
             losses.append(torch.stack([report.loss_on_device for report in reports]))
             phases.append(torch.stack([report.phase_losses_on_device for report in reports]))
+            if scoring is not None and runs[0].step % scoring.every == 0:
+                _score(runs, scoring, on_stage)
             on_step(reports)
+        if scoring is not None:
+            _score(runs, scoring, on_stage)
+            _keep(runs)
         for projector in projectors:
             projector.eval().requires_grad_(False)
         on_stage(MEASURING)
@@ -174,3 +195,22 @@ def learn_runs(
         result_of(run, name_spaces, trigger, own, curve.clone(), by_phase.clone())
         for run, trigger, own, curve, by_phase in zip(runs, triggers, held_out, curves, phase_curves, strict=True)
     ]
+
+
+def _score(runs: Sequence[TrainingRun], scoring: StepScoring, on_stage: OnStage) -> None:
+    """Score the words of the step that is done, unless that was done before."""
+    if all(run.scored is not None and run.step in run.scored.scores for run in runs):
+        return
+    on_stage(SCORING)
+    with torch.no_grad():
+        scores = scoring.score([run.words() for run in runs])
+    for run, score in zip(runs, scores, strict=True):
+        assert run.scored is not None
+        run.scored.add(run.step, score, run.projector)
+
+
+def _keep(runs: Sequence[TrainingRun]) -> None:
+    """Bring the projectors to the step that is kept."""
+    for run in runs:
+        if run.scored is not None and run.scored.best:
+            run.projector.load_state_dict(run.scored.best)

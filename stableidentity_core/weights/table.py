@@ -8,13 +8,14 @@ from __future__ import annotations
 import difflib
 
 from ..errors import StableIdentityError
+from .compared import COMPARED
 from .evaluation import EVALUATION
 from .face_nets import FACE_NETS
 from .models import MODELS
 from .video import VIDEO
 from .weight import Weight
 
-WEIGHTS = {weight.name: weight for weight in (*MODELS, *FACE_NETS, *VIDEO, *EVALUATION)}
+WEIGHTS = {weight.name: weight for weight in (*MODELS, *FACE_NETS, *VIDEO, *EVALUATION, *COMPARED)}
 NEEDED = tuple(weight.name for weight in WEIGHTS.values() if weight.section == "needed")
 EVALUATION_FACES = ("retinaface_resnet50", "arcface_ir_se50")  # by which the suite finds and recognises faces
 FOR_EVALUATION = (*EVALUATION_FACES, *(weight.name for weight in EVALUATION))

@@ -11,7 +11,7 @@ class Weight:
     """One third-party file; values that are not published are None and never guessed."""
 
     name: str  # in loaders and on the command line
-    section: str  # of MODELS.md: "needed", "choice", "optional" or "evaluation"
+    section: str  # of MODELS.md: "needed", "choice", "optional", "evaluation" or "compared"
     purpose: str
     file: str
     folder: str  # below ComfyUI's `models`, with forward slashes

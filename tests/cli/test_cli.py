@@ -104,6 +104,34 @@ def settings_of(path: Path) -> dict:
     return json.loads(load_identity(path).header["settings"])
 
 
+def test_the_best_step_is_kept_whether_interrupted_or_not(world, tmp_path, capsys):
+    tiny_face_vit(tmp_path / "judge", seed=5)
+    options = ("--keep", "best", "--recogniser", str(tmp_path / "judge"), "--score-every", "2")
+    whole, half, resumed = (tmp_path / f"{name}.safetensors" for name in ("whole", "half", "resumed"))
+    assert train(world, whole, *options) == 0
+    header = load_identity(whole).header
+    assert list(json.loads(header["scores"])) == ["2", "4", "6"] and header["keep"] == "best"
+    assert f"step {header['kept_step']} of 6 kept, similarity" in capsys.readouterr().out
+    checkpoint = ("--checkpoint", str(tmp_path / "state.safetensors"), "--checkpoint-every", "3")
+    assert train(world, half, *options, *checkpoint, "--steps", "3") == 0
+    assert train(world, resumed, *options, *checkpoint) == 0
+    assert torch.equal(load_identity(resumed).words["clip_h"], load_identity(whole).words["clip_h"])
+    assert load_identity(resumed).header["scores"] == header["scores"]
+    assert train(world, tmp_path / "x.safetensors", *checkpoint) == 1
+    assert "was made while steps were scored" in capsys.readouterr().err
+
+
+def test_the_best_step_needs_another_encoder_than_the_training(world, tmp_path, capsys):
+    out = tmp_path / "anna.safetensors"
+    for options, said in (
+        (("--keep", "best"), "Give one with --recogniser"),
+        (("--keep", "best", "--recogniser", str(world / "encoder")), "Score with another face encoder"),
+        (("--recogniser", "arcface_ir_se50"), "needs --models"),
+    ):
+        assert train(world, out, *options) == 1
+        assert said in capsys.readouterr().err and not out.exists()
+
+
 def test_a_method_brings_its_own_settings_and_options_go_before_them(world, tmp_path):
     celebs, single = tmp_path / "celebs.safetensors", tmp_path / "single.safetensors"
     assert train(world, celebs, "--method", "celeb_basis", "--steps", "1") == 0

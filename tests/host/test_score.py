@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +16,9 @@ from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from helpers.face_nets import pointing_retinaface
-from helpers.prompts import Json, node, several
+from helpers.prompts import Json, learn, node, several
 from helpers.refusal import Refusals
-from helpers.tiny import fill
+from helpers.tiny import fill, tiny_face_vit
 from helpers.world import World
 from mini_world.evaluators import Evaluators
 from mini_world.look import Look, caption
@@ -25,6 +26,8 @@ from mini_world.measure import embed, picture_tensor
 from mini_world.person import unseen_person
 from mini_world.weights import load_weights
 from stableidentity_core.backends.clip_text import packaged_tokenizer
+from stableidentity_core.identity import load_identity
+from stableidentity_core.train.scoring import describe_kept
 from stableidentity_core.weights import get_weight
 
 LOOKS = (Look(hat="red hat", scene="snow"), Look(glasses="sunglasses", scene="beach"))
@@ -153,6 +156,57 @@ def detector(world: World) -> Iterator[None]:
     )
     yield
     file.unlink()
+
+
+@pytest.fixture
+def judge(world: World, detector: None) -> None:
+    """A second encoder, which was not trained with."""
+    tiny_face_vit(world.server.models / "stableidentity" / "face_encoders" / "judge", seed=5)
+
+
+def learned_while_scored(world: World, name: str = "scored", **settings) -> Json:
+    """The astronaut, in 3 steps on the tiny model."""
+    prompt = learn(world.eps, name=name, **{"steps": 3, "learning_rate": 1e-3, "score_every": 2, **settings})
+    prompt["judge"] = node("StableIdentityLoadFaceEncoder", encoder_name="judge")
+    prompt["train"]["inputs"]["recogniser"] = ["judge", 0]
+    return prompt
+
+
+def test_a_training_says_how_similar_its_steps_are_and_keeps_the_best(world: World, judge: None):
+    line = run(world, learned_while_scored(world, keep="best"))["train"]["text"][0]
+    scored = load_identity(world.embedding("scored"))
+    kept = describe_kept(scored.header)
+    assert kept in line and kept.startswith(f"step {scored.header['kept_step']} of 3 kept, similarity ")
+    scores = json.loads(scored.header["scores"])
+    assert list(scores) == ["2", "3"] and scored.header["kept_step"] == max(scores, key=lambda step: scores[step])
+    assert scored.header["scored_by"] != scored.header["face_encoder"]
+    again = run(world, learned_while_scored(world, keep="best", preview_every=9))["train"]["text"][0]
+    assert "taken from the store" in again and kept in again
+    run(world, learned_while_scored(world, name="last", keep="last"))
+    last = load_identity(world.embedding("last"))
+    assert last.header["kept_step"] == "3" and last.header["scores"] == scored.header["scores"]
+    plain = {}
+    for steps in (2, 3):
+        run(world, learn(world.eps, name=f"plain{steps}", steps=steps, learning_rate=1e-3))
+        plain[str(steps)] = load_identity(world.embedding(f"plain{steps}"))
+    for identity in (scored, last):
+        expected = plain[identity.header["kept_step"]].words["clip_h"]
+        assert torch.equal(identity.words["clip_h"], expected), "scores have changed what is learned"
+    assert "scores" not in plain["3"].header
+
+
+def test_the_best_step_needs_a_recogniser_of_its_own(world: World, judge: None, bad: Refusals):
+    own = learned_while_scored(world, keep="best")
+    own["train"]["inputs"]["recogniser"] = ["encoder", 0]
+    bad.refused(own, "Score with another face encoder")
+    alone = learned_while_scored(world, keep="best")
+    del alone["train"]["inputs"]["recogniser"]
+    bad.refused(alone, "keep is best, but there is no recogniser", "set keep to last")
+
+
+def test_steps_cannot_be_scored_without_a_detector(world: World, bad: Refusals):
+    tiny_face_vit(world.server.models / "stableidentity" / "face_encoders" / "judge", seed=5)
+    bad.refused(learned_while_scored(world), "no detector installed", "Or disconnect recogniser")
 
 
 def test_faces_are_found_in_photos_and_what_is_not_installed_is_told(world: World, detector):

@@ -18,6 +18,7 @@ import torch
 from mini_world.evaluation import MiniWorldBench
 from stableidentity_core.cli import main
 from stableidentity_core.errors import StableIdentityError
+from stableidentity_core.identity import load_identity
 from stableidentity_core.suite.engines import Local, WithRay
 from stableidentity_core.suite.folder import Folder
 from stableidentity_core.suite.read import read_suite, suite_of
@@ -154,3 +155,35 @@ def test_an_encoder_that_it_does_not_have():
     assert bench.face(bench.people[0], "look").feature.encoder == "look"
     with pytest.raises(StableIdentityError, match="beside its own, the mini world has 'look'"):
         bench.face(bench.people[0], "clip")
+
+
+def test_a_lora_and_a_best_step_in_the_mini_world_and_why_ip_adapter_is_not_there(tmp_path):
+    content = {
+        "world": "mini world",
+        "people": 1,
+        "prompts": ["a photo of {}"],
+        "world_options": {"distractors": 2},
+        "sampling": {"size": 128, "steps": 2, "cfg": 4.0},
+        "methods": [
+            {"name": "LoRA", "kind": "lora", "steps": 2, "resolution": 128},
+            {
+                "name": "best",
+                "preset": "fast",
+                "settings": {"resolution": 128, "steps": 2},
+                "keep": "best",
+                "score_every": 1,
+            },
+            {"name": "IP-Adapter", "kind": "ip_adapter"},
+        ],
+    }
+    suite, folder = suite_of(content, tmp_path), Folder(tmp_path / "out")
+    with Local(suite, "cpu") as engine:
+        run = run_suite(suite, folder, engine)
+    assert {task.method for task in [*run.failed, *run.left_out]} == {"IP-Adapter"}
+    assert any("IP-Adapter was published for SD1.5 and SDXL" in why for why in run.failed.values())
+    (person,) = engine.worker.bench.people
+    header = load_identity(folder.learned("best", person)).header
+    assert header["kept_step"] in ("1", "2") and header["scored_by"].startswith("mini-world:")
+    for name in ("LoRA", "best"):
+        values = json.loads(folder.values(name).read_text())["metrics"]["face_similarity"]["people"]
+        assert values[0] is not None

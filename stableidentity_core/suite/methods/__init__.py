@@ -8,9 +8,11 @@ from ...errors import StableIdentityError
 from ..spec import MethodSpec
 from .added import Added
 from .base import Method
+from .ip_adapter import IpAdapter
+from .lora import Lora
 from .words import Learned, Named, Projected
 
-KINDS: dict[str, type[Method]] = {kind.kind: kind for kind in (Learned, Projected, Named, Added)}
+KINDS: dict[str, type[Method]] = {kind.kind: kind for kind in (Learned, Projected, Named, Lora, IpAdapter, Added)}
 
 
 def method_of(spec: MethodSpec) -> Method:

@@ -20,9 +20,11 @@ from ...methods.trained import TrainedProjector
 from ...train import TrainConfig, default_config
 from ...train.presets import with_preset
 from ...train.project import project
+from ...train.scoring import LAST
 from ...train.session import Person, TrainingSession, learn_runs
 from ..bench import Bench
 from ..spec import NOISES, MethodSpec, Sampling, as_sentence
+from . import judge
 from .base import Method, Painted, Writer
 
 SEEDS = 100_003  # between the seeds of two trainings: more than a suite has people
@@ -33,7 +35,8 @@ class Learned(Method):
     """A training of the pack: a method with its settings.
 
     `mask = false` lets the whole photo count in the loss; `encoder` names another face encoder than the suite's; with
-    `named = true` a person's trigger is their name, and the file says when it was made.
+    `named = true` a person's trigger is their name, and the file says when it was made. `keep = "best"` keeps the step
+    whose pictures the recogniser `judge` finds most similar.
     """
 
     kind = "learn"
@@ -46,11 +49,21 @@ class Learned(Method):
         "mask": True,
         "encoder": "",
         "named": False,
+        **judge.OPTIONS,
     }
 
     def __init__(self, spec: MethodSpec):
         super().__init__(spec)
         self.config = self._config()
+        judge.check_options(self.values, spec.name, self._steps)
+
+    @property
+    def _steps(self) -> int:
+        return self.config.steps
+
+    @property
+    def _chooses(self) -> bool:
+        return self.values["keep"] != LAST
 
     def _config(self) -> TrainConfig:
         own = default_config(self.values["method"])
@@ -59,12 +72,14 @@ class Learned(Method):
         return replace(own.with_settings(**self.values["settings"]), seed=self.values["seed"])
 
     def depends_on(self) -> Mapping[str, Any]:
-        others = {name: self.values[name] for name in ("mask", "named")}
+        more = judge.OPTIONS if self._chooses else ()
+        others = {name: self.values[name] for name in ("mask", "named", *more)}
         return {"kind": self.kind, **self.config.as_dict(), **others}
 
     def content(self, bench: Bench) -> Mapping[str, Any]:
         encoder = self.values["encoder"]
-        return {"encoder": bench.encoder_name(encoder)} if encoder else {}
+        own = {"encoder": bench.encoder_name(encoder)} if encoder else {}
+        return {**own, **judge.content_of(bench, self.values)} if self._chooses else own
 
     def learn(self, bench: Bench, people: Sequence[str]) -> dict[str, Writer]:
         return self._writers(self._train(bench, people, None))
@@ -94,7 +109,8 @@ class Learned(Method):
             ).runs[0]
             for person in people
         ]
-        results = learn_runs(runs, bench.name_spaces, [self._trigger(person) for person in people])
+        scoring = judge.scoring_of(bench, people, self.values) if self._chooses else None
+        results = learn_runs(runs, bench.name_spaces, [self._trigger(person) for person in people], scoring=scoring)
         return dict(zip(people, (result.identity for result in results), strict=True))
 
     def paint(
@@ -109,6 +125,10 @@ class Projected(Learned):
 
     kind = "projector"
     options: ClassVar[Mapping[str, Any]] = {**Learned.options, "projector": "", "steps": 0}
+
+    @property
+    def _steps(self) -> int:
+        return self.values["steps"]
 
     def _config(self) -> TrainConfig:
         return super()._config().with_settings(steps=max(1, self.values["steps"]))

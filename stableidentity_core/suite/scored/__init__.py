@@ -2,7 +2,7 @@
 
 from .comparison import Comparison, compare
 from .page import write_comparison
-from .pictures import PictureScores, aligned_already, score_pictures
+from .pictures import PictureScores, score_pictures
 from .prompts import prompts_of_pictures, with_slot
 from .sheet import comparison_sheet, contact_sheet
 from .table import report
@@ -10,7 +10,6 @@ from .table import report
 __all__ = [
     "Comparison",
     "PictureScores",
-    "aligned_already",
     "compare",
     "comparison_sheet",
     "contact_sheet",

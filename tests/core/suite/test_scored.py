@@ -15,9 +15,9 @@ from torch import Tensor
 
 from stableidentity_core.errors import ShapeError, StableIdentityError
 from stableidentity_core.evaluate.metrics.instruments import FoundFaces, Instruments, PicturesAndTexts
+from stableidentity_core.evaluate.networks.aligned import aligned_already
 from stableidentity_core.suite.scored import (
     PictureScores,
-    aligned_already,
     compare,
     comparison_sheet,
     contact_sheet,
