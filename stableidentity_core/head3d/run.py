@@ -198,6 +198,7 @@ class HeadRun:
         settings = self.settings
         smooth = losses.total_variation(rendered.colours) + losses.total_variation(losses.disparities(rendered))
         loss = wish + settings.smoothness * smooth + settings.smallness * self.gaussians.log_scales.exp().mean()
+        loss = loss + settings.emptiness * rendered.coverage.mean()
         parameters = {**dict(self.gaussians.items()), "backdrop": self.backdrop}
         loss.backward()
         value = loss.item()

@@ -53,6 +53,7 @@ class HeadSettings:
         densify_until: share of the steps after which no more are split.
         reset_every: steps between resets of the opacities while Gaussians are split; 0 for never.
         smoothness, smallness: weights of the total variation of picture and depth, and of the mean size of Gaussians.
+        emptiness: weight of the covered share of the pictures, against a haze around the head.
         rate: factor of all learning rates.
         rasteriser: `gsplat` if its compiled module is installed and a GPU computes, otherwise `torch`.
 
@@ -90,6 +91,7 @@ class HeadSettings:
     reset_every: int = 300
     smoothness: float = 1.0
     smallness: float = 1.0
+    emptiness: float = 0.0
     rate: float = 1.0
     rasteriser: Rasteriser = "auto"
 
@@ -153,6 +155,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "reset_every": (0, 100_000),
     "smoothness": (0, 100),
     "smallness": (0, 100),
+    "emptiness": (0, 100),
     "rate": (0.001, 100),
 }
 WHOLE = (

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import StableIdentityError
-from .cameras import Cameras, turntable_cameras
+from .cameras import Cameras, cameras_around, turntable_cameras
 from .render import picture_of
 from .run import PREVIEW_FOV, PREVIEW_RADIUS
 from .splat import Splat
@@ -54,6 +54,15 @@ def turn(splat: Splat, turntable: Turntable) -> Iterator[tuple[Tensor, Tensor]]:
         part = Cameras(**{name: value[some.to(value.device)] for name, value in vars(cameras).items()})
         rendered = picture_of(splat, part, turntable.size)
         yield rendered.on(backdrop).clamp(0, 1).cpu(), rendered.coverage[:, 0].clamp(0, 1).cpu()
+
+
+@torch.no_grad()
+def views_of(splat: Splat, azimuths: Sequence[float], size: int) -> Tensor:
+    """Pictures [V, 3, S, S] in 0..1 on white from azimuths in degrees."""
+    angles, one = torch.tensor(azimuths), torch.ones(len(azimuths))
+    cameras = cameras_around(angles, 0 * one, PREVIEW_RADIUS * one, PREVIEW_FOV * one).to(splat.positions.device)
+    white = torch.ones(3, device=splat.positions.device)
+    return picture_of(splat, cameras, size).on(white).clamp(0, 1)
 
 
 def to_pictures(frames: Tensor) -> list[Image.Image]:
