@@ -173,15 +173,13 @@ class Head3DSettings(io.ComfyNode):
             node_id="StableIdentityHead3DSettings",
             display_name="Head 3D Settings",
             category=categories.HEAD,
-            description="All settings of Head 3D in place of its presets. New nodes show those of the paper; for SDS "
-            "or pixel goals, less memory, other views or more Gaussians.",
+            description="Settings of Head 3D in place of its preset. New nodes show those of the paper. For SDS, pixel "
+            "goals, less memory, other views or more Gaussians.",
             inputs=widgets_of(HeadSettings()),
             outputs=[HeadSettingsType.Output(display_name="settings", tooltip="For Head 3D.")],
         )
 
     @classmethod
-    def execute(cls, **values: Any) -> io.NodeOutput:
-        ranges = {
-            name: (values.pop(f"{name}_from"), values.pop(f"{name}_to")) for name in ("elevation", "radius", "fov")
-        }
-        return io.NodeOutput(replace(HeadSettings(), **values, **ranges))
+    def execute(cls, preset: str, elevation_from: float, elevation_to: float, **values: Any) -> io.NodeOutput:
+        values["elevation"] = elevation_from, elevation_to
+        return io.NodeOutput(replace(with_preset(HeadSettings(), preset), **values))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..stableidentity_core.head3d.settings import CHOICES, RANGES, WHOLE, HeadSettings
+from ..stableidentity_core.head3d.settings import CHOICES, PRESETS, RANGES, WHOLE, HeadSettings
 from .types import advanced
 
 TOOLTIPS = {
@@ -31,33 +31,25 @@ TOOLTIPS = {
     "most_points": "Gaussians at most. Each takes about 2 KB.",
     "densify_every": "Steps between splitting Gaussians where detail is missing and dropping those that nobody sees; 0 "
     "for never.",
-    "rate": "Factor of all learning rates. Higher for fewer steps.",
+    "rate": "Factor of the learning rates of all but opacities. Higher for fewer steps.",
     "delta": "Distance of the two noise levels that ism compares, of 1,000.",
     "inversion_stride": "Noise levels per step of the inversion of ism: lower is more exact and slower.",
-    "extra_levels": "By how much of the noise schedule the highest level is raised at first.",
-    "warm_up": "Share of the steps over which the highest level comes down to 0.5.",
-    "radius_from": "Nearest camera, in units; the head is about 1.6 high.",
-    "radius_to": "Furthest camera, in units.",
-    "fov_from": "Narrowest field of view, in radians.",
-    "fov_to": "Widest field of view, in radians.",
-    "widen_every": "Steps after which views come from further round and nearer; 0 for never.",
-    "camera_jitter": "Random displacement of the cameras; 1 as published.",
-    "disparity_share": "Share of the steps in which the model sees the depth instead of the colours; only with "
-    "gradient latent.",
-    "flip": "Mirror the pictures in half of the steps.",
-    "densify_until": "Share of the steps after which no more Gaussians are split.",
-    "reset_every": "Steps between resets of the opacities; 0 for never.",
     "smoothness": "Weight of smooth pictures and depths.",
-    "smallness": "Weight of small Gaussians.",
-    "emptiness": "Weight of uncovered pictures, against a haze around the head.",
+    "clearness": "Weight against half-covered pixels: a haze around the head, and holes in it.",
 }
-MAIN = 11  # the first of TOOLTIPS are shown, the others are advanced
+MAIN = 10  # the first of TOOLTIPS are shown, the others are advanced
 
 
 def widgets_of(defaults: HeadSettings) -> list[io.Input]:
-    """A widget for each setting, but for the steps and the seed, which Head 3D has; two for a range."""
+    """The preset for what has no widget, and widgets, two for a range; Head 3D has those of steps and seed."""
+    preset = io.Combo.Input(
+        "preset",
+        options=list(PRESETS),
+        default=next(iter(PRESETS)),
+        tooltip="Whose values all settings have that are not below, such as the cameras' distances.",
+    )
     made = [_widget(name, tooltip, defaults) for name, tooltip in TOOLTIPS.items()]
-    return made[:MAIN] + [advanced(widget) for widget in made[MAIN:]]
+    return [preset, *made[:MAIN]] + [advanced(widget) for widget in made[MAIN:]]
 
 
 def _widget(name: str, tooltip: str, defaults: HeadSettings) -> io.Input:

@@ -171,7 +171,7 @@ ALIASES: dict[str, tuple[str, str, str]] = {
         "評価レポート, 手法の比較, 比較表, レポート",
     ),
     "StableIdentityHead3D": (
-        "text to 3d, 3d head, 3d avatar, bust, gaussian splatting, 3dgs, dreamfusion, lucid dreamer, score distillation",
+        "text to 3d, 3d head, 3d avatar, bust, gaussian splatting, 3dgs, dreamfusion, lucid dreamer",
         "文生三维, 三维头像, 3D 头部, 三维人物, 高斯泼溅, 头像建模",
         "テキストから3D, 3Dの頭, 3Dアバター, 胸像, ガウシアンスプラッティング",
     ),

@@ -10,6 +10,7 @@ from .guidance import STRENGTH
 from .render import Rendered
 
 PIXELS = 1000.0  # weight of the mean squared difference of two pictures
+EDGES = 2.0  # weight of the edges of what is covered, among them those of holes
 LEAST_COVERAGE, LEAST_DEPTH = 1e-3, 0.5
 
 
@@ -32,6 +33,12 @@ def pixel_loss(pictures: Tensor, wanted: Tensor) -> Tensor:
 def total_variation(pictures: Tensor) -> Tensor:
     """Mean difference of neighbouring pixels of pictures [V, C, S, S]."""
     return pictures.diff(dim=-1).abs().mean() + pictures.diff(dim=-2).abs().mean()
+
+
+def unclear(rendered: Rendered) -> Tensor:
+    """0 where all pixels are covered wholly, or none; more for half-covered ones, and for the length of edges."""
+    half = (4 * rendered.coverage * (1 - rendered.coverage)).mean()
+    return half + EDGES * total_variation(rendered.coverage)
 
 
 def disparities(rendered: Rendered) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -67,7 +67,11 @@ class HeadRun:
         self.prompts = prompts
         self.settings = settings
         self.generator = torch.Generator().manual_seed(settings.seed)
-        begun = first_gaussians(settings.points, self.generator) if start is None else Gaussians.of(start)
+        begun = (
+            first_gaussians(settings.points, self.generator, settings.first_opacity)
+            if start is None
+            else Gaussians.of(start)
+        )
         self.put(begun, torch.zeros(3))
         self.adam = Adam()
         self.evidence = Evidence.none(len(self.gaussians), backend.device)
@@ -140,7 +144,7 @@ class HeadRun:
             loss = self._update(rendered, losses.pixel_loss(pictures, wanted))
             for _fit in range(self.settings.fits - 1):
                 rendered = self._render(cameras, jittered=False)
-                loss = self._update(rendered, losses.pixel_loss(self._seen(rendered, None, mirrored), wanted))
+                loss = self._update(rendered, losses.pixel_loss(self._seen(rendered, backdrop, mirrored), wanted))
         self.step += 1
         self._densify()
         return HeadReport(
@@ -151,16 +155,17 @@ class HeadRun:
             deviation=latents.detach().std().item(),
         )
 
-    def _draw_backdrop(self) -> Tensor | None:
-        """A colour [3], or None for the one that is learned."""
+    def _draw_backdrop(self) -> Callable[[], Tensor]:
+        """A colour [3], or the one that is learned."""
         share, colour = torch.rand(1, generator=self.generator), torch.rand(3, generator=self.generator)
         if self.settings.backdrop == "learned":
-            return None
+            return self.backdrop.sigmoid
         if self.settings.backdrop == "white" or share < WHITE_SHARE:
             colour = torch.ones(3)
         elif share > WHITE_SHARE + COLOUR_SHARE:
             colour = torch.zeros(3)
-        return colour.to(self.backend.device)
+        fixed = colour.to(self.backend.device)
+        return lambda: fixed
 
     def _render(self, cameras: Cameras, jittered: bool = True) -> Rendered:
         now = self.gaussians
@@ -183,8 +188,8 @@ class HeadRun:
             rendered.centres.retain_grad()
         return rendered
 
-    def _seen(self, rendered: Rendered, backdrop: Tensor | None, mirrored: bool) -> Tensor:
-        pictures = rendered.on(self.backdrop.sigmoid() if backdrop is None else backdrop)
+    def _seen(self, rendered: Rendered, backdrop: Callable[[], Tensor], mirrored: bool) -> Tensor:
+        pictures = rendered.on(backdrop())
         return pictures.flip(-1) if mirrored and self.settings.flip else pictures
 
     def _change(self, latents: Tensor, cameras: Cameras) -> Tensor:
@@ -198,7 +203,7 @@ class HeadRun:
         settings = self.settings
         smooth = losses.total_variation(rendered.colours) + losses.total_variation(losses.disparities(rendered))
         loss = wish + settings.smoothness * smooth + settings.smallness * self.gaussians.log_scales.exp().mean()
-        loss = loss + settings.emptiness * rendered.coverage.mean()
+        loss = loss + settings.clearness * losses.unclear(rendered)
         parameters = {**dict(self.gaussians.items()), "backdrop": self.backdrop}
         loss.backward()
         value = loss.item()
@@ -214,7 +219,8 @@ class HeadRun:
         if settings.densify_every:
             self.evidence.add(rendered, settings.resolution)
         share = self.step / settings.steps
-        rates = {name: settings.rate * first * (last / first) ** share for name, (first, last) in RATES.items()}
+        rates = {name: first * (last / first) ** share for name, (first, last) in RATES.items()}
+        rates = {name: rate * (1 if name == "opacity_logits" else settings.rate) for name, rate in rates.items()}
         self.adam.step(parameters, rates)
         return value
 

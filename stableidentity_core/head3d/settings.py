@@ -47,14 +47,14 @@ class HeadSettings:
         backdrop: `random`: white, black and random colours; `white`; `learned`: one colour that is learned too.
         disparity_share: share of the steps in which the depth takes the place of the picture; only with `latent`.
         flip: whether half of the steps see mirrored pictures.
-        points: Gaussians at the start.
+        points, first_opacity: Gaussians at the start.
         most_points: Gaussians at most.
         densify_every: steps between splitting and pruning; 0 for never.
         densify_until: share of the steps after which no more are split.
         reset_every: steps between resets of the opacities while Gaussians are split; 0 for never.
         smoothness, smallness: weights of the total variation of picture and depth, and of the mean size of Gaussians.
-        emptiness: weight of the covered share of the pictures, against a haze around the head.
-        rate: factor of all learning rates.
+        clearness: weight of half-covered pixels, against a haze around the head and holes in it.
+        rate: factor of all learning rates but that of the opacities: else Gaussians vanish rather than change.
         rasteriser: `gsplat` if its compiled module is installed and a GPU computes, otherwise `torch`.
 
     Raises:
@@ -85,13 +85,14 @@ class HeadSettings:
     disparity_share: float = 0.2
     flip: bool = True
     points: int = 80_000
+    first_opacity: float = 0.1
     most_points: int = 300_000
     densify_every: int = 100
     densify_until: float = 0.6
     reset_every: int = 300
     smoothness: float = 1.0
     smallness: float = 1.0
-    emptiness: float = 0.0
+    clearness: float = 0.0
     rate: float = 1.0
     rasteriser: Rasteriser = "auto"
 
@@ -149,13 +150,14 @@ RANGES: dict[str, tuple[float, float]] = {
     "camera_jitter": (0, 10),
     "disparity_share": (0, 1),
     "points": (16, 1_000_000),
+    "first_opacity": (0.01, 0.95),
     "most_points": (16, 1_000_000),
     "densify_every": (0, 100_000),
     "densify_until": (0, 1),
     "reset_every": (0, 100_000),
     "smoothness": (0, 100),
     "smallness": (0, 100),
-    "emptiness": (0, 100),
+    "clearness": (0, 100),
     "rate": (0.001, 100),
 }
 WHOLE = (
@@ -165,7 +167,14 @@ WHOLE = (
 PRESETS: dict[HeadPreset, Mapping[str, Any]] = {
     "paper": {},
     "quick": {"steps": 1200, "gradient": "pixel", "disparity_share": 0.0, "points": 40_000, "widen_every": 150},
-    "mini_world": {},
+    # Its people look ahead: views from the front, and goals in pixels, each followed for several updates.
+    "mini_world": {
+        **{"steps": 45, "views": 2, "resolution": 128, "guidance": "sds", "gradient": "pixel", "fits": 4, "cfg": 4.0},
+        **{"view_prompts": False, "azimuth": 15.0, "elevation": (-5.0, 5.0), "radius": (5.2, 5.2), "fov": (0.49, 0.49)},
+        **{"widen_every": 0, "camera_jitter": 0.0, "backdrop": "learned", "disparity_share": 0.0, "flip": False},
+        **{"points": 4000, "first_opacity": 0.3, "most_points": 4000, "densify_every": 0},
+        **{"smoothness": 0.5, "clearness": 2.0, "rate": 5.0},
+    },
 }
 
 

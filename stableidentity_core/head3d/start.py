@@ -14,12 +14,11 @@ PARTS = (
     (0.30, (1.05, 0.45, 0.45), (0.0, 1.18, 0.15)),  # shoulders
 )
 SHELL = 0.2  # of the half sizes, within which points lie
-OPACITY = 0.1
 NEIGHBOURS, SIZE = 3, 0.8  # a Gaussian is this share of the mean distance to its nearest ones
 ROWS = 1 << 22  # distances at a time
 
 
-def first_gaussians(points: int, generator: torch.Generator) -> Gaussians:
+def first_gaussians(points: int, generator: torch.Generator, opacity: float = 0.1) -> Gaussians:
     """`points` grey Gaussians in the form of a bust."""
     counts = [int(points * share) for share, _size, _middle in PARTS]
     counts[0] += points - sum(counts)
@@ -35,7 +34,7 @@ def first_gaussians(points: int, generator: torch.Generator) -> Gaussians:
             positions=means,
             scales=(SIZE * neighbour_distances(means))[:, None].repeat(1, 3),
             rotations=unturned,
-            opacities=torch.full((points,), OPACITY),
+            opacities=torch.full((points,), opacity),
             colours=torch.full((points, 3), 0.5),
         )
     )

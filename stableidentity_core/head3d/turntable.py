@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import StableIdentityError
+from ..optional import optional_import
 from .cameras import Cameras, cameras_around, turntable_cameras
 from .render import picture_of
 from .run import PREVIEW_FOV, PREVIEW_RADIUS
@@ -19,6 +23,7 @@ from .splat import Splat
 
 COLOURS = {"white": (1.0, 1.0, 1.0), "grey": (0.5, 0.5, 0.5), "black": (0.0, 0.0, 0.0)}
 AT_ONCE = 4  # pictures
+FORMS: dict[str, dict[str, int]] = {".webp": {"quality": 80, "method": 4}, ".gif": {}, ".png": {}, ".mp4": {}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,15 +76,24 @@ def to_pictures(frames: Tensor) -> list[Image.Image]:
     return [Image.fromarray(np.ascontiguousarray(value)) for value in values]
 
 
+def check_animation_name(path: Path) -> None:
+    """Raise StableIdentityError unless an animation can have this name."""
+    if path.suffix.lower() not in FORMS:
+        raise StableIdentityError(f"{path} ends in {path.suffix!r}, needed one of {', '.join(FORMS)}.")
+    if path.suffix.lower() == ".mp4":
+        _av()
+
+
 def animation(frames: Sequence[Image.Image], ending: str, fps: float) -> bytes:
-    """An animation as `.webp`, `.gif` or `.png`, that repeats.
+    """An animation in a format of FORMS; all but `.mp4` repeat by themselves.
 
     Raises:
         StableIdentityError: another ending.
+        MissingPackageError: `.mp4` without the package av.
     """
-    forms = {".webp": {"quality": 80, "method": 4}, ".gif": {}, ".png": {}}
-    if ending.lower() not in forms:
-        raise StableIdentityError(f"An animation ends in {ending!r}, needed one of {', '.join(forms)}.")
+    check_animation_name(Path(f"animation{ending}"))
+    if ending.lower() == ".mp4":
+        return _video(frames, fps)
     content, (first, *others) = io.BytesIO(), frames
     first.save(
         content,
@@ -88,6 +102,24 @@ def animation(frames: Sequence[Image.Image], ending: str, fps: float) -> bytes:
         append_images=others,
         duration=round(1000 / fps),
         loop=0,
-        **forms[ending.lower()],
+        **FORMS[ending.lower()],
     )
+    return content.getvalue()
+
+
+def _av() -> Any:
+    return optional_import("av", feature="writing .mp4", install="pip install av")
+
+
+def _video(frames: Sequence[Image.Image], fps: float) -> bytes:
+    """H.264 in an `.mp4`, whose sides are even."""
+    content = io.BytesIO()
+    with _av().open(content, "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1000))
+        stream.width, stream.height = (side - side % 2 for side in frames[0].size)
+        stream.pix_fmt = "yuv420p"
+        for frame in frames:
+            picture = frame.crop((0, 0, stream.width, stream.height))
+            container.mux(stream.encode(_av().VideoFrame.from_image(picture)))
+        container.mux(stream.encode())
     return content.getvalue()

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from stableidentity_core.errors import DamagedFileError, FileTakenError, MissingFileError, StableIdentityError
+from stableidentity_core.head3d.figure import side_by_side, turntable_frames
 from stableidentity_core.head3d.splat import Gaussians, Splat
 from stableidentity_core.head3d.splat_files import COLUMNS, load_splat, save_splat
 from stableidentity_core.head3d.turntable import Turntable, animation, to_pictures, turn
@@ -147,5 +148,23 @@ def test_an_animation_has_all_frames_and_repeats(ending):
     frames = to_pictures(torch.rand(5, 3, 16, 16, generator=torch.Generator().manual_seed(0)))
     with Image.open(io.BytesIO(animation(frames, ending, 12.5))) as found:
         assert (found.n_frames, found.size, found.info.get("loop", 0)) == (5, (16, 16), 0)
-    with pytest.raises(StableIdentityError, match="An animation ends in"):
+    with pytest.raises(StableIdentityError, match=r"ends in '\.mov', needed one of \.webp"):
         animation(frames, ".mov", 10)
+
+
+def test_a_video_has_all_frames():
+    av = pytest.importorskip("av")
+    frames = to_pictures(torch.rand(5, 3, 33, 33, generator=torch.Generator().manual_seed(0)))
+    with av.open(io.BytesIO(animation(frames, ".mp4", 12.5))) as found:
+        assert sum(1 for _frame in found.decode(video=0)) == 5
+        assert (found.streams.video[0].width, float(found.streams.video[0].average_rate)) == (32, 12.5)
+
+
+def test_heads_stand_side_by_side_under_their_names(splat):
+    table = Turntable(frames=2, size=40)
+    alone = turntable_frames(splat, table)
+    rows = side_by_side({"name": splat, "ours": splat}, table)
+    assert len(rows) == 2 and rows[0].size == (84, 64)
+    for left in (0, 44):
+        assert rows[1].crop((left, 24, left + 40, 64)).tobytes() == alone[1].tobytes()
+    assert rows[0].crop((0, 0, 40, 24)).tobytes() != rows[0].crop((44, 0, 84, 24)).tobytes()
