@@ -15,7 +15,7 @@ PARTS = (
 )
 SHELL = 0.2  # of the half sizes, within which points lie
 NEIGHBOURS, SIZE = 3, 0.8  # a Gaussian is this share of the mean distance to its nearest ones
-ROWS = 1 << 22  # distances at a time
+TOGETHER = 4096  # points among which nearest ones are looked for
 
 
 def first_gaussians(points: int, generator: torch.Generator, opacity: float = 0.1) -> Gaussians:
@@ -46,9 +46,14 @@ def _shell(count: int, size: tuple[float, float, float], generator: torch.Genera
 
 
 def neighbour_distances(points: Tensor) -> Tensor:
-    """The mean distance [N] of each of the points [N, 3] to its nearest ones."""
+    """The mean distance [N] of each of the points [N, 3] to its nearest ones.
+
+    Many points are halved along their longest side until few are left; at the cuts, nearest ones may be missed.
+    """
     count = len(points)
+    if count > TOGETHER:
+        order = points[:, (points.amax(0) - points.amin(0)).argmax()].argsort()
+        found = torch.cat([neighbour_distances(points[half]) for half in order.tensor_split(2)])
+        return torch.empty_like(found).scatter_(0, order, found)
     near = min(NEIGHBOURS, count - 1) + 1  # with itself
-    rows = max(1, ROWS // count)
-    found = [torch.cdist(some, points).topk(near, largest=False).values[:, 1:].mean(-1) for some in points.split(rows)]
-    return torch.cat(found).clamp_min(1e-4)
+    return torch.cdist(points, points).topk(near, largest=False).values[:, 1:].mean(-1).clamp_min(1e-4)

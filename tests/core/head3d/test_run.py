@@ -259,6 +259,15 @@ def test_the_first_head_is_a_bust_of_the_right_size():
     assert neighbour_distances(points)[:2].tolist() == pytest.approx([(1 + 3 + 7) / 3, (1 + 2 + 6) / 3])
 
 
+def test_distances_of_many_points_are_nearly_those_of_all_pairs(monkeypatch):
+    points = torch.rand(3000, 3, generator=torch.Generator().manual_seed(0))
+    exact = neighbour_distances(points)
+    monkeypatch.setattr("stableidentity_core.head3d.start.TOGETHER", 500)
+    halved = neighbour_distances(points)
+    assert (halved >= exact - 1e-6).all() and (halved < exact * 1.01).float().mean() > 0.6
+    assert abs(halved.median() / exact.median() - 1) < 0.1
+
+
 def test_settings_out_of_range_are_named():
     for name, value, said in (
         ("steps", 0, "steps is 0, needed a number from 1 to 100000"),
