@@ -10,7 +10,7 @@ MB = 10**6
 PROMPTS_AT_ONCE = {True: 4, False: 2}  # by whether views have their own prompts
 # Bytes, measured or counted at 512 pixels in float32 and scaled by the number of pixels; in 16 bits half of it.
 UNET_PASS = 120 * MB  # one sample without gradient
-ENCODER_BACKWARD = 2300 * MB  # activations of SD's VAE encoder for one picture
+ENCODER_BACKWARD = 4200 * MB  # activations of SD's VAE encoder for one picture
 DECODER = 900 * MB
 GAUSSIAN, PAIR = 2000, 120  # a Gaussian with its optimiser and projections; one entry in a tile's list
 PAIRS = 12  # lists in which a Gaussian stands at 512 pixels
