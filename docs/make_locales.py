@@ -22,9 +22,10 @@ LOCALES = ROOT / "locales"
 PREFIX = "StableIdentity"
 SOCKETS = 8  # of a group whose sockets grow, on hosts where they do not
 # Choices that are files of the user, and those that are names in every language.
-FILES = {"encoder_name", "model_name", "name"}
+FILES = {"encoder_name", "model_name", "name", "file"}
 NAMES = {"FR-ViT", "ArcFace", "CLIP", "timm", "retinaface_resnet50", "retinaface_mobile0.25", "bisenet", "parsenet"}
 NAMES |= {"clip_vit_b32", "clip_vit_l14", "LPIPS"}
+NAMES |= {"ism", "sds", "torch", "gsplat", "ply", "splat"}
 NAMES |= {"bf16", "fp16", "fp8_e4m3fn", "fp8_e5m2", "PCA", "t-SNE"}
 # Words of the frontend that it writes on the pack's nodes in English.
 FRONTEND = ("true", "false", "fixed", "increment", "decrement", "randomize")

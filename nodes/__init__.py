@@ -8,6 +8,7 @@ from .blend import InterpolateIdentities, MixIdentities, SampleIdentity
 from .errors import make_errors_printable
 from .face import ClipVisionFaceEncoder, EncodeFace, FaceSimilarity, LoadFaceEncoder
 from .folder import PrepareFolder
+from .head3d import Head3D, Head3DSettings
 from .host.paths import register_folders, sweep_folders
 from .host.people_routes import add_routes
 from .identity import LoadIdentity, Project, SaveIdentity
@@ -22,6 +23,7 @@ from .prompt_list import PromptList
 from .score import ScorePictures
 from .score_report import EvaluationReport
 from .search import searchable
+from .splat import LoadSplat, SaveSplat, Turntable
 from .temporal import TemporalScore
 from .train import CelebrityNameSpace, Train
 from .video import ChannelOrder, EmptyVideoLatent, LoadVideoModel, VideoContextWindows
@@ -59,6 +61,11 @@ NODES: list[type[io.ComfyNode]] = [
     PromptList,
     ScorePictures,
     EvaluationReport,
+    Head3D,
+    Head3DSettings,
+    Turntable,
+    SaveSplat,
+    LoadSplat,
 ]
 
 for node in NODES:

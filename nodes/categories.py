@@ -7,7 +7,8 @@ LEARN = "StableIdentity/2 Learn"
 USE = "StableIdentity/3 Use"
 PEOPLE = "StableIdentity/4 People"
 VIDEO = "StableIdentity/5 Video"
-MEASURE = "StableIdentity/6 Measure"
-DEMO = "StableIdentity/7 Demo"
+HEAD = "StableIdentity/6 Head"
+MEASURE = "StableIdentity/7 Measure"
+DEMO = "StableIdentity/8 Demo"
 
-CATEGORIES = (PHOTO, LEARN, USE, PEOPLE, VIDEO, MEASURE, DEMO)
+CATEGORIES = (PHOTO, LEARN, USE, PEOPLE, VIDEO, HEAD, MEASURE, DEMO)

@@ -12,12 +12,23 @@ from comfy_api.latest import io
 from ..stableidentity_core.errors import StableIdentityError
 from ..stableidentity_core.face import Face
 from ..stableidentity_core.files.torch_file import tensor_problem
+from ..stableidentity_core.head3d import HeadSettings
 from ..stableidentity_core.identity import Identity
 from ..stableidentity_core.methods import TrainedProjector
 from ..stableidentity_core.suite.scored import PictureScores
 from ..stableidentity_core.text import NameSpace
 from .growing import flat, is_growing, sockets
-from .types import FaceEncoderType, FaceType, IdentityType, NameSpaceType, ProjectorType, ScoresType
+from .host.splats import is_splat
+from .types import (
+    FaceEncoderType,
+    FaceType,
+    HeadSettingsType,
+    IdentityType,
+    NameSpaceType,
+    ProjectorType,
+    ScoresType,
+    SplatType,
+)
 
 Check = Callable[[Any], bool]
 
@@ -56,6 +67,8 @@ NEEDED: dict[str, tuple[Check, str]] = {
     NameSpaceType.io_type: (_tuple_of(NameSpace), "a name space, such as from Celebrity Name Space"),
     ProjectorType.io_type: (lambda value: isinstance(value, TrainedProjector), "a projector"),
     IdentityType.io_type: (lambda value: isinstance(value, Identity), "an identity, such as from Load Identity"),
+    HeadSettingsType.io_type: (lambda value: isinstance(value, HeadSettings), "settings, from Head 3D Settings"),
+    SplatType.io_type: (is_splat, "a splat, such as from Head 3D"),
     ScoresType.io_type: (lambda value: isinstance(value, PictureScores), "scores, from Score Pictures"),
 }
 

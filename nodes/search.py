@@ -170,6 +170,31 @@ ALIASES: dict[str, tuple[str, str, str]] = {
         "评估报告, 比较方法, 对比表, 报告",
         "評価レポート, 手法の比較, 比較表, レポート",
     ),
+    "StableIdentityHead3D": (
+        "text to 3d, 3d head, 3d avatar, bust, gaussian splatting, 3dgs, dreamfusion, lucid dreamer",
+        "文生三维, 三维头像, 3D 头部, 三维人物, 高斯泼溅, 头像建模",
+        "テキストから3D, 3Dの頭, 3Dアバター, 胸像, ガウシアンスプラッティング",
+    ),
+    "StableIdentityHead3DSettings": (
+        "3d settings, score distillation settings, sds, ism, perp neg, gaussians, densify",
+        "三维设置, 高斯设置, 分数蒸馏",
+        "3D設定, ガウシアンの設定, スコア蒸留",
+    ),
+    "StableIdentityTurntable": (
+        "orbit, 360, rotate 3d, render splat, spin, turn around, multi view",
+        "转盘, 环绕, 旋转展示, 渲染高斯, 多视角",
+        "ターンテーブル, 回転, 全周, スプラットを描画",
+    ),
+    "StableIdentitySaveSplat": (
+        "save ply, export 3d, save gaussian, export splat, 3dgs file",
+        "保存 ply, 导出三维, 保存高斯",
+        "plyを保存, 3Dを書き出す, スプラットを保存",
+    ),
+    "StableIdentityLoadSplat": (
+        "load ply, import 3d, open gaussian, import splat, 3dgs file",
+        "加载 ply, 导入三维, 加载高斯",
+        "plyを読み込む, 3Dを読み込む, スプラットを読み込む",
+    ),
 }
 
 

@@ -15,6 +15,9 @@ NameSpaceType = io.Custom("STABLEIDENTITY_NAME_SPACE")  # a tuple of NameSpace: 
 ProjectorType = io.Custom("STABLEIDENTITY_PROJECTOR")
 IdentityType = io.Custom("STABLEIDENTITY_IDENTITY")
 ScoresType = io.Custom("STABLEIDENTITY_SCORES")  # PictureScores
+HeadSettingsType = io.Custom("STABLEIDENTITY_HEAD_SETTINGS")
+# The host's own, where it has one; what a socket carries is in nodes/host/splats.py.
+SplatType: Any = getattr(io, "Splat", None) or io.Custom("SPLAT")
 
 TRIGGER_TOOLTIP = (
     "The word that stands for the person in prompts. Type it there in angle brackets: anna becomes <anna>. "

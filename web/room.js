@@ -12,6 +12,8 @@ const ROOM = {
   StableIdentityTemporalScore: TEXT + PICTURE,
   StableIdentityScore: TEXT + PICTURE,
   StableIdentityReport: TEXT + PICTURE,
+  StableIdentityHead3D: TEXT + PICTURE,
+  StableIdentitySaveSplat: TEXT,
   StableIdentityPrepareFolder: TEXT,
   StableIdentityMap: TEXT,
 };

@@ -10,6 +10,7 @@ const COLORS = {
   STABLEIDENTITY_PROJECTOR: "#337700",
   STABLEIDENTITY_IDENTITY: "#ff77bb",
   STABLEIDENTITY_SCORES: "#00ff88",
+  STABLEIDENTITY_HEAD_SETTINGS: "#550055",
 };
 
 // Whenever a colour theme is applied, the frontend empties the colours of types that the theme does not name.

@@ -52,22 +52,32 @@ def check_trio(model: Any, text: HostTextEncoders, vae: Any) -> type[VariancePre
     return objective_of(model)
 
 
-def check_resolution(model: Any, family: Family, resolution: int) -> None:
-    """Raise if the model (the mini world) only works at another resolution; warn below the base's training size."""
+def check_resolution(
+    model: Any,
+    family: Family,
+    resolution: int,
+    where: str = "in StableIdentity Train it is among the advanced settings",
+) -> None:
+    """Raise if the model (the mini world) only works at another resolution; warn below the base's training size.
+
+    Args:
+        where: to set the resolution.
+    """
     if resolution < family.least_side:
         log.warning(
             "StableIdentity: the resolution is %d; %s was made for images of about %dx%d and handles smaller ones "
-            "poorly. Set resolution to %d; in StableIdentity Train it is among the advanced settings.",
+            "poorly. Set resolution to %d; %s.",
             resolution,
             family.name,
             *[family.least_side] * 3,
+            where,
         )
     config = type(model.model.model_config)  # an instance would log a warning for the missing attribute
     side = getattr(config, "trained_side", None)
     if side is not None and resolution != side:
         raise StableIdentityError(
             f"The resolution is {resolution}; MODEL (the mini world) only works at {side}x{side}. "
-            f"Set resolution to {side}; in StableIdentity Train it is among the advanced settings."
+            f"Set resolution to {side}; {where}."
         )
 
 

@@ -158,6 +158,11 @@ def results_folder() -> Path:
     return Path(folder_paths.get_user_directory()) / FOLDER / "trained"
 
 
+def heads_folder() -> Path:
+    """Checkpoints of heads in 3D that were stopped, so that queueing the same again goes on with them."""
+    return Path(folder_paths.get_user_directory()) / FOLDER / "heads"
+
+
 def input_folder(name: str) -> Path:
     """A folder inside the host's input folder, by name; links in it are followed, as by the host.
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "projector": ("projector", "add_projector", "train a projector from faces to words over many people"),
     "project": ("projector", "add_project", "get a person's words from a projector, without training"),
     "score": ("score", "add_score", "face similarity along a clip: of each frame to the photo and to the next frame"),
+    "head3d": ("head3d", "add_head3d", "make a head in 3D from learned words, or several side by side"),
     "evaluate": ("evaluate", "add_evaluate", "measure likeness and editability of people learned in several ways"),
     "inspect": ("files", "add_inspect", "show the contents of an identity file"),
     "convert": ("files", "add_convert", "convert an embedding to the format of the target's extension"),

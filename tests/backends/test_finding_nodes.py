@@ -74,5 +74,5 @@ def test_a_host_without_search_words_gets_schemas_it_knows(search, monkeypatch):
 def test_every_node_is_in_one_of_the_categories_which_are_sorted_by_use(nodes, comfyui):
     categories = pack_module("nodes.categories", comfyui).CATEGORIES
     assert list(categories) == sorted(categories)
-    assert [re.fullmatch(r"StableIdentity/(\d) \w+", name)[1] for name in categories] == list("1234567")
+    assert [re.fullmatch(r"StableIdentity/(\d) \w+", name)[1] for name in categories] == list("12345678")
     assert {node.GET_SCHEMA().category for node in nodes.NODES} == {*categories}

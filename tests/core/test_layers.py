@@ -129,6 +129,7 @@ LAYERS = {
     "store": BELOW_ALL | {"face", "identity", "methods", "text"},
     "train": BELOW_ALL | {"backends", "face", "identity", "methods", "store", "text"},
     "evaluate": BELOW_ALL | {"backends", "encode", "face", "identity", "text", "weights"},
+    "head3d": BELOW_ALL | {"backends", "text", "train"},
     "suite": BELOW_ALL
     | {"backends", "encode", "evaluate", "face", "identity", "methods", "store", "text", "train", "weights"},
 }

@@ -43,8 +43,9 @@ NAMES = {
         "Markdown",
         "Jupyter",
     ),
+    *("3D", "CFG", "SDS", "Perp-Neg", "LucidDreamer", "WEBP", "KB"),
     *("scikit-learn", "Checkpoint", "Latent", "token", "unet", "input", "embeddings"),
-    *("K", "t", "5e-05", "x"),  # K采样器, the point between two people, 512x512
+    *("K", "R", "t", "5e-05", "x"),  # the key R, K采样器, the point between two people, 512x512
     *tool.NAMES,
 }
 LONGEST_FIRST = sorted(map(re.escape, NAMES), key=len, reverse=True)

@@ -131,7 +131,8 @@ def test_links_and_sockets_are_drawn_in_their_colours(page, server, renderer):
     page.set_viewport_size({"width": 1900, "height": 900})
     seen = set()
     scores = {"1": node("StableIdentityScore"), "2": node("StableIdentityReport", **{"scores.score_1": ["1", 3]})}
-    for ui in (ui_workflow(8), ui_from_api(page, scores)):  # which have all types between them
+    head = {"3": node("StableIdentityHead3DSettings"), "4": node("StableIdentityHead3D", settings=["3", 0])}
+    for ui in (ui_workflow(8), ui_from_api(page, scores | head)):  # which have all types between them
         load_workflow(page, ui)
         page.evaluate(SHOW_ALL)
         page.wait_for_timeout(1500)
