@@ -28,7 +28,14 @@ OTHERS = {
     "CLIP Text Encode",
     "VAE Encode",
     "Preview Image",
-    *("Create Video", "Preview Splat", "Create 3D File", "Render Splat", "Extract Mesh from Splat", "Save Animated WEBP"),
+    *(
+        "Create Video",
+        "Preview Splat",
+        "Create 3D File",
+        "Render Splat",
+        "Extract Mesh from Splat",
+        "Save Animated WEBP",
+    ),
 } | {
     *("Custom Nodes Manager", "Browse Templates", "Report a vulnerability"),
 }
