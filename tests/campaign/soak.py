@@ -138,8 +138,8 @@ def look(world: World, prompts: int) -> Look:
     """Empty the host's caches and history, then count."""
     for path, body in (("/free", {"unload_models": True, "free_memory": True}), ("/history", {"clear": True})):
         world.server.client.post(path, body)
-    for _ in range(2):  # the host empties its caches after the first
-        result = world.server.run({"count": node("SITestMemory", look=next(_LOOKS))})
+    for counted in (False, True):  # the host empties its caches after the first
+        result = world.server.run({"count": node("SITestMemory", look=next(_LOOKS), count=counted)})
         assert result.status == "success", result.error
     seen = {name: values[0] for name, values in result.outputs["count"].items()}
     return Look(prompts=prompts, **seen)

@@ -22,10 +22,10 @@ def bytes_in_use() -> int | None:
     Unlike resident memory it does not depend on fragmentation. Files that are mapped and code that oneDNN compiles are
     in neither allocator: only resident memory shows them.
     """
+    gc.collect()
     info = getattr(ctypes.CDLL(None), "mallinfo2", None) if sys.platform == "linux" else None
     if info is None:
         return None
-    gc.collect()
     info.restype = _MallocInfo
     seen = info()
     return seen.used + seen.mapped + sys.getallocatedblocks() * BLOCK
