@@ -73,6 +73,11 @@ def test_nothing_is_covered_at_rest(page: Page, renderer: str, number: int) -> N
     assert covered(settled(page, renderer)) == []
 
 
+def _inmost(key: str) -> str:
+    """A node's number; in a subgraph, host and frontend put different things before it."""
+    return key.split(":")[-1]
+
+
 def quick(ui: Json) -> Json:
     """With as little training and sampling as leaves the same pictures in the nodes."""
     less = {"StableIdentityTrain": {"steps": 2, "preset": "custom"}, "KSampler": {"steps": 2}}
@@ -99,8 +104,10 @@ def test_nothing_is_covered_after_a_run(wide: Page, server: ComfyServer, number:
     *_old, last = server.client.get("/history").values()
     assert last["status"]["status_str"] == "success", last["status"]
     page.wait_for_timeout(1500)  # pictures arrive after the run
-    with_pictures = [key for key, output in last["outputs"].items() if "images" in output]
-    assert with_pictures and set(with_pictures) <= set(page.evaluate("() => Object.keys(app.nodeOutputs)"))
+    with_pictures = {_inmost(key) for key, output in last["outputs"].items() if "images" in output}
+    assert with_pictures and with_pictures <= {
+        _inmost(key) for key in page.evaluate("() => Object.keys(app.nodeOutputs)")
+    }
     assert covered(settled(page, drawn)) == []
 
 
