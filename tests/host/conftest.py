@@ -53,8 +53,10 @@ def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def page(server: ComfyServer, profile: Path) -> Iterator[Page]:
+    """The frontend as a new user has it, whatever the tests before have changed in its settings."""
     browser = browser_path()
     if browser is None:
         pytest.skip("NO CHROMIUM: install the system package chromium to test the workflows in the real frontend")
+    (server.base / "user" / "default" / "comfy.settings.json").unlink(missing_ok=True)
     with open_frontend(server.url, browser, profile) as opened:
         yield opened

@@ -18,6 +18,8 @@ from stableidentity_core.identity.portraits import portrait_png
 from stableidentity_core.store import ResultStore
 
 RENDERERS = {"classic": False, "nodes 2.0": True}
+STILL = 3  # equal looks in a row
+PANEL = "Comfy.RightSidePanel.IsOpen"
 SET = "async ([name, value]) => app.extensionManager.setting.set(name, value)"
 OPEN = """() => {
   const tabs = app.extensionManager.sidebarTab;
@@ -82,7 +84,11 @@ def prompts(*texts: str, **more: Json) -> Json:
 def show(tab: Page, api: Json) -> None:
     tab.evaluate(SHOW, api)
     tab.locator("textarea").first.wait_for()
-    tab.wait_for_timeout(700)  # until the boxes stand where they stay
+    looks: list[list] = []
+    while len(looks) < STILL or looks[-STILL:] != [looks[-1]] * STILL:
+        assert len(looks) < 100, "the boxes keep moving"
+        tab.wait_for_timeout(200)
+        looks.append([box.bounding_box() for box in tab.locator("textarea").all()])
 
 
 def text_of(tab: Page, number: str = "1") -> str:
@@ -118,6 +124,7 @@ def test_a_click_inserts_at_the_cursor_of_the_box_in_hand(tab, room, renderer):
     boxes = tab.locator("textarea")
     box = next(one for one in boxes.all() if one.input_value() == "photo,smiling")
     box.click()
+    expect(box).to_be_focused()
     box.evaluate("(box) => box.setSelectionRange(6, 6)")
     tab.keyboard.press("ArrowLeft")
     tab.keyboard.press("ArrowRight")
@@ -146,6 +153,63 @@ def test_a_person_who_is_applied_goes_by_the_trigger(tab, room):
         assert expected in (text_of(tab), text_of(tab, "2"))
     person(tab, "tab-ben").locator(".si-main").click()
     assert text_of(tab, "2") == "b embedding:tab/tab-ann embedding:tab/tab-ben", "nobody else's trigger"
+
+
+TITLE = """(number) => {
+  const { pos } = app.graph.getNodeById(number), { left, top } = app.canvas.canvas.getBoundingClientRect();
+  const at = app.canvas.ds.convertOffsetToCanvas([pos[0] + 60, pos[1] - 12]);
+  return [left + at[0], top + at[1]];
+}"""
+
+
+def choose(tab: Page, numbers: str) -> None:
+    """Click on the titles of nodes, with Shift from the second on."""
+    for at, number in enumerate(numbers):
+        where = tab.evaluate(TITLE, int(number))
+        if at:
+            tab.keyboard.down("Shift")
+        tab.mouse.click(*where)
+        tab.keyboard.up("Shift")
+
+
+@pytest.fixture
+def panel(tab: Page):
+    """ComfyUI's panel beside the canvas, with copies of the boxes of the chosen nodes."""
+    tab.evaluate(SET, [PANEL, True])
+    yield tab.get_by_test_id("properties-panel")
+    tab.evaluate(SET, [PANEL, False])
+
+
+def test_the_panel_beside_the_canvas_has_prompt_boxes_too(tab, room, renderer, panel):
+    show(tab, prompts("alike", "alike", "third"))
+    for number in "123":
+        before = {one: text_of(tab, one) for one in "123"}
+        choose(tab, number)
+        box = panel.locator("textarea")
+        expect(box).to_have_count(1)
+        expect(box).to_have_value(before[number])
+        box.click()
+        tab.keyboard.press("Home")
+        person(tab, "tab-ben").locator(".si-main").click()
+        after = {one: text_of(tab, one) for one in "123"}
+        assert after == before | {number: f"embedding:tab/tab-ben {before[number]}"}
+
+
+def test_a_box_of_the_panel_that_could_be_anybody_s_is_not_in_hand(tab, room, panel):
+    for opened, taken in ((2, {"2"}), (1, set())):
+        show(tab, prompts("alike", "alike", "third"))
+        choose(tab, "3")
+        expect(panel.locator("textarea")).to_have_count(1)
+        choose(tab, "12")
+        sections = panel.get_by_role("button", name="CLIP Text Encode")
+        for at in range(opened):
+            sections.nth(1 - at).click()
+        expect(panel.locator("textarea")).to_have_count(opened)
+        before = {one: text_of(tab, one) for one in "123"}
+        panel.locator("textarea").last.click()
+        person(tab, "tab-ben").locator(".si-main").click()
+        changed = {one for one in "123" if text_of(tab, one) != before[one]}
+        assert changed == taken, opened
 
 
 def test_a_node_is_dropped_where_no_box_is_in_hand(tab, room, renderer):

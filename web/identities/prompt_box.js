@@ -2,6 +2,8 @@
 
 import { app } from "../../../scripts/app.js";
 
+const PANEL = "[data-testid='properties-panel']";
+
 let hand = null; // { graph, node, widget, element, start, end }
 const watchers = new Set();
 
@@ -11,27 +13,66 @@ function owner(element) {
     const widget = node.widgets?.find((one) => (one.element ?? one.inputEl) === element);
     if (widget) return { graph, node, widget }; // the classic renderer puts its own element over the canvas
   }
+  const panel = element.closest(PANEL);
+  if (panel) return ownerInPanel(graph, panel, element);
   const id = element.closest("[data-node-id]")?.dataset.nodeId; // Nodes 2.0
   const node = id === undefined ? null : (graph?.getNodeById(id) ?? graph?.getNodeById(Number(id)));
   if (!node) return null;
-  const texts = (node.widgets ?? []).filter((one) => typeof one.value === "string");
+  const texts = textsOf(node);
   return { graph, node, widget: texts.find((one) => one.value === element.value) ?? texts[0] };
+}
+
+function textsOf(node) {
+  return (node.widgets ?? []).filter((one) => typeof one.value === "string");
+}
+
+// The panel beside the canvas copies the boxes of the chosen nodes and does not say whose they are.
+function ownerInPanel(graph, panel, element) {
+  const isAlike = (one) => one.value === element.value;
+  const owners = (graph?.nodes ?? [])
+    .filter(isInPanel)
+    .flatMap((node) => textsOf(node).filter(isAlike).map((widget) => ({ graph, node, widget })));
+  const boxes = [...panel.querySelectorAll("textarea")].filter(isAlike);
+  return boxes.length === owners.length ? owners[boxes.indexOf(element)] : null; // alike, and some are folded
+}
+
+// Nodes 2.0 may have chosen an earlier object of the same node.
+function isInPanel(node) {
+  const chosen = [...(app.canvas?.selectedItems ?? [])];
+  return !chosen.length || chosen.some(({ id, type }) => id === node.id && type === node.type);
+}
+
+// The panel shows one node after the other in the same element.
+function isInHand(element) {
+  return element === hand?.element && (!element.closest(PANEL) || isInPanel(hand.node));
 }
 
 export function isPromptBox(element) {
   const canWrite = element instanceof HTMLTextAreaElement && !element.readOnly && !element.disabled;
-  return canWrite && Boolean(element === hand?.element || owner(element)?.widget);
+  return canWrite && Boolean(isInHand(element) || owner(element)?.widget);
 }
 
 // Whether an element is the text box of a node; if so, it is in hand from now on, with its cursor.
 export function takeInHand(element) {
-  if (!isPromptBox(element)) return false;
-  if (element !== hand?.element) {
+  if (!isPromptBox(element)) {
+    if (element instanceof HTMLTextAreaElement && element.closest(PANEL)) letGo();
+    return false;
+  }
+  if (!isInHand(element)) {
     hand = { ...owner(element), element };
-    watchers.forEach((told) => told());
+    tellWatchers();
   }
   [hand.start, hand.end] = [element.selectionStart, element.selectionEnd];
   return true;
+}
+
+function letGo() {
+  hand = null;
+  tellWatchers();
+}
+
+function tellWatchers() {
+  watchers.forEach((told) => told());
 }
 
 export function watchPromptBoxes() {
@@ -65,11 +106,12 @@ function spaced(text, before, after) {
 
 export function insert(text) {
   const { element, node, widget } = hand;
-  const whole = element.isConnected ? element.value : String(widget.value);
+  const isShown = element.isConnected && isInHand(element);
+  const whole = isShown ? element.value : String(widget.value);
   const [start, end] = [Math.min(hand.start, whole.length), Math.min(hand.end, whole.length)];
   const added = spaced(text, whole.slice(0, start), whole.slice(end));
   node.graph?.beforeChange?.();
-  if (element.isConnected) write(element, added, start, end);
+  if (isShown) write(element, added, start, end);
   else {
     widget.value = whole.slice(0, start) + added + whole.slice(end);
     widget.callback?.(widget.value, app.canvas, node);

@@ -153,7 +153,7 @@ def test_an_animation_has_all_frames_and_repeats(ending):
 
 
 def test_a_video_has_all_frames():
-    av = pytest.importorskip("av")
+    av = pytest.importorskip("av", reason="PYAV IS NOT INSTALLED")
     frames = to_pictures(torch.rand(5, 3, 33, 33, generator=torch.Generator().manual_seed(0)))
     with av.open(io.BytesIO(animation(frames, ".mp4", 12.5))) as found:
         assert sum(1 for _frame in found.decode(video=0)) == 5
