@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from comfy import model_management
 from torch import nn
 
 from ...stableidentity_core.backends.compute import Compute
@@ -30,7 +29,8 @@ from .checks import check_resolution, check_trio
 from .families import GB
 from .fingerprint import model_fingerprint
 from .head3d_progress import HeadProgress
-from .memory import is_out_of_memory, obtainable
+from .memory import obtainable
+from .out_of_memory import with_memory_advice
 from .precision import compute_dtype
 from .progress_text import tell, told_if_stopped
 from .session import outside_inference_mode
@@ -85,22 +85,21 @@ def make_head(
     tell("reading the models")
     fingerprint = model_fingerprint(model, clip)
     checkpoint = _Checkpoint(work_of(fingerprint, prompts, start), settings, restart)
-    message = ""
     tell("loading the models")
-    try:
+
+    def made() -> MadeHead:
         with comfy_backend(
             model, clip, vae, resolution=settings.resolution, batch_size=1, compute=COMPUTE, fingerprint=fingerprint
         ) as backend:
             return _made(backend, vae, prompts, settings, start, checkpoint, memory)
-    except Exception as error:
-        if isinstance(error, StableIdentityError) or not is_out_of_memory(error):
-            raise
-        message = str(error)
-    finally:
-        model_management.soft_empty_cache()
-    raise StableIdentityError(
+
+    return with_memory_advice(made, lambda message: _out_of_memory_advice(settings, memory, message))
+
+
+def _out_of_memory_advice(settings: HeadSettings, needed: float, message: str) -> str:
+    return (
         f"The device ran out of memory at {settings.resolution} pixels with {settings.views} views and gradient "
-        f"{settings.gradient}, which takes about {memory:.1f} GB in addition to the model ({message}). Set gradient to "
+        f"{settings.gradient}, which takes about {needed:.1f} GB in addition to the model ({message}). Set gradient to "
         "pixel, or lower resolution, views or most_points in Head 3D Settings; or free the device's memory."
     )
 

@@ -111,13 +111,6 @@ def plan_memory(
     return need, recomputes
 
 
-def is_out_of_memory(error: Exception) -> bool:
-    """Recent hosts recognise more than one exception type."""
-    if hasattr(model_management, "is_oom"):
-        return model_management.is_oom(error)
-    return isinstance(error, torch.OutOfMemoryError)
-
-
 def describe_memory(need: MemoryNeed, device: torch.device) -> str:
     """One line on the memory that a training needs, and what there is."""
     return (

@@ -15,7 +15,7 @@ from ...stableidentity_core.identity import Identity
 from ...stableidentity_core.train.pictures import picture_prompt
 from . import paths
 from .cancel import check_cancelled
-from .memory import is_out_of_memory
+from .out_of_memory import is_out_of_memory
 from .text import apply_identities
 
 # 20 steps of this solver give what takes the 50 of DDIM that the paper has; with so few, its scale of 8.5 burns in.

@@ -11,7 +11,7 @@ from comfy import model_management
 from torch import Tensor, nn
 
 from ...stableidentity_core.devices import to_device
-from .memory import is_out_of_memory
+from .out_of_memory import is_out_of_memory
 from .weights import frozen, make_trainable_through
 
 ACTIVATIONS = 3  # times the host's estimate, which assumes that nothing is kept for a backward pass

@@ -8,11 +8,9 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 import torch
-from comfy import model_management
 from torch import Tensor
 
 from ...stableidentity_core.backends.compute import Compute
-from ...stableidentity_core.errors import StableIdentityError
 from ...stableidentity_core.text import NameSpace, build_name_space
 from ...stableidentity_core.train import TrainConfig
 from ...stableidentity_core.train.config import compute_settings
@@ -21,7 +19,7 @@ from .backend import ComfyBackend, comfy_backend
 from .checks import check_resolution, check_trio
 from .families import GB
 from .fingerprint import model_fingerprint, vae_fingerprint
-from .memory import is_out_of_memory
+from .out_of_memory import with_memory_advice
 from .progress_text import tell
 from .text import HostTextEncoders
 
@@ -87,16 +85,7 @@ class HostModels:
                 check_host_gradient(backend, compute)
                 return work(backend)
 
-        try:
-            return opened()
-        except Exception as error:
-            if isinstance(error, StableIdentityError) or not is_out_of_memory(error):
-                raise
-            message = str(error)
-        finally:
-            model_management.soft_empty_cache()
-        # Raised here because the traceback of the caught error would keep the tensors alive.
-        raise StableIdentityError(_out_of_memory_advice(config, at_once, needed, message))
+        return with_memory_advice(opened, lambda message: _out_of_memory_advice(config, at_once, needed, message))
 
 
 def host_name_spaces(clip: Any, names: Iterable[str] | None = None) -> tuple[NameSpace, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
@@ -110,18 +111,22 @@ class HeadRun:
         """
         while self.step < self.settings.steps:
             self.backend.check_cancelled()
-            with self._drawn_again_if_broken_off():
+            with self._undone_if_broken_off():
                 report = self._step()
             yield report
 
     @contextmanager
-    def _drawn_again_if_broken_off(self) -> Iterator[None]:
-        """A step that fails before its first update leaves no trace, so that a checkpoint can be written after it."""
-        before = self.generator.get_state()
+    def _undone_if_broken_off(self) -> Iterator[None]:
+        """A step that fails leaves no trace, also after some of its updates, so that a checkpoint can follow."""
+        drawn, gaussians, backdrop = self.generator.get_state(), self.gaussians, self.backdrop
+        self.put(gaussians, backdrop)  # copies, which are changed in place
+        adam, evidence = self.adam, self.evidence
+        self.adam, self.evidence = deepcopy(adam), deepcopy(evidence)
         try:
             yield
         except BaseException:
-            self.generator.set_state(before)
+            self.generator.set_state(drawn)
+            self.gaussians, self.backdrop, self.adam, self.evidence = gaussians, backdrop, adam, evidence
             raise
 
     def _step(self) -> HeadReport:
