@@ -39,6 +39,7 @@ if TYPE_CHECKING or "." not in (__package__ or ""):
     )
     from stableidentity_core.evaluate.metrics.face_similarity import FaceSimilarity
     from stableidentity_core.evaluate.metrics.features import WholePictureFeatures
+    from stableidentity_core.evaluate.metrics.instruments import FindFaces
     from stableidentity_core.evaluate.metrics.of_faces import OfFaces
     from stableidentity_core.evaluate.metrics.other_people_similarity import OtherSimilarity
     from stableidentity_core.evaluate.metrics.rank_1 import Rank1
@@ -92,6 +93,7 @@ else:
     )
     from ..stableidentity_core.evaluate.metrics.face_similarity import FaceSimilarity
     from ..stableidentity_core.evaluate.metrics.features import WholePictureFeatures
+    from ..stableidentity_core.evaluate.metrics.instruments import FindFaces
     from ..stableidentity_core.evaluate.metrics.of_faces import OfFaces
     from ..stableidentity_core.evaluate.metrics.other_people_similarity import OtherSimilarity
     from ..stableidentity_core.evaluate.metrics.rank_1 import Rank1
@@ -127,6 +129,7 @@ __all__ = [
     "FaceSimilarity",
     "FaceViT",
     "FileTakenError",
+    "FindFaces",
     "FoundFaces",
     "HostError",
     "Identity",

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from .core import (
     Face,
     FaceFeature,
+    FindFaces,
     Instruments,
     Metric,
     PictureDistance,
@@ -164,6 +165,9 @@ class MiniWorldBench:
         accuracy = PromptAccuracy(evaluators=self._evaluators, looks=looks)
         own = [accuracy] if set(self.suite.prompts) <= looks.keys() else []
         return [*made_of(replace(self._instruments, compared=compared)), *own]
+
+    def face_judge(self) -> tuple[FindFaces, Recogniser]:
+        return whole_pictures, Recogniser(name=self._judge, embed=partial(embed, self._evaluators), references={})
 
     @property
     def inception_feature(self) -> str:

@@ -13,6 +13,7 @@ from .host.paths import register_folders, sweep_folders
 from .host.people_routes import add_routes
 from .identity import LoadIdentity, Project, SaveIdentity
 from .input_checks import guarded
+from .knows_names import KnowsNames
 from .mini_world import DrawPerson, MiniWorld
 from .name_map import MapIdentities
 from .people import PickIdentity, SeveralPeople
@@ -66,6 +67,7 @@ NODES: list[type[io.ComfyNode]] = [
     Turntable,
     SaveSplat,
     LoadSplat,
+    KnowsNames,
 ]
 
 for node in NODES:

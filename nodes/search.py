@@ -160,6 +160,11 @@ ALIASES: dict[str, tuple[str, str, str]] = {
         "多个提示词, 批量提示词, 提示词列表, 每行一个",
         "複数のプロンプト, プロンプト一覧, 一行ずつ",
     ),
+    "StableIdentityKnowsNames": (
+        "celebrity, celebrities, names, famous people, test model, does the model know, check model, name test",
+        "名人, 明星, 名字, 测试模型, 模型认识谁, 检查模型",
+        "有名人, 芸能人, 名前, モデルを試す, モデル検査",
+    ),
     "StableIdentityScore": (
         "evaluate, evaluation, likeness, quality, benchmark, metrics, clip score, clip-t, rate pictures",
         "评估, 评分, 相似度, 质量, 指标, CLIP 分数, 打分",

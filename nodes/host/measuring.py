@@ -38,8 +38,8 @@ def measuring_state() -> str:
     return " ".join(file_state(path) if path else "-" for path in found)
 
 
-def photo_finder(choice: str, download: bool, side: int) -> FindFaces:
-    """Finds the largest face in each picture, and shows how far it is.
+def photo_finder(choice: str, download: bool, side: int, told: bool = True) -> FindFaces:
+    """Finds the largest face in each picture, and shows how far it is where that is to be `told`.
 
     Raises:
         MissingFileError: no detector is installed.
@@ -51,6 +51,8 @@ def photo_finder(choice: str, download: bool, side: int) -> FindFaces:
             "is an aligned portrait."
         )
     find = face_finder(network, side)
+    if not told:
+        return find
 
     def counted(pictures: Tensor) -> FoundFaces:
         on_done, found = counting(len(pictures), "picture"), []

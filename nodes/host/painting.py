@@ -65,32 +65,38 @@ class Painter:
 
     def _painted(self, identity: Identity) -> Tensor:
         clip = apply_identities(self.clip, [identity], paths.session_folder())
-        positive, negative = (
-            clip.encode_from_tokens_scheduled(clip.tokenize(text))
-            for text in (picture_prompt(self.prompt, identity.trigger), "")
-        )
-        latent_format = self.model.get_model_object("latent_format")
-        side = self.side // self.vae.downscale_ratio
-        shape = (1, latent_format.latent_channels, side, side)
-        noise = torch.randn(shape, generator=torch.Generator().manual_seed(self.seed))
-        latents = comfy.sample.sample(
-            self.model,
-            noise,
-            STEPS,
-            CFG,
-            SAMPLER,
-            SCHEDULER,
-            positive,
-            negative,
-            torch.zeros(shape, device=model_management.intermediate_device()),
-            callback=_check,
-            disable_pbar=True,
-            seed=self.seed,
-        )
-        pictures = self.vae.decode(latents)
-        if pictures.ndim != 4 or pictures.shape[-1] != 3 or not pictures.isfinite().all():
-            raise StableIdentityError(f"The VAE gave no picture but {list(pictures.shape)}, or values not finite.")
-        return pictures.float().cpu().clamp(0, 1)
+        prompt = picture_prompt(self.prompt, identity.trigger)
+        return paint(self.model, clip, self.vae, prompt, side=self.side, seed=self.seed)
+
+
+def paint(model: Any, clip: Any, vae: Any, prompt: str, *, side: int, seed: int) -> Tensor:
+    """A picture [1, side, side, 3] in 0..1 on the CPU, as KSampler paints it with STEPS, CFG, SAMPLER and SCHEDULER.
+
+    Raises:
+        StableIdentityError: the VAE gives no picture.
+    """
+    positive, negative = (clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in (prompt, ""))
+    latent_format = model.get_model_object("latent_format")
+    shape = (1, latent_format.latent_channels, side // vae.downscale_ratio, side // vae.downscale_ratio)
+    noise = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+    latents = comfy.sample.sample(
+        model,
+        noise,
+        STEPS,
+        CFG,
+        SAMPLER,
+        SCHEDULER,
+        positive,
+        negative,
+        torch.zeros(shape, device=model_management.intermediate_device()),
+        callback=_check,
+        disable_pbar=True,
+        seed=seed,
+    )
+    pictures = vae.decode(latents)
+    if pictures.ndim != 4 or pictures.shape[-1] != 3 or not pictures.isfinite().all():
+        raise StableIdentityError(f"The VAE gave no picture but {list(pictures.shape)}, or values not finite.")
+    return pictures.float().cpu().clamp(0, 1)
 
 
 def _check(_step: int, _x0: Tensor, _x: Tensor, _steps: int) -> None:

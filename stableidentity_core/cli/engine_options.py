@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,18 @@ def world_options(options: argparse.Namespace) -> dict[str, Any]:
     return {
         name: os.path.abspath(value.expanduser()) if isinstance(value, Path) else value for name, value in given.items()
     }
+
+
+def with_world_options(suite: Suite, options: argparse.Namespace) -> Suite:
+    """The suite with the options that were given.
+
+    Raises:
+        StableIdentityError: it is not of photos.
+    """
+    given = world_options(options)
+    if given and suite.world != "photos":
+        raise StableIdentityError(f"--{next(iter(given))} is for suites of photos; this one is of the {suite.world}.")
+    return replace(suite, world_options={**suite.world_options, **given})
 
 
 @contextmanager

@@ -30,7 +30,8 @@ from ..suite.stored import stored_suite, with_added
 from ..suite.tasks import Plan, Task
 from ..suite.world import read_world
 from .arguments import count
-from .engine_options import SHOWN, add_engine, add_world, engine_of, finish, shown, world_options
+from .ask_names import add_names
+from .engine_options import SHOWN, add_engine, add_world, engine_of, finish, shown, with_world_options
 from .say import say
 
 
@@ -42,6 +43,7 @@ def add_evaluate(command: Any) -> None:
     report.add_argument("folder", type=Path, help="folder of an evaluation")
     report.set_defaults(run=lambda options: _report(Folder(options.folder)), interrupted="the report is not complete")
     _add_add(actions)
+    add_names(actions)
 
 
 def _add_run(actions: Any) -> None:
@@ -84,7 +86,7 @@ def _add_add(actions: Any) -> None:
 def _run(options: argparse.Namespace) -> None:
     folder = Folder(options.out)
     check_folder(options.out, "--out")
-    suite = with_added(_with_options(read_suite(options.suite), options), folder)
+    suite = with_added(with_world_options(read_suite(options.suite), options), folder)
     if options.people:
         suite = replace(suite, people=min(options.people, MOST))
     _work(suite, folder, options, STAGES)
@@ -92,7 +94,7 @@ def _run(options: argparse.Namespace) -> None:
 
 def _score(options: argparse.Namespace) -> None:
     folder = Folder(options.folder)
-    _work(_with_options(stored_suite(folder), options), folder, options, ("score", "measure"))
+    _work(with_world_options(stored_suite(folder), options), folder, options, ("score", "measure"))
 
 
 def _work(suite: Suite, folder: Folder, options: argparse.Namespace, stages: Any) -> None:
@@ -115,13 +117,6 @@ def _work(suite: Suite, folder: Folder, options: argparse.Namespace, stages: Any
         finish(run)  # why there is nothing to be shown
         raise
     finish(run)
-
-
-def _with_options(suite: Suite, options: argparse.Namespace) -> Suite:
-    given = world_options(options)
-    if given and suite.world != "photos":
-        raise StableIdentityError(f"--{next(iter(given))} is for suites of photos; this one is of the {suite.world}.")
-    return replace(suite, world_options={**suite.world_options, **given})
 
 
 def _report(folder: Folder) -> None:

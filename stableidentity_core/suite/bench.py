@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..backends.protocol import DiffusionBackend
 from ..evaluate.metrics import Metric
+from ..evaluate.metrics.instruments import FindFaces, Recogniser
 from ..face.portrait import Face
 from ..methods.trained import TrainedProjector
 from ..text.names import NameSpace
@@ -91,6 +92,10 @@ class Bench(Protocol):
         Args:
             compared: Inception's features of the pictures that FID and KID compare with.
         """
+        ...
+
+    def face_judge(self) -> tuple[FindFaces, Recogniser]:
+        """What finds and recognises the faces of people who are not the suite's; without references."""
         ...
 
     @property

@@ -19,6 +19,7 @@ from ..encode.protocol import FaceEncoder
 from ..errors import StableIdentityError, error_context
 from ..evaluate.metrics import Instruments, Metric, made_of
 from ..evaluate.metrics.features import WholePictureFeatures
+from ..evaluate.metrics.instruments import FindFaces, Recogniser
 from ..face.folder import pictures_in
 from ..face.parsers import load_parser
 from ..face.photo import read_photo
@@ -66,7 +67,7 @@ class PhotoBench:
                 f"world_options has an unknown entry {unknown[0]!r}; known are {', '.join(OPTIONS)}."
             )
         self._check_named()
-        self._photos = people_in(pictures_in(self._needed("photos")).found, suite.people)
+        self._photos = people_in(pictures_in(self._needed("photos")).found, suite.people) if suite.methods else {}
         self._portrait = lru_cache(FACES_HELD)(self._prepare)
         self._encoders: dict[str, FaceEncoder] = {}
 
@@ -151,7 +152,7 @@ class PhotoBench:
     def _check_named(self) -> None:
         """All at once, before anything is loaded. The encoder is needed where people are learned with no other one."""
         learned = any(method_of(one).learns and not one.options.get("encoder") for one in self.suite.methods)
-        needed = ["photos", "model", "models", *["encoder"] * learned]
+        needed = [*["photos"] * bool(self.suite.methods), "model", "models", *["encoder"] * learned]
         if missing := [name for name in needed if not self._options.get(name)]:
             raise StableIdentityError(
                 "The suite does not name everything that it needs. Set it in [world_options], or on the command line:"
@@ -192,6 +193,17 @@ class PhotoBench:
 
     def metrics(self, compared: Tensor | None) -> list[Metric]:
         return made_of(replace(self._instruments, compared=compared))
+
+    def face_judge(self) -> tuple[FindFaces, Recogniser]:
+        from ..evaluate.networks import load_instruments
+
+        named = [_file_or_name(name) for name in self.suite.scoring.recognisers[:1]]
+        if not named:
+            raise StableIdentityError("The suite names no recogniser. Give one in [scoring].recognisers.")
+        roots, none = [self._needed("models")], {"clips": (), "distance": False, "inception": False}
+        known = load_instruments(roots, {}, recognisers=named, device=self.device, **none)
+        assert known.find_faces is not None  # a recogniser was asked for
+        return known.find_faces, known.recognisers[0]
 
     @property
     def inception_feature(self) -> str:

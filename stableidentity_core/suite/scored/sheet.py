@@ -35,7 +35,7 @@ def contact_sheet(scores: PictureScores) -> Tensor:
     """The photo, and all pictures in rows with their similarity and prompt score, [1, H, W, 3] in 0..1."""
     tiles = [_photo(scores, "photo", f"mean {shown(scores.mean(SIMILARITY))}"), *_pictures(scores)]
     columns = min(COLUMNS, max(4, round(len(tiles) ** 0.5) + 1), len(tiles))
-    return _drawn([tiles[at : at + columns] for at in range(0, len(tiles), columns)])
+    return draw_sheet([tiles[at : at + columns] for at in range(0, len(tiles), columns)])
 
 
 def comparison_sheet(comparison: Comparison) -> Tensor:
@@ -49,7 +49,7 @@ def comparison_sheet(comparison: Comparison) -> Tensor:
             seen.add(prompt)
         told = f"{comparison.names[scores.face]}\nmean {shown(scores.mean(SIMILARITY))}"
         rows.append([_photo(scores, method, told), *tiles[:MOST]])
-    return _drawn(rows)
+    return draw_sheet(rows)
 
 
 def _photo(scores: PictureScores, title: str, text: str) -> Tile:
@@ -72,7 +72,8 @@ def _pictures(scores: PictureScores) -> list[Tile]:
     return tiles
 
 
-def _drawn(rows: Sequence[Sequence[Tile]]) -> Tensor:  # [1, H, W, 3]
+def draw_sheet(rows: Sequence[Sequence[Tile]]) -> Tensor:
+    """Rows of pictures with their captions, [1, H, W, 3] in 0..1."""
     heights = [TILE + LINE * (1 + max(_wrapped(tile.text).count("\n") + 1 for tile in row)) + GAP for row in rows]
     columns = max(map(len, rows))
     size = (2 * MARGIN + columns * (TILE + GAP) - GAP, 2 * MARGIN + sum(heights) - GAP)
