@@ -12,6 +12,7 @@ const ROOM = {
   StableIdentityTemporalScore: TEXT + PICTURE,
   StableIdentityScore: TEXT + PICTURE,
   StableIdentityReport: TEXT + PICTURE,
+  StableIdentityKnowsNames: TEXT + PICTURE,
   StableIdentityHead3D: TEXT + PICTURE,
   StableIdentitySaveSplat: TEXT,
   StableIdentityPrepareFolder: TEXT,

@@ -9,6 +9,7 @@ from ...errors import StableIdentityError
 
 FEWEST, MOST = 4, 100  # names of a group
 CELEBRITIES, NEW, SCRAMBLED = "celebrities", "new names", "scrambled"
+TRIES = 200  # to find new names
 Groups = Mapping[str, Sequence[str]]
 
 
@@ -32,18 +33,19 @@ def name_groups(names: Sequence[str], count: int, seed: int = 0) -> Groups:
     chosen = draw.sample(known, count)
     return {
         CELEBRITIES: chosen,
-        NEW: _recombined(chosen, set(known)),
+        NEW: _recombined(chosen, set(known), draw),
         SCRAMBLED: [" ".join(_scrambled(word, draw) for word in name.split()) for name in chosen],
     }
 
 
-def _recombined(names: Sequence[str], known: set[str]) -> list[str]:
+def _recombined(names: Sequence[str], known: set[str], draw: random.Random) -> list[str]:
     """The first name of each with the last name of another, so that nobody of the list comes out where possible."""
     firsts, lasts = [name.split()[0] for name in names], [name.split()[-1] for name in names]
-    shifts = (
-        [f"{first} {lasts[(at + by) % len(lasts)]}" for at, first in enumerate(firsts)] for by in range(1, len(names))
-    )
-    return min(shifts, key=lambda made: sum(name in known for name in made) + len(made) - len(set(made)))
+    tries = []
+    for _try in range(TRIES):
+        draw.shuffle(lasts)
+        tries.append([f"{first} {last}" for first, last in zip(firsts, lasts, strict=True)])
+    return min(tries, key=lambda made: sum(name in known for name in made) + len(made) - len(set(made)))
 
 
 def _scrambled(word: str, draw: random.Random) -> str:

@@ -1,0 +1,54 @@
+"""Does It Know Names? in the real server."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from helpers.prompts import Json, node
+from helpers.refusal import Refusals
+from helpers.world import World
+
+
+def asked(world: World, **settings) -> Json:
+    links = {"model": ["trio", 0], "clip": ["trio", 1], "vae": ["trio", 2], "recogniser": ["encoder", 0]}
+    values = {"names": 4, "resolution": 64, "seed": 0, "find_face": "off", "download": False}
+    return {
+        "trio": node("SITestTinyTrio", folder=str(world.eps)),
+        "encoder": node("StableIdentityLoadFaceEncoder", encoder_name="tiny"),
+        "ask": node("StableIdentityKnowsNames", **links, **{**values, **settings}),
+        "value": node("PreviewAny", source=["ask", 2]),
+    }
+
+
+def test_a_model_is_asked(world: World):
+    result = world.server.run(asked(world))
+    assert result.status == "success", result.error
+    text = result.outputs["ask"]["text"][0]
+    # Random weights paint no people: whatever is answered, it is not that they know names.
+    assert not text.startswith("Yes") and "| celebrities |" in text and "4 names a group" in text
+    assert 0 <= float(result.outputs["value"]["text"][0]) <= 1
+    sheet = np.asarray(Image.open(io.BytesIO(world.server.view(result.outputs["ask"]["images"][0]))))
+    assert sheet.shape[1] > 12 * 208
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"names": 3}, ("names", "4")),
+        ({"resolution": 100}, ("resolution", "100")),
+        ({"find_face": "auto"}, ("no detector installed", "download")),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(world: World, bad: Refusals, settings, said):
+    bad.refused(asked(world, **settings), *said)
+
+
+def test_models_that_do_not_belong_together_are_refused(world: World, bad: Refusals):
+    prompt = asked(world)
+    prompt["wrong"] = node("SITestWrongModel", kind="inpainting", folder=str(world.eps))
+    prompt["ask"]["inputs"]["model"] = ["wrong", 0]
+    bad.refused(prompt, "9 input channels", "inpainting")
