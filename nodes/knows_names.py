@@ -77,7 +77,7 @@ class KnowsNames(io.ComfyNode):
                 io.Int.Input(
                     "resolution", default=512, min=64, max=2048, step=8, tooltip="Of the pictures, in pixels."
                 ),
-                io.Int.Input("seed", default=0, min=0, max=0xFFFFFFFF, tooltip="Which names are drawn."),
+                io.Int.Input("draw", default=0, min=0, max=0xFFFFFFFF, tooltip="Which names are drawn from the list."),
                 advanced(
                     io.Combo.Input(
                         "find_face",
@@ -111,12 +111,12 @@ class KnowsNames(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, model, clip, vae, recogniser, names, resolution, seed, name_space=None, find_face=AUTO, download=False
+        cls, model, clip, vae, recogniser, names, resolution, draw, name_space=None, find_face=AUTO, download=False
     ) -> io.NodeOutput:  # fmt: skip
         text = HostTextEncoders(clip)
         check_trio(model, text, vae)
         check_resolution(model, text.family, resolution)
-        groups = name_groups(names_of(name_space or host_name_spaces(clip)), names, seed)
+        groups = name_groups(names_of(name_space or host_name_spaces(clip)), names, draw)
         find = _finder(recogniser, find_face, download)
         with told_if_stopped():
             known = with_memory_advice(
