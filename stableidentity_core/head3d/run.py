@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +19,7 @@ from .render import Rendered, picture_of, render
 from .settings import HeadSettings
 from .splat import Gaussians, Splat
 from .start import first_gaussians
+from .undo import undone_if_broken_off
 from .view_prompts import ViewPrompts, prompts_for
 
 # Learning rates at the first and the last step, with an exponential course between them.
@@ -110,19 +110,9 @@ class HeadRun:
         """
         while self.step < self.settings.steps:
             self.backend.check_cancelled()
-            with self._drawn_again_if_broken_off():
+            with undone_if_broken_off(self):
                 report = self._step()
             yield report
-
-    @contextmanager
-    def _drawn_again_if_broken_off(self) -> Iterator[None]:
-        """A step that fails before its first update leaves no trace, so that a checkpoint can be written after it."""
-        before = self.generator.get_state()
-        try:
-            yield
-        except BaseException:
-            self.generator.set_state(before)
-            raise
 
     def _step(self) -> HeadReport:
         cameras = draw_cameras(self.settings, self.step, self.generator).to(self.backend.device)
@@ -204,13 +194,12 @@ class HeadRun:
         smooth = losses.total_variation(rendered.colours) + losses.total_variation(losses.disparities(rendered))
         loss = wish + settings.smoothness * smooth + settings.smallness * self.gaussians.log_scales.exp().mean()
         loss = loss + settings.clearness * losses.unclear(rendered)
+        self.backend.check_cancelled()
         parameters = {**dict(self.gaussians.items()), "backdrop": self.backdrop}
         loss.backward()
         value = loss.item()
         sums = [value] + [part.grad.sum().item() for part in parameters.values() if part.grad is not None]
         if not torch.tensor(sums).isfinite().all():
-            for part in parameters.values():
-                part.grad = None
             raise TrainingError(
                 f"Step {self.step + 1}: the loss is {value:.4g} and its gradient is not finite. The VAE or the model "
                 "may overflow, in fp16 most of all: load them in bf16 or fp32, and check that the VAE belongs to the "
