@@ -68,7 +68,7 @@ class HeadRun:
         self.settings = settings
         self.generator = torch.Generator().manual_seed(settings.seed)
         begun = (
-            first_gaussians(settings.points, self.generator, settings.first_opacity)
+            first_gaussians(settings.points, self.generator, settings.first_opacity, backend.check_cancelled)
             if start is None
             else Gaussians.of(start)
         )
