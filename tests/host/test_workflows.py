@@ -113,7 +113,6 @@ def test_a_painted_picture_becomes_a_head_in_3d(world, learned):
         "TripoSplatPreprocessImage": {"size": 256},
         "VAEDecodeTripoSplat": {"num_gaussians": 32768},
         "StableIdentityTurntable": {"frames": 2, "size": 64},
-        "PreviewGaussianSplat": {"viewport_state": {"camera_info": {}}},
     }
     for entry in prompt.values():
         entry["inputs"].update(less.get(entry["class_type"], {}))
