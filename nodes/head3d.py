@@ -10,7 +10,7 @@ import torch
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from ..stableidentity_core.head3d import PRESETS, HeadSettings, Splat, with_preset
+from ..stableidentity_core.head3d import PRESETS, HeadSettings, Splat, furthest_azimuth, with_preset
 from ..stableidentity_core.head3d.settings import NEGATIVE
 from ..stableidentity_core.head3d.turntable import views_of
 from ..stableidentity_core.head3d.verdict import verdict
@@ -106,12 +106,12 @@ def report_of(made: MadeHead, settings: HeadSettings) -> str:
         f"{settings.guidance} with gradient {settings.gradient}, {settings.views} views of {settings.resolution} "
         f"pixels, about {made.memory:.1f} GB beside the models",
     ]
-    return "\n".join([*lines, *verdict(made.splat, made.deviations, settings.azimuth)])
+    return "\n".join([*lines, *verdict(made.splat, made.deviations, furthest_azimuth(settings))])
 
 
 def _pictures(splat: Splat, settings: HeadSettings) -> Tensor:  # [4, S, S, 3]
     """All around, or from as far to the side as the head was seen."""
-    reach = settings.azimuth
+    reach = furthest_azimuth(settings)
     azimuths = [0.0, 90.0, 180.0, -90.0] if reach >= 90 else [-reach, -reach / 3, reach / 3, reach]
     with torch.no_grad():
         found = views_of(on_device(splat), azimuths, min(settings.resolution, MOST_SIDE))

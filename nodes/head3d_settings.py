@@ -24,7 +24,8 @@ TOOLTIPS = {
     "it; for views from the front.",
     "rasteriser": "auto: gsplat if its compiled module is installed and a GPU computes, otherwise torch. Both give the "
     "same pictures.",
-    "azimuth": "Views come from this many degrees to either side of the front; 180 is all around.",
+    "azimuth": "Views come from this many degrees to either side of the front; 180 is all around. With the presets "
+    "paper and quick, later steps see the head from further round.",
     "elevation_from": "Lowest camera, in degrees above the middle of the head.",
     "elevation_to": "Highest camera, in degrees above the middle of the head.",
     "points": "Gaussians at the start.",
@@ -46,7 +47,8 @@ def widgets_of(defaults: HeadSettings) -> list[io.Input]:
         "preset",
         options=list(PRESETS),
         default=next(iter(PRESETS)),
-        tooltip="Whose values all settings have that are not below, such as the cameras' distances.",
+        tooltip="Gives the settings that have no widget here, such as the cameras' distances. Choosing one does not "
+        "change the widgets below.",
     )
     made = [_widget(name, tooltip, defaults) for name, tooltip in TOOLTIPS.items()]
     return [preset, *made[:MAIN]] + [advanced(widget) for widget in made[MAIN:]]

@@ -11,6 +11,7 @@ from ..stableidentity_core.head3d.splat_files import FORMATS, load_splat, save_s
 from ..stableidentity_core.head3d.turntable import COLOURS, turn
 from ..stableidentity_core.head3d.turntable import Turntable as Turn
 from . import categories
+from .host.cancel import check_cancelled
 from .host.paths import file_state
 from .host.progress import counting
 from .host.progress_text import tell
@@ -64,7 +65,7 @@ class Turntable(io.ComfyNode):
         found = on_device(from_host(splat))
         table = Turn(frames=frames, size=size, arc=arc, elevation=elevation, backdrop=backdrop)
         on_done, pictures, masks = counting(frames, "picture"), [], []
-        for some, coverage in turn(found, table):
+        for some, coverage in turn(found, table, check_cancelled):
             pictures.append(some.movedim(1, -1))
             masks.append(coverage)
             on_done(sum(map(len, masks)))

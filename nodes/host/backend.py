@@ -21,7 +21,7 @@ from ...stableidentity_core.console.streams import get_logger
 from ...stableidentity_core.devices import to_device
 from ...stableidentity_core.text.prompts import PromptRows
 from . import weights
-from .cancel import check_cancelled, stoppable_backward
+from .cancel import check_cancelled, stoppable_at
 from .checks import check_trio, check_weights
 from .fingerprint import model_fingerprint
 from .memory import fits_beside, plan_memory
@@ -237,5 +237,5 @@ def comfy_backend(
         stack.callback(backend.networks.drop_copies)
         weights.load_fully(own.patchers, need.beside)
         stack.enter_context(computing_with(own))
-        stack.enter_context(stoppable_backward(_parts(own, *BLOCKS, CrossAttention, FeedForward)))
+        stack.enter_context(stoppable_at(_parts(own, *BLOCKS, CrossAttention, FeedForward)))
         yield backend

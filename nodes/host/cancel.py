@@ -63,12 +63,13 @@ def stoppable(act: Callable[[], T]) -> T:
 
 
 @contextmanager
-def stoppable_backward(parts: Iterable[nn.Module]) -> Iterator[None]:
-    """Inside, a cancel is seen within the backward pass too, which takes many seconds on a CPU, at each of these parts.
+def stoppable_at(parts: Iterable[nn.Module]) -> Iterator[None]:
+    """Inside, a cancel is seen after each of these parts, in the forward pass and in the backward one.
 
-    Copies of them that are made inside do the same. The host itself checks in the forward pass.
+    Either takes many seconds on a CPU. Newer hosts look in each layer's forward pass themselves, older ones never.
+    Copies of the parts that are made inside do the same.
     """
-    hooks = [part.register_forward_hook(_check_in_backward) for part in parts]
+    hooks = [part.register_forward_hook(_check) for part in parts]
     try:
         yield
     finally:
@@ -76,6 +77,7 @@ def stoppable_backward(parts: Iterable[nn.Module]) -> Iterator[None]:
             hook.remove()
 
 
-def _check_in_backward(_part: nn.Module, _inputs: Any, output: Any) -> None:
+def _check(_part: nn.Module, _inputs: Any, output: Any) -> None:
+    check_cancelled()
     if isinstance(output, Tensor) and output.requires_grad:
         output.register_hook(lambda _gradient: check_cancelled())

@@ -24,7 +24,7 @@ from ...stableidentity_core.head3d.memory import head_memory
 from ...stableidentity_core.head3d.view_prompts import ViewPrompts, encode_view_prompts
 from . import paths
 from .backend import ComfyBackend, comfy_backend
-from .cancel import stoppable_backward
+from .cancel import stoppable_at
 from .checks import check_resolution, check_trio
 from .families import GB
 from .fingerprint import model_fingerprint
@@ -116,7 +116,7 @@ def _made(
     layers = [part for part in vae.first_stage_model.modules() if isinstance(part, nn.Conv2d)]
     (prompts,) = outside_inference_mode([prompts])
     (start,) = outside_inference_mode([start])
-    with backend.computing(COMPUTE), stoppable_backward(layers):
+    with backend.computing(COMPUTE), stoppable_at(layers):
         tell("preparing the Gaussians")
         run = HeadRun(backend, prompts, settings, start)
         checkpoint.resume(run)

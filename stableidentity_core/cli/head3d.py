@@ -18,7 +18,7 @@ from ..console.time_left import describe_duration
 from ..errors import StableIdentityError, WrongModelError, error_context
 from ..files.atomic import write_atomically
 from ..files.writable import check_file
-from ..head3d import PRESETS, HeadRun, HeadSettings, Splat, with_preset
+from ..head3d import PRESETS, HeadRun, HeadSettings, Splat, furthest_azimuth, with_preset
 from ..head3d.checkpoint import load_head, save_head, work_of
 from ..head3d.figure import side_by_side, turntable_frames
 from ..head3d.settings import CHOICES, NEGATIVE, RANGES
@@ -169,6 +169,6 @@ def _make(
         seconds = bar.format_dict["elapsed"]
     say(f"{subject.name}: {settings.steps} steps in {describe_duration(seconds)}")
     splat = run.splat()
-    for sentence in verdict(splat, deviations, settings.azimuth):
+    for sentence in verdict(splat, deviations, furthest_azimuth(settings)):
         say(f"Warning: {sentence}", sys.stderr)
     return splat

@@ -123,3 +123,8 @@ def view_ranges(settings: HeadSettings, step: int) -> ViewRanges:
             max(value * NEARER**times, min(value, limit)) for value, limit in zip((near, far), NEAREST, strict=True)
         )
     return ViewRanges(azimuths=(-azimuth, azimuth), elevations=settings.elevation, radii=(near, far), fovs=(low, high))
+
+
+def furthest_azimuth(settings: HeadSettings) -> float:
+    """Degrees to either side from which the last step sees the head, which is the furthest of all."""
+    return view_ranges(settings, settings.steps - 1).azimuths[1]

@@ -22,6 +22,7 @@ def latent_loss(latents: Tensor, change: Tensor) -> Tensor:
 @torch.no_grad()
 def wanted_pictures(backend: DiffusionBackend, latents: Tensor, change: Tensor) -> Tensor:
     """The pictures [V, 3, S, S] that the guidance wants."""
+    backend.check_cancelled()
     return backend.decode(latents - change).clamp(0, 1)
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
@@ -21,6 +19,7 @@ from .render import Rendered, picture_of, render
 from .settings import HeadSettings
 from .splat import Gaussians, Splat
 from .start import first_gaussians
+from .undo import undone_if_broken_off
 from .view_prompts import ViewPrompts, prompts_for
 
 # Learning rates at the first and the last step, with an exponential course between them.
@@ -69,7 +68,7 @@ class HeadRun:
         self.settings = settings
         self.generator = torch.Generator().manual_seed(settings.seed)
         begun = (
-            first_gaussians(settings.points, self.generator, settings.first_opacity)
+            first_gaussians(settings.points, self.generator, settings.first_opacity, backend.check_cancelled)
             if start is None
             else Gaussians.of(start)
         )
@@ -111,23 +110,9 @@ class HeadRun:
         """
         while self.step < self.settings.steps:
             self.backend.check_cancelled()
-            with self._undone_if_broken_off():
+            with undone_if_broken_off(self):
                 report = self._step()
             yield report
-
-    @contextmanager
-    def _undone_if_broken_off(self) -> Iterator[None]:
-        """A step that fails leaves no trace, also after some of its updates, so that a checkpoint can follow."""
-        drawn, gaussians, backdrop = self.generator.get_state(), self.gaussians, self.backdrop
-        self.put(gaussians, backdrop)  # copies, which are changed in place
-        adam, evidence = self.adam, self.evidence
-        self.adam, self.evidence = deepcopy(adam), deepcopy(evidence)
-        try:
-            yield
-        except BaseException:
-            self.generator.set_state(drawn)
-            self.gaussians, self.backdrop, self.adam, self.evidence = gaussians, backdrop, adam, evidence
-            raise
 
     def _step(self) -> HeadReport:
         cameras = draw_cameras(self.settings, self.step, self.generator).to(self.backend.device)
@@ -209,13 +194,12 @@ class HeadRun:
         smooth = losses.total_variation(rendered.colours) + losses.total_variation(losses.disparities(rendered))
         loss = wish + settings.smoothness * smooth + settings.smallness * self.gaussians.log_scales.exp().mean()
         loss = loss + settings.clearness * losses.unclear(rendered)
+        self.backend.check_cancelled()
         parameters = {**dict(self.gaussians.items()), "backdrop": self.backdrop}
         loss.backward()
         value = loss.item()
         sums = [value] + [part.grad.sum().item() for part in parameters.values() if part.grad is not None]
         if not torch.tensor(sums).isfinite().all():
-            for part in parameters.values():
-                part.grad = None
             raise TrainingError(
                 f"Step {self.step + 1}: the loss is {value:.4g} and its gradient is not finite. The VAE or the model "
                 "may overflow, in fp16 most of all: load them in bf16 or fp32, and check that the VAE belongs to the "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -18,8 +20,14 @@ NEIGHBOURS, SIZE = 3, 0.8  # a Gaussian is this share of the mean distance to it
 TOGETHER = 4096  # points among which nearest ones are looked for
 
 
-def first_gaussians(points: int, generator: torch.Generator, opacity: float = 0.1) -> Gaussians:
-    """`points` grey Gaussians in the form of a bust."""
+def first_gaussians(
+    points: int, generator: torch.Generator, opacity: float = 0.1, check: Callable[[], None] = lambda: None
+) -> Gaussians:
+    """`points` grey Gaussians in the form of a bust.
+
+    Args:
+        check: called between parts of the work, which takes seconds for many points; may raise to stop it.
+    """
     counts = [int(points * share) for share, _size, _middle in PARTS]
     counts[0] += points - sum(counts)
     means = torch.cat(
@@ -32,7 +40,7 @@ def first_gaussians(points: int, generator: torch.Generator, opacity: float = 0.
     return Gaussians.of(
         Splat(
             positions=means,
-            scales=(SIZE * neighbour_distances(means))[:, None].repeat(1, 3),
+            scales=(SIZE * neighbour_distances(means, check))[:, None].repeat(1, 3),
             rotations=unturned,
             opacities=torch.full((points,), opacity),
             colours=torch.full((points, 3), 0.5),
@@ -45,15 +53,16 @@ def _shell(count: int, size: tuple[float, float, float], generator: torch.Genera
     return directions * (1 - SHELL * torch.rand(count, 1, generator=generator)) * torch.tensor(size)
 
 
-def neighbour_distances(points: Tensor) -> Tensor:
+def neighbour_distances(points: Tensor, check: Callable[[], None] = lambda: None) -> Tensor:
     """The mean distance [N] of each of the points [N, 3] to its nearest ones.
 
     Many points are halved along their longest side until few are left; at the cuts, nearest ones may be missed.
     """
+    check()
     count = len(points)
     if count > TOGETHER:
         order = points[:, (points.amax(0) - points.amin(0)).argmax()].argsort()
-        found = torch.cat([neighbour_distances(points[half]) for half in order.tensor_split(2)])
+        found = torch.cat([neighbour_distances(points[half], check) for half in order.tensor_split(2)])
         return torch.empty_like(found).scatter_(0, order, found)
     near = min(NEIGHBOURS, count - 1) + 1  # with itself
     return torch.cdist(points, points).topk(near, largest=False).values[:, 1:].mean(-1).clamp_min(1e-4)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -51,13 +51,19 @@ class Turntable:
         )
 
 
-def turn(splat: Splat, turntable: Turntable) -> Iterator[tuple[Tensor, Tensor]]:
-    """Pictures [n, 3, S, S] and their coverage [n, S, S] in 0..1, a few at a time, on the CPU."""
+def turn(
+    splat: Splat, turntable: Turntable, check: Callable[[], None] = lambda: None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Pictures [n, 3, S, S] and their coverage [n, S, S] in 0..1, a few at a time, on the CPU.
+
+    Args:
+        check: called between parts of each picture; may raise to stop.
+    """
     backdrop = torch.tensor(COLOURS[turntable.backdrop], device=splat.positions.device)
     cameras = turntable.cameras.to(splat.positions.device)
     for some in torch.arange(turntable.frames).split(AT_ONCE):
         part = Cameras(**{name: value[some.to(value.device)] for name, value in vars(cameras).items()})
-        rendered = picture_of(splat, part, turntable.size)
+        rendered = picture_of(splat, part, turntable.size, check)
         yield rendered.on(backdrop).clamp(0, 1).cpu(), rendered.coverage[:, 0].clamp(0, 1).cpu()
 
 

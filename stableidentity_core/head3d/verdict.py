@@ -17,6 +17,7 @@ JANUS = 0.75  # correlation of front and back above which both show a face
 PLAIN = 0.02  # deviation of a picture's brightness below which there is nothing to compare
 HOLLOW = 0.6  # of the front's coverage, below which a view is hollow
 DRIFT, SHARE = 1.3, 0.1  # growth of the latents' deviation, between this share of the steps at both ends
+LARGE = 1.2  # deviation of latents above which it is drift: pictures have about 1, and a grey bust begins far below
 ANGLES = range(20, 181, 20)
 
 
@@ -40,10 +41,11 @@ def verdict(splat: Splat, deviations: Sequence[float], azimuth: float) -> list[s
             "another seed."
         )
     count = max(1, round(SHARE * len(deviations)))
-    if len(deviations) > 1 and _mean(deviations[-count:]) > DRIFT * _mean(deviations[:count]):
+    first, last = (_mean(some) if some else 0.0 for some in (deviations[:count], deviations[-count:]))
+    if last > max(LARGE, DRIFT * first):
         found.append(
-            f"The pictures drift away from those of the model (deviation {_mean(deviations[:count]):.2f} to "
-            f"{_mean(deviations[-count:]):.2f}): colours may burn out. Lower cfg, or use fewer steps."
+            f"The pictures drift away from those of the model (deviation {first:.2f} to {last:.2f}): colours may burn "
+            "out. Lower cfg, or use fewer steps."
         )
     return found
 

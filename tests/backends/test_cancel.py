@@ -121,6 +121,20 @@ def test_a_cancel_is_seen_in_the_backward_pass(host, adapter):
         gradient_direction(backend)  # afterwards all is as before
 
 
+def test_a_cancel_is_seen_within_a_prediction(host, adapter, monkeypatch):
+    """Also on older hosts, whose layers do not look themselves."""
+    from comfy import ops
+
+    monkeypatch.setattr(ops, "run_every_op", lambda: None, raising=False)
+    with adapter() as backend:
+        parts = []
+        for part in backend.unet.modules():
+            part.register_forward_pre_hook(lambda *_: parts.append(host.interrupt()))
+        with pytest.raises(host.Interrupt):
+            loss_of(backend)
+        assert len(parts) < 0.2 * sum(1 for _part in backend.unet.modules())
+
+
 def test_a_look_for_a_cancel_leaves_with_the_training(host, adapter):
     with adapter() as backend:
         networks = [backend.unet, *backend.text.encoders.values()]

@@ -20,7 +20,7 @@ from helpers.frontend import (
     without_titles,
 )
 from helpers.server import PACK, ROOT, ComfyServer
-from helpers.workflows import api_workflow, ui_workflow
+from helpers.workflows import api_workflow, needs_nodes, ui_workflow
 from stableidentity_core.methods.registry import DEFAULT
 from stableidentity_core.train import default_config
 from stableidentity_core.train.config import METHOD_DEFAULTS
@@ -213,21 +213,24 @@ def test_loading_a_training_changes_none_of_its_settings(page: Page) -> None:
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
-def test_workflow_opens_whole(page: Page, workflow: Path) -> None:
+def test_workflow_opens_whole(page: Page, server: ComfyServer, workflow: Path) -> None:
+    needs_nodes(server.object_info(), int(workflow.stem[:2]))
     assert load_workflow(page, read(workflow)) == []
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
 def test_workflow_converts_to_its_api_file(page: Page, server: ComfyServer, workflow: Path) -> None:
+    known = server.object_info()
+    needs_nodes(known, int(workflow.stem[:2]))
     load_workflow(page, read(workflow))
     twin = without_titles(read(api_twin(workflow)))
-    known = server.object_info()
     assert as_an_older_host(without_titles(current_prompt(page)), twin, known) == known_to(twin, known)
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
 def test_workflow_feeds_every_required_input(server: ComfyServer, workflow: Path) -> None:
     known = server.object_info()
+    needs_nodes(known, int(workflow.stem[:2]))
     starved = []
     for number, node in read(api_twin(workflow)).items():
         required = required_sockets(known[node["class_type"]])

@@ -9,7 +9,7 @@ import pytest
 
 from helpers.frontend import Json, Page, load_workflow, use_nodes_2
 from helpers.server import ComfyServer
-from helpers.workflows import NAMES, NOTES, all_nodes, api_workflow, ui_workflow
+from helpers.workflows import NAMES, all_nodes, api_workflow, kinds_in, needs_nodes, ui_workflow
 
 NUMBERS = [int(name[:2]) for name in NAMES]
 RENDERERS = ("classic", "Nodes 2.0")
@@ -68,7 +68,8 @@ def show(page: Page, ui: Json) -> None:
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_nothing_is_covered_at_rest(page: Page, renderer: str, number: int) -> None:
+def test_nothing_is_covered_at_rest(page: Page, server: ComfyServer, renderer: str, number: int) -> None:
+    needs_nodes(server.object_info(), number)
     show(page, ui_workflow(number))
     assert covered(settled(page, renderer)) == []
 
@@ -114,6 +115,7 @@ def test_nothing_is_covered_after_a_run(wide: Page, server: ComfyServer, number:
 @pytest.mark.parametrize("number", NUMBERS)
 def test_no_node_is_deprecated(server: ComfyServer, number: int) -> None:
     known = server.object_info()
-    kinds = {node["type"] for node in all_nodes(ui_workflow(number)) if node["type"] not in NOTES}
+    needs_nodes(known, number)
+    kinds = kinds_in(ui_workflow(number))
     assert {entry["class_type"] for entry in api_workflow(number).values()} == kinds
     assert [kind for kind in kinds if known[kind].get("deprecated")] == []

@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from helpers.prompts import Json, node
-from helpers.workflows import api_workflow
+from helpers.workflows import api_workflow, needs_nodes
 from helpers.world import World
+from stableidentity_core.head3d.splat_files import load_splat
 
 SMALLER = {
     "StableIdentityTrain": {"preset": "custom", "steps": 3, "resolution": 64},
@@ -90,3 +91,34 @@ def test_a_saved_person_is_measured(world, learned):
     assert "its files are not installed" in table and "taken as aligned portraits" in table
     pages = (world.server.output / "StableIdentity").glob("report_*/report.html")
     assert any("<h1>How good is my identity</h1>" in page.read_text("utf-8") for page in pages)
+
+
+def test_a_painted_picture_becomes_a_head_in_3d(world, learned):
+    """By the host's own nodes with tiny networks: what is sent from node to node fits, and the head stands in the
+    middle, as large as one of Head 3D."""
+    needs_nodes(world.server.object_info(), 20)
+    prompt = tiny(20, world)
+    prompt["networks"] = node("SITestTinyTripoSplat")
+    outputs = {"UNETLoader": 0, "CLIPVisionLoader": 1, "VAELoader": 2, "LoadBackgroundRemovalModel": 4}
+    loaders = {key: outputs[kind] for key, entry in prompt.items() if (kind := entry["class_type"]) in outputs}
+    for entry in prompt.values():
+        for name, value in entry["inputs"].items():
+            if isinstance(value, list) and value[0] in loaders:
+                decodes = entry["class_type"] == "VAEDecodeTripoSplat"
+                entry["inputs"][name] = ["networks", 3 if decodes else loaders[value[0]]]
+    for key in loaders:
+        del prompt[key]
+    less = {
+        "KSampler": {"steps": 1, "cfg": 1.0},
+        "TripoSplatPreprocessImage": {"size": 256},
+        "VAEDecodeTripoSplat": {"num_gaussians": 32768},
+        "StableIdentityTurntable": {"frames": 2, "size": 64},
+    }
+    for entry in prompt.values():
+        entry["inputs"].update(less.get(entry["class_type"], {}))
+    result = world.server.run(prompt)
+    assert result.status == "success", result.error
+    splat = load_splat(max((world.server.output / "StableIdentity").glob("head_*.ply")))
+    reach = splat.positions.abs().quantile(0.99)
+    assert len(splat) == 32768 and 0.5 < reach < 2
+    assert any("filename" in str(output) and ".mp4" in str(output) for output in result.outputs.values())

@@ -34,6 +34,7 @@ OTHERS = {
         "Create 3D File",
         "Render Splat",
         "Extract Mesh from Splat",
+        "Transform Splat",
         "Save Animated WEBP",
     ),
 } | {

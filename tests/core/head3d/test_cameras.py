@@ -8,11 +8,12 @@ from stableidentity_core.head3d.cameras import (
     Cameras,
     cameras_around,
     draw_cameras,
+    furthest_azimuth,
     turntable_cameras,
     view_ranges,
 )
 from stableidentity_core.head3d.project import project
-from stableidentity_core.head3d.settings import HeadSettings
+from stableidentity_core.head3d.settings import HeadSettings, with_preset
 
 ONE = torch.ones(1)
 ROUND = torch.tensor([[1.0, 0.0, 0.0, 0.0]])
@@ -78,6 +79,11 @@ def test_views_widen_up_to_their_limits():
     assert ranges[2].radii == (5.2 * 0.95, 5.5 * 0.95) and ranges[-1].radii == (3.5, 5.0)
     assert ranges[2].fovs == (0.32 * 0.75, 0.6) and ranges[-1].fovs == (0.16, 0.6)
     assert view_ranges(HeadSettings(widen_every=0), 4000) == ranges[0]
+
+
+def test_the_furthest_view_is_that_of_the_last_step():
+    assert [furthest_azimuth(HeadSettings(steps=steps)) for steps in (500, 501, 5000)] == [80, 120, 180]
+    assert furthest_azimuth(with_preset(HeadSettings(), "mini_world")) == 15
 
 
 def test_jittered_cameras_differ_but_little():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,30 @@ def prompts(backend) -> ViewPrompts:
     return encode_view_prompts(encode_with_words(backend, words), "a photo of {}", "ugly", by_view=True)
 
 
+PARTS = ("encode_with_gradient", "encode_posterior", "predict", "decode")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_cancel_is_looked_for_between_all_parts_of_a_step(backend, prompts, monkeypatch, way):
+    """A single part takes many seconds on a CPU: encoding, each pass of the model, decoding, the way back."""
+    done = []
+
+    def noted(name: str, part):
+        def act(self, *args, **kwargs):
+            done.append(name)
+            return part(self, *args, **kwargs)
+
+        return act
+
+    for name in PARTS:
+        monkeypatch.setattr(DiffusersBackend, name, noted(name, getattr(DiffusersBackend, name)))
+    monkeypatch.setattr(DiffusersBackend, "check_cancelled", lambda _self: done.append("look"))
+    monkeypatch.setattr(Tensor, "backward", noted("backward", Tensor.backward))
+    next(HeadRun(backend, prompts, WAYS[way]).steps())
+    assert done[0] == "look" and {"predict", "backward"} <= set(done)
+    assert not [pair for pair in pairwise(done) if "look" not in pair]
+
+
 def values_of(run: HeadRun) -> list[Tensor]:
     return [value.detach().clone() for _name, value in run.gaussians.items()] + [run.backdrop.detach().clone()]
 
@@ -71,36 +96,34 @@ def test_one_seed_gives_one_head_and_a_checkpoint_goes_on_to_the_same(backend, p
     assert not torch.equal(whole.gaussians.means[:5], HeadRun(backend, prompts, settings).gaussians.means[:5])
 
 
-@pytest.mark.parametrize("fits", [1, 3])
-def test_a_step_that_is_broken_off_leaves_no_trace(backend, prompts, monkeypatch, fits):
-    """As a cancel does: wherever it comes, also between two updates, the run goes on as if nothing had been."""
-    settings = replace(SMALL, gradient="pixel", fits=fits)
-    calm = HeadRun(backend, prompts, settings)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_step_that_is_broken_off_leaves_no_trace(backend, prompts, monkeypatch, way):
+    """As a cancel does: wherever it comes, the run goes on as if nothing had been."""
+    looks, cancelled_at = 0, 0
+
+    def look(_self) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == cancelled_at:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(DiffusersBackend, "check_cancelled", look)
+    calm, run = (HeadRun(backend, prompts, WAYS[way]) for _one in range(2))
     reports = calm.steps()
     next(reports)
+    looks = 0
     next(reports)
-    run = HeadRun(backend, prompts, settings)
+    last = looks
     next(run.steps())
-    seen, asked = values_of(run), 0
-    for moment in range(1, 100):
-        calls = 0
-
-        def check(moment: int = moment) -> None:
-            nonlocal calls
-            calls += 1
-            if calls == moment:
-                raise KeyboardInterrupt
-
-        with monkeypatch.context() as patch:
-            patch.setattr(DiffusersBackend, "check_cancelled", lambda self, check=check: check())
-            try:
-                next(run.steps())
-            except KeyboardInterrupt:
-                asked = moment
-            else:
-                break
-        assert run.step == 1 and all(torch.equal(a, b) for a, b in zip(seen, values_of(run), strict=True)), moment
-    assert asked >= 4 + fits
+    seen = values_of(run)
+    for moment in (1, 2, last // 2, last - 1, last):
+        looks, cancelled_at = 0, moment
+        with pytest.raises(KeyboardInterrupt):
+            next(run.steps())
+        assert run.step == 1 and all(torch.equal(a, b) for a, b in zip(seen, values_of(run), strict=True))
+        assert all(value.grad is None for _name, value in run.gaussians.items())
+    cancelled_at = 0
+    next(run.steps())
     assert equal(calm, run)
 
 
@@ -269,7 +292,9 @@ def test_distances_of_many_points_are_nearly_those_of_all_pairs(monkeypatch):
     points = torch.rand(3000, 3, generator=torch.Generator().manual_seed(0))
     exact = neighbour_distances(points)
     monkeypatch.setattr("stableidentity_core.head3d.start.TOGETHER", 500)
-    halved = neighbour_distances(points)
+    looks = []
+    halved = neighbour_distances(points, lambda: looks.append(None))
+    assert len(looks) > 3000 / 500
     assert (halved >= exact - 1e-6).all() and (halved < exact * 1.01).float().mean() > 0.6
     assert abs(halved.median() / exact.median() - 1) < 0.1
 
@@ -313,6 +338,7 @@ def test_known_failures_are_told():
     half = Splat(**{name: value[front] for name, value in vars(solid).items()})
     assert any("hollow from about" in text for text in verdict(half, [], 180.0))
     assert any("drift away" in text for text in verdict(solid, [1.0] * 10 + [1.6] * 10, 180.0))
+    assert verdict(solid, [0.1] * 10 + [1.0] * 10, 180.0) == [], "it begins as a grey bust"
     bright = (solid.positions[:, 1] < 0) & (solid.positions[:, 0] > 0) | (solid.positions[:, 1] > 0.8)
     same_behind = Splat(**{**vars(solid), "colours": bright.float()[:, None].repeat(1, 3)})
     assert any("two faces" in text for text in verdict(same_behind, [], 180.0))

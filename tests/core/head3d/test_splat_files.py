@@ -133,7 +133,9 @@ def test_parameters_give_what_is_seen_back(splat):
 
 def test_a_turntable_shows_the_head_from_all_sides(splat):
     table = Turntable(frames=6, size=40, backdrop="black")
-    parts = list(turn(splat, table))
+    looks = []
+    parts = list(turn(splat, table, lambda: looks.append(None)))
+    assert len(looks) >= len(parts), "a large splat takes seconds for a picture: a cancel is to be seen within"
     assert [len(pictures) for pictures, _coverage in parts] == [4, 2]
     pictures, coverage = (torch.cat(part) for part in zip(*parts, strict=True))
     assert pictures.shape == (6, 3, 40, 40) and coverage.shape == (6, 40, 40)

@@ -12,6 +12,7 @@ from comfy_api.latest import ComfyExtension, io
 from .campaign_nodes import CAMPAIGN_NODES
 from .stall import Stall, WeightAddress
 from .tiny import host_tiny
+from .triposplat import TinyTripoSplat
 from .wrong_models import CLIPS, MODELS, VAES, wrong_clip, wrong_model, wrong_vae
 
 # The models are too small to share out: on a busy machine threads that wait for each other cost ten times the work.
@@ -237,6 +238,7 @@ class TestExtension(ComfyExtension):
             WrongClip,
             WrongVae,
             TwoModels,
+            TinyTripoSplat,
             *CAMPAIGN_NODES,
             Stall,
             WeightAddress,
