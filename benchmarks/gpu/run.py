@@ -31,6 +31,7 @@ PRELOADED = [
     "diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion",
     "diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl",
 ]
+PRELOADED_HOST = "gpu.preloaded_host"
 SHORT_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}  # tiny networks are fastest so
 
 
@@ -70,13 +71,19 @@ def run_job(job: Job, setting: Setting, limit: float) -> Done:
 def _started(job: Job, setting: Setting, file: Path, log: Path) -> BaseProcess:
     if setting.short and os.name != "nt":
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(PRELOADED)
+        context.set_forkserver_preload([*PRELOADED, *[PRELOADED_HOST] * (setting.host is not None)])
     else:
         context = multiprocessing.get_context("spawn")
-    with patch.dict(os.environ, SHORT_ENVIRONMENT if setting.short else {}):
+    with patch.dict(os.environ, _short_environment(setting) if setting.short else {}):
         process = context.Process(target=work, args=(job, setting, file, log))
         process.start()
     return process
+
+
+def _short_environment(setting: Setting) -> dict[str, str]:
+    """The server of forks imports by PYTHONPATH: Python 3.11 does not give it this process's `sys.path`."""
+    paths = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "COMFYUI_PATH": setting.comfyui}
+    return {**SHORT_ENVIRONMENT, **{name: value for name, value in paths.items() if value}}
 
 
 def _wait(process: BaseProcess, limit: float) -> int | None:
