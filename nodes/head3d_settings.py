@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from comfy_api.latest import io
 
-from ..stableidentity_core.head3d.settings import CHOICES, PRESETS, RANGES, WHOLE, HeadSettings
+from ..stableidentity_core.head3d.settings import CHOICES, PRESETS, RANGES, WHOLE, HeadSettings, with_preset
 from .types import advanced
 
 TOOLTIPS = {
@@ -42,23 +44,43 @@ MAIN = 10  # the first of TOOLTIPS are shown, the others are advanced
 
 
 def widgets_of(defaults: HeadSettings) -> list[io.Input]:
-    """The preset for what has no widget, and widgets, two for a range; Head 3D has those of steps and seed."""
-    preset = io.Combo.Input(
+    """The preset, and widgets, two for a range; Head 3D has those of steps and seed."""
+    made = [_widget(name, tooltip, defaults) for name, tooltip in TOOLTIPS.items()]
+    return [_preset(defaults), *made[:MAIN]] + [advanced(widget) for widget in made[MAIN:]]
+
+
+def _preset(defaults: HeadSettings) -> io.Input:
+    """The frontend reads the settings of the presets here, see web/preset_settings.js."""
+    steps = ", ".join(f"{name} {with_preset(defaults, name).steps:,}" for name in PRESETS)
+    widget = io.Combo.Input(
         "preset",
         options=list(PRESETS),
         default=next(iter(PRESETS)),
-        tooltip="Gives the settings that have no widget here, such as the cameras' distances. Choosing one does not "
-        "change the widgets below.",
+        tooltip="Choosing one writes its settings into the widgets. It also gives those that have no widget here, such "
+        f"as the cameras' distances. Set its steps in Head 3D: {steps}.",
     )
-    made = [_widget(name, tooltip, defaults) for name, tooltip in TOOLTIPS.items()]
-    return [preset, *made[:MAIN]] + [advanced(widget) for widget in made[MAIN:]]
+    widget.extra_dict["preset_settings"] = {name: _values(with_preset(defaults, name)) for name in PRESETS}
+    return widget
+
+
+def _values(settings: HeadSettings) -> dict[str, object]:
+    """Of all widgets but the preset's."""
+    return {name: _value(name, settings) for name in TOOLTIPS}
+
+
+def _value(name: str, settings: HeadSettings) -> Any:
+    setting, _, end = _parts(name)
+    value = getattr(settings, setting)
+    return value[0 if end == "from" else 1] if end else value
+
+
+def _parts(name: str) -> tuple[str, str, str]:
+    """Setting and end of a range, such as elevation and from."""
+    return name.rpartition("_") if name.endswith(("_from", "_to")) else (name, "", "")
 
 
 def _widget(name: str, tooltip: str, defaults: HeadSettings) -> io.Input:
-    setting, _, end = name.rpartition("_") if name.endswith(("_from", "_to")) else (name, "", "")
-    value = getattr(defaults, setting)
-    if end:
-        value = value[0 if end == "from" else 1]
+    setting, value = _parts(name)[0], _value(name, defaults)
     if setting in CHOICES:
         return io.Combo.Input(name, options=list(CHOICES[setting]), default=value, tooltip=tooltip)
     if isinstance(value, bool):

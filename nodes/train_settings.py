@@ -151,7 +151,7 @@ def _widget(setting: Setting, method: str) -> io.Input:
 
 
 def _method() -> io.Input:
-    """The frontend reads each method's own settings here, see web/train_settings.js."""
+    """The frontend reads each method's own settings here, see web/preset_settings.js."""
     own = {method: {name: getattr(default_config(method), name) for name in METHOD_DEFAULTS} for method in METHODS}
     widget = io.Combo.Input(
         "method",
@@ -196,7 +196,7 @@ def _scoring() -> list[io.Input]:
 
 
 def _preset() -> io.Input:
-    """The frontend reads the settings of the presets here, see web/train_settings.js."""
+    """The frontend reads the settings of the presets here, see web/preset_settings.js."""
     widget = io.Combo.Input(
         "preset",
         options=[CUSTOM, *PRESETS],

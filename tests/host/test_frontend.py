@@ -21,6 +21,7 @@ from helpers.frontend import (
 )
 from helpers.server import PACK, ROOT, ComfyServer
 from helpers.workflows import api_workflow, needs_nodes, ui_workflow
+from stableidentity_core.head3d.settings import HeadSettings, with_preset
 from stableidentity_core.methods.registry import DEFAULT
 from stableidentity_core.train import default_config
 from stableidentity_core.train.config import METHOD_DEFAULTS
@@ -28,8 +29,9 @@ from stableidentity_core.train.presets import PRESETS
 
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
 TRAIN = "StableIdentityTrain"
+HEAD_SETTINGS = "StableIdentityHead3DSettings"
 CHOOSE = """([values]) => {
-  let node = app.graph.nodes.find((one) => one.type === 'StableIdentityTrain');
+  const node = app.graph.nodes.find((one) => one.widgets?.some(({ name }) => name === 'preset'));
   const widget = (name) => node.widgets.find((one) => one.name === name);
   for (const [name, value] of values) {
     widget(name).value = value;
@@ -187,6 +189,19 @@ def test_a_preset_writes_its_settings_and_a_change_by_hand_makes_it_custom(page:
     assert chosen(page, ("seed", 7))["preset"] == "paper"  # which no preset decides
     found = chosen(page, ("method", "textual_inversion"))
     assert found["preset"] == "custom" and shows(own("textual_inversion"), found)
+
+
+def test_a_preset_of_heads_writes_all_of_its_widgets(page: Page) -> None:
+    """Also those that an earlier preset has changed; a change by hand leaves the preset, which gives more than they."""
+    page.evaluate("(kind) => { app.graph.clear(); app.graph.add(LiteGraph.createNode(kind)); }", HEAD_SETTINGS)
+    before = chosen(page, ("preset", "paper"))
+    assert (before["resolution"], before["elevation_from"]) == (512, HeadSettings().elevation[0])
+    world = chosen(page, ("preset", "mini_world"))
+    settings = with_preset(HeadSettings(), "mini_world")
+    assert (world["elevation_from"], world["elevation_to"]) == settings.elevation
+    assert {name: value for name, value in settings.as_dict().items() if name in world}.items() <= world.items()
+    assert chosen(page, ("preset", "paper")) == before
+    assert chosen(page, ("points", 999))["preset"] == "paper"
 
 
 def test_undo_brings_the_old_settings_back(page: Page) -> None:

@@ -1,13 +1,13 @@
-// StableIdentity Train: choosing a preset or a method writes its settings into the widgets, and what the widgets show is
-// used. A widget that is changed by hand turns the preset to "custom". Loading a workflow changes nothing.
+// Choosing a preset or a method writes its settings into the widgets, and what the widgets show is used. Where there is
+// a preset "custom", a widget that is changed by hand turns to it. Loading a workflow changes nothing.
 
 import { app } from "../../scripts/app.js";
 
-const NODE = "StableIdentityTrain";
+const PREFIX = "StableIdentity";
 const CUSTOM = "custom";
 let loading = 0; // prompts in the format of the API, whose values the frontend sets as a user does
 
-function follow(node, presets, methods) {
+function follow(node, presets, methods, isCustom) {
   const widget = (name) => node.widgets?.find((one) => one.name === name);
   const write = (settings) => {
     for (const [name, value] of Object.entries(settings ?? {})) {
@@ -28,6 +28,7 @@ function follow(node, presets, methods) {
 
   after("preset", (value) => write(presets[value]));
   after("method", (value) => write({ preset: CUSTOM, ...methods[value] }));
+  if (!isCustom) return;
   const decided = new Set(Object.values(presets).flatMap((settings) => Object.keys(settings)));
   decided.delete("method");
   for (const name of decided) {
@@ -39,7 +40,7 @@ function follow(node, presets, methods) {
 }
 
 app.registerExtension({
-  name: "StableIdentity.TrainSettings",
+  name: "StableIdentity.PresetSettings",
   setup() {
     const load = app.loadApiJson;
     app.loadApiJson = function (...rest) {
@@ -60,12 +61,13 @@ app.registerExtension({
   beforeRegisterNodeDef(nodeType, nodeData) {
     const options = (name) => nodeData.input?.required?.[name]?.[1] ?? {};
     const presets = options("preset").preset_settings;
-    const methods = options("method").method_settings;
-    if (nodeData.name !== NODE || !presets || !methods) return;
+    const methods = options("method").method_settings ?? {};
+    if (!nodeData.name.startsWith(PREFIX) || !presets) return;
+    const isCustom = [options("preset").options ?? nodeData.input.required.preset[0]].flat().includes(CUSTOM);
     const created = nodeType.prototype.onNodeCreated;
     nodeType.prototype.onNodeCreated = function (...rest) {
       const result = created?.apply(this, rest);
-      follow(this, presets, methods);
+      follow(this, presets, methods, isCustom);
       return result;
     };
   },
