@@ -99,8 +99,18 @@ class Bench(Protocol):
         ...
 
     def facts(self) -> dict[str, str]:
-        """What results depend on, by content: model, decoder (what else of it makes pictures), encoder, names, and
-        measuring (the networks that measure)."""
+        """What results depend on beside the model, by content: encoder, names, and measuring (the networks that
+        measure)."""
+        ...
+
+    def model_facts(self) -> dict[str, str]:
+        """The same of the diffusion model, which is loaded for it: model, and decoder (what else of it makes
+        pictures)."""
+        ...
+
+    def model_stamp(self) -> str:
+        """Changes when the model's files do, by their names, sizes and times, without loading them; empty where that
+        cannot be said."""
         ...
 
 

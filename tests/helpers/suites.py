@@ -96,6 +96,8 @@ class FakeBench:
     refused: str = ""
     model: str = "model"
     measuring: str = "means"
+    stamp: str = ""
+    loads: int = 0  # of the model
     files: dict[str, str] = field(default_factory=dict)
     learned: list[Any] = field(default_factory=list)
     painted: list[Any] = field(default_factory=list)
@@ -113,13 +115,14 @@ class FakeBench:
         return [Brightness()]
 
     def facts(self) -> dict[str, str]:
-        return {
-            "model": self.model,
-            "encoder": "encoder",
-            "names": "names",
-            "decoder": "decoder",
-            "measuring": self.measuring,
-        }
+        return {"encoder": "encoder", "names": "names", "measuring": self.measuring}
+
+    def model_facts(self) -> dict[str, str]:
+        self.loads += 1
+        return {"model": self.model, "decoder": "decoder"}
+
+    def model_stamp(self) -> str:
+        return self.stamp
 
 
 def engine_of(bench: FakeBench, suite: Suite) -> Local:

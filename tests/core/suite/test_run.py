@@ -161,6 +161,18 @@ def test_pictures_of_another_model_are_not_taken_for_its_own(folder):
     assert run(folder, bench=FakeBench(model="another")).done == 20
 
 
+def test_a_model_whose_files_have_not_changed_is_not_loaded_to_measure(folder):
+    run(folder, bench=FakeBench(stamp="its files"))
+    bench = FakeBench(stamp="its files", measuring="others")
+    assert run(folder, bench=bench, stages=SCORING).done == 8 and bench.loads == 0
+    again = FakeBench(stamp="its files", measuring="a third")
+    assert run(folder, bench=again, stages=SCORING).done == 8 and again.loads == 0, "it is still noted"
+    painting = FakeBench(stamp="its files")
+    assert run(folder, bench=painting).ok and painting.loads == 1
+    with pytest.raises(StableIdentityError, match="None of the pictures"):
+        run(folder, bench=FakeBench(stamp="other files", model="another"), stages=SCORING)
+
+
 def test_of_some_pictures_that_are_not_there_the_others_are_measured(folder):
     run(folder)
     folder.picture("dark", "ann", 0, 1).unlink()
@@ -224,7 +236,9 @@ def test_people_learned_together_are_one_task(folder):
 
 def test_every_task_is_called_otherwise(folder):
     suite = paint_suite(at_once=2)
-    plan = Plan(suite, FakeBench().facts(), {name: name for name in ("a", "b", "c", "d")}, {})
+    plan = Plan(
+        suite, {**FakeBench().facts(), **FakeBench().model_facts()}, {name: name for name in ("a", "b", "c", "d")}, {}
+    )
     names = [str(task) for task in plan.tasks()]
     assert len({*names}) == len(names) and "learn dark, c and 1 more" in names
 
