@@ -29,6 +29,10 @@ class Bench(Protocol):
         """The people of the suite in their order, by the names of their photos."""
         ...
 
+    def seed_of(self, person: str) -> int:
+        """A whole number from 0, different for each person, whoever else is in the suite."""
+        ...
+
     def photo(self, person: str) -> Tensor:
         """The aligned photo of a person, [3, S, S] in 0..1."""
         ...

@@ -35,7 +35,7 @@ from ..weights.face_nets import DETECTORS, PARSERS
 from ..weights.table import WEIGHTS
 from .folder import key_of, sha256_of, stamp_of
 from .methods import method_of
-from .people import people_in
+from .people import people_in, seed_of_name
 from .spec import Suite
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -73,6 +73,9 @@ class PhotoBench:
     @property
     def people(self) -> Sequence[str]:
         return list(self._photos)
+
+    def seed_of(self, person: str) -> int:
+        return seed_of_name(person)
 
     def photo(self, person: str) -> Tensor:
         return self._portrait(person).image

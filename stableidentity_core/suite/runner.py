@@ -188,7 +188,7 @@ class Description:
 
     facts: dict[str, str]
     contents: dict[str, Any]  # of the files that each method names
-    photos: dict[str, str]  # {person: number and hash of the photo}
+    photos: dict[str, str]  # {person: seed and hash of the photo}
     refused: dict[str, str]  # {person: why the photo cannot be used}
     stamp: str  # of the model's files
 
@@ -196,9 +196,9 @@ class Description:
 def _describe(bench: Bench, suite: Suite, folder: Folder, noted: World) -> Description:
     """Also writes the photos into the folder."""
     photos, refused = {}, {}
-    for number, person in enumerate(bench.people):
+    for person in bench.people:
         try:
-            photos[person] = f"{number} {bench.photo_hash(person)}"
+            photos[person] = f"{bench.seed_of(person)} {bench.photo_hash(person)}"
             picture = png(bench.photo(person), {})
         except StableIdentityError as error:
             photos.pop(person, None)

@@ -18,6 +18,7 @@ from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.evaluate.metrics import Sample
 from stableidentity_core.suite.engines import Local
 from stableidentity_core.suite.methods.base import Method
+from stableidentity_core.suite.people import seed_of_name
 from stableidentity_core.suite.read import suite_of
 from stableidentity_core.suite.spec import Suite
 
@@ -106,7 +107,10 @@ class FakeBench:
     def photo(self, person: str) -> Tensor:
         if person == self.refused:
             raise StableIdentityError("no face in it")
-        return rand(3, SIDE, SIDE, seed=self.people.index(person))
+        return rand(3, SIDE, SIDE, seed=seed_of_name(person))
+
+    def seed_of(self, person: str) -> int:
+        return seed_of_name(person)
 
     def photo_hash(self, person: str) -> str:
         return str(self.photo(person).sum().item())

@@ -18,6 +18,7 @@ from stableidentity_core.suite import methods
 from stableidentity_core.suite.add import add_pictures, added_methods
 from stableidentity_core.suite.failures import read_failures
 from stableidentity_core.suite.folder import Folder
+from stableidentity_core.suite.people import seed_of_name
 from stableidentity_core.suite.results.found import find_results
 from stableidentity_core.suite.results.tables import write_tables
 from stableidentity_core.suite.runner import Run, run_suite
@@ -102,6 +103,33 @@ def test_another_model_does_everything_again(folder):
     bench = FakeBench(model="another")
     run(folder, bench=bench)
     assert len(bench.learned) == 6 and len(bench.painted) == 6
+
+
+def test_one_more_person_changes_nothing_for_the_others(folder):
+    run(folder)
+    bench = FakeBench(people=["abe", "ann", "ben", "cem"])
+    assert run(folder, paint_suite(people=4), bench).ok
+    assert bench.learned == [("abe",)] * 2 and bench.painted == [("bright", "abe"), ("dark", "abe")]
+    fewer = FakeBench(people=["ben", "cem"])
+    assert run(folder, paint_suite(people=2), fewer).ok and not fewer.learned and not fewer.painted
+
+
+def test_pictures_of_a_name_are_painted_again_where_somebody_gets_another_name():
+    suite = paint_suite(methods=[{"name": "names", "kind": "names"}])
+    facts = {**FakeBench().facts(), **FakeBench().model_facts()}
+
+    def painting(*names: str) -> list[str]:
+        content = {"names": dict(zip(("a", "b"), names, strict=True))}
+        plan = Plan(suite, facts, {"a": "1", "b": "2"}, {}, content)
+        return [task.key for task in plan.tasks() if task.stage == "paint"]
+
+    first, second = painting("Anne Hall", "Tom Hill")
+    assert painting("Anne Hall", "Jane Ford")[0] == first and painting("Anne Hall", "Jane Ford")[1] != second
+
+
+def test_seeds_of_people_are_their_own():
+    seeds = [seed_of_name(f"person {number}") for number in range(1000)]
+    assert len({*seeds}) == 1000 and min(seeds) >= 0 and seed_of_name("ann") == seed_of_name("ann") != 0
 
 
 def test_a_lost_or_changed_picture_is_painted_again(folder):
