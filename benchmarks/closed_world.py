@@ -1,6 +1,6 @@
 """The mini world's tables, by the runner of `evaluate run`: a suite, once for each seed of training and pictures.
 
-python benchmarks/closed_world.py parts|methods|keep [--people N] [--seeds 0 1 2] [--seconds] [--work DIR]
+python benchmarks/closed_world.py SUITE [--people N] [--seeds 0 1 2] [--seconds] [--work DIR]
 
 What a suite compares is in `suites/NAME.toml`: the first method of each `group` with the others of it. Pictures and
 scores are kept in `--work`, a folder for each seed; an interrupted run goes on where it stopped. `results/NAME.csv` has
