@@ -1,4 +1,4 @@
-"""Why leaving out the mask costs nothing in ablations.py, whose photos have but a grey wall to learn by mistake.
+"""Why leaving out the mask costs nothing in `closed_world.py parts`: its photos have but a grey wall behind them.
 
 python benchmarks/busy_photos.py [--people 16] [--seeds 0] [--at-once 16]
 
@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from functools import partial
 
-from ablations import without_masks
 from options import parser_of, results_of
 from tables import Row, write_tables
 from world import World, make_world, photo, row_of_words, train_config
@@ -19,6 +18,7 @@ from world import World, make_world, photo, row_of_words, train_config
 from mini_world.look import Look
 from mini_world.painter import paint
 from stableidentity_core.encode import encode_face
+from stableidentity_core.suite.methods.words import without_masks
 from stableidentity_core.train.presets import PRESETS
 
 LOOKS = {"busy": Look(shirt="red shirt", scene="beach", expression="smiling"), "grey_wall": Look()}
@@ -26,7 +26,7 @@ LOOKS = {"busy": Look(shirt="red shirt", scene="beach", expression="smiling"), "
 
 def run(world: World, where: str, masked: bool, setting: str, seed: int) -> Row:
     faces = [encode_face(world.encoder, photo(paint(person, LOOKS[where]))) for person in world.people]
-    faces = faces if masked else [without_masks(world, face) for face in faces]
+    faces = faces if masked else [without_masks(face) for face in faces]
     started = time.monotonic()
     words = world.learn(train_config(seed, **PRESETS["fast"], hair_weight=1.0), faces)
     title = f"{where.replace('_', ' ')} photo, {'with' if masked else 'no'} mask"

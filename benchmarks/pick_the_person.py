@@ -14,17 +14,18 @@ import json
 from pathlib import Path
 
 import torch
-from ablations import SETTINGS
 from matplotlib.figure import Figure
 from torch import Tensor
 from world import World, make_world, pictures_of, train_config
+
+from stableidentity_core.train.presets import PRESETS
 
 CHOICES, QUESTIONS_ON_A_PAGE = 5, 5
 
 
 def pictures(world: World) -> Tensor:
     """What everybody's words make of the prompts [P, N, 3, 128, 128]."""
-    return pictures_of(world, world.learn(train_config(0, **SETTINGS["fast"].config)), 0)
+    return pictures_of(world, world.learn(train_config(0, **PRESETS["fast"], hair_weight=1.0)), 0)
 
 
 def page(questions: list[tuple[str, list[Tensor]]], path: Path) -> None:

@@ -6,7 +6,7 @@ python benchmarks/shared_projector.py [--people 32] [--seeds 0 1 2] [--inputs vi
 A projector is learned over many people and applied to new ones, with 0 to 450 further steps each, beside the
 per-person start (`fresh`). `known` learns from the celebrities, whose words are those of their names; `diffusion` by
 the loss of the method over celebrities and people without a name. Its input is the face ViT's feature, that of a
-network which reads hats and scenes, or a random vector per picture. Rows of ablations.py stand beside them.
+network which reads hats and scenes, or a random vector per picture. Rows of references.py stand beside them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from functools import cache, partial
 from itertools import product, starmap
 
 import torch
-from ablations import read_generically
 from learning import Words, words_after
 from options import RESULTS, parser_of, results_of
 from tables import Results, parts_of, write_tables
@@ -35,7 +34,7 @@ NAMELESS = 600
 RATE = 2e-4  # of the further steps, from whatever start
 RANDOM_WIDTH = 96  # the face ViT's
 MANY = replace(MANY_PEOPLE, resolution=RESOLUTION)
-BESIDE = ("named", "paper", "plain", "demo")
+BESIDE = ("named", "paper")
 TITLES = {"vit": "face ViT", "generic": "generic network", "random": "random vectors"}
 Encoder = Callable[[Tensor], Tensor]  # portraits [B, 3, S, S] -> features [B, F]
 
@@ -43,6 +42,14 @@ Encoder = Callable[[Tensor], Tensor]  # portraits [B, 3, S, S] -> features [B, F
 def encoders(world: World) -> dict[str, Encoder]:
     """What the projector's input can be."""
     return {"vit": world.encoder, "generic": partial(read_generically, world), "random": _drawn}
+
+
+def read_generically(world: World, portraits: Tensor) -> Tensor:  # [B, F]
+    """What a network sees in portraits [B, 3, S, S] that was trained to read hats and scenes, not people."""
+    small = torch.nn.functional.interpolate(portraits, (RESOLUTION,) * 2, mode="area")
+    with torch.no_grad():
+        features = world.evaluators.reader.features(small)
+    return torch.nn.functional.layer_norm(features, features.shape[-1:])
 
 
 def _drawn(portraits: Tensor) -> Tensor:
@@ -143,7 +150,7 @@ def main() -> None:
             setting = case.setting(steps)
             work = partial(row_of_words, world, setting, case.title(steps), case.seed, words)
             results.measure(f"{setting}_{case.seed}", work)
-    write_tables(results, beside=parts_of(RESULTS / "ablations.json", BESIDE))
+    write_tables(results, beside=parts_of(RESULTS / "references.json", BESIDE))
 
 
 if __name__ == "__main__":

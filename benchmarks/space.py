@@ -7,8 +7,10 @@ Writes the map to OUT.png and the table to OUT.md.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
-from ablations import SETTINGS
 from options import parser_of
 from PIL import Image
 from world import make_world, train_config
@@ -16,15 +18,20 @@ from world import make_world, train_config
 from stableidentity_core.evaluate.name_map.picture import space_map
 from stableidentity_core.evaluate.name_map.ranges import range_table
 
-SHOWN = {"paper": "paper", "no_adain": "no AdaIN", "joint_affine": "joint affine", "demo": "demo"}
+SHOWN: Mapping[str, Mapping[str, Any]] = {
+    "paper": {},
+    "no AdaIN": {"normalization": "none"},
+    "joint affine": {"normalization": "joint_affine"},
+    "demo": {"augmentation": "none", "hair_weight": 1.0},
+}
 
 
 def main() -> None:
     options = parser_of(__doc__, "space", people=4).parse_args()
     world = make_world(options.people, options.at_once)
     words = {}
-    for key, label in SHOWN.items():
-        learned = world.learn(train_config(0, **SETTINGS[key].config))
+    for label, config in SHOWN.items():
+        learned = world.learn(train_config(0, **config))
         words |= {f"{label} {number}": own for number, own in enumerate(learned, 1)}
     pairs = {label: own[world.names.space] for label, own in words.items()}
     picture = (space_map(world.names, pairs, "PCA").numpy() * 255).round().astype(np.uint8)

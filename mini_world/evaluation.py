@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .core import (
+    DamagedFileError,
     Face,
     FaceFeature,
     FindFaces,
@@ -31,6 +32,7 @@ from .core import (
     load_projector,
     made_of,
     name_spaces_of,
+    read_tensors,
 )
 from .evaluators import Evaluators
 from .look import PROMPTS, caption
@@ -49,7 +51,9 @@ if TYPE_CHECKING:
 SIDE = 128
 LOOK = "look"
 MOST = 100_000
-OPTIONS = {"first": 1001, "distractors": DISTRACTORS}  # number of the first person; of people who are mixed up
+NUMBERS = {"first": 1001, "distractors": DISTRACTORS}  # number of the first person; of people who are mixed up
+SECOND = "second_recogniser"  # a file of another recogniser's weights, for a suite whose methods choose by one
+OPTIONS = (*NUMBERS, SECOND)
 
 
 class MiniWorldBench:
@@ -61,19 +65,22 @@ class MiniWorldBench:
 
     def __init__(self, suite: Suite, device: str):
         self.suite, self.device = suite, device
-        options = {**OPTIONS, **suite.world_options}
-        if unknown := sorted(options.keys() - OPTIONS.keys()):
+        options = {**NUMBERS, **suite.world_options}
+        if unknown := sorted(options.keys() - {*OPTIONS}):
             raise StableIdentityError(
                 f"world_options has an unknown entry {unknown[0]!r}; known are {', '.join(OPTIONS)}."
             )
         if suite.sampling.size != SIDE:
             raise StableIdentityError(f"sampling.size is {suite.sampling.size}; the mini world paints {SIDE} pixels.")
-        first, self._distractors = (_whole(name, options[name]) for name in OPTIONS)
+        first, self._distractors = (_whole(name, options[name]) for name in NUMBERS)
         self._numbers = {f"person-{number}": number for number in range(first, first + suite.people)}
 
     @property
     def people(self) -> Sequence[str]:
         return list(self._numbers)
+
+    def seed_of(self, person: str) -> int:
+        return list(self._numbers).index(person)
 
     def photo(self, person: str) -> Tensor:
         return self._portrait(person).image
@@ -137,18 +144,34 @@ class MiniWorldBench:
     def _instruments(self) -> Instruments:
         """The recogniser sees the middle of the picture, where the painter puts faces, so that one is always found."""
         evaluators, name = self._evaluators, self._judge
-        recogniser = Recogniser(
+        recognisers = [self._recogniser(evaluators, name)]
+        if self._second is not None:
+            recognisers.append(self._recogniser(self._second, self._second_name, SECOND.replace("_", " ")))
+        return Instruments(
+            find_faces=whole_pictures,
+            recognisers=tuple(recognisers),
+            distance=PictureDistance(name=name, between=partial(look_distance, evaluators), label="difference in look"),
+            inception=self._look_network,
+        )
+
+    def _recogniser(self, evaluators: Evaluators, name: str, label: str = "") -> Recogniser:
+        return Recogniser(
             name=name,
             embed=partial(embed, evaluators),
             references={person: references(evaluators, unseen_person(at)) for person, at in self._numbers.items()},
             others=distractors(evaluators, self._distractors),
+            label=label,
         )
-        return Instruments(
-            find_faces=whole_pictures,
-            recognisers=(recogniser,),
-            distance=PictureDistance(name=name, between=partial(look_distance, evaluators), label="difference in look"),
-            inception=self._look_network,
-        )
+
+    @cached_property
+    def _second(self) -> Evaluators | None:
+        """The look reader beside the second recogniser; None where the suite names none."""
+        path = self.suite.world_options.get(SECOND)
+        return with_recogniser(self._weights.judge, Path(str(path))) if path else None
+
+    @cached_property
+    def _second_name(self) -> str:
+        return f"mini-world-second:{fingerprint_tensors(self._second.state_dict().items())}" if self._second else ""
 
     @cached_property
     def _look_network(self) -> PictureFeatures:
@@ -175,18 +198,36 @@ class MiniWorldBench:
 
     def facts(self) -> dict[str, str]:
         return {
-            "model": self.backend.fingerprint(),
-            "decoder": self.backend.pictures_fingerprint(),
             "encoder": self._encoder.name,
             "names": key_of(list(self.names)),
-            "measuring": f"{self._judge} {self._distractors}",
+            "measuring": f"{self._judge} {self._distractors} {self._second_name}".rstrip(),
         }
+
+    def model_facts(self) -> dict[str, str]:
+        return {"model": self.backend.fingerprint(), "decoder": self.backend.pictures_fingerprint()}
+
+    def model_stamp(self) -> str:
+        return ""  # it is loaded in no time
 
 
 def _whole(name: str, value: object) -> int:
     if not (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST):
         raise StableIdentityError(f"world_options.{name} is {value!r:.60}, needed a whole number from 1 to {MOST:,}.")
     return value
+
+
+def with_recogniser(judge: Mapping[str, Tensor], path: Path) -> Evaluators:
+    """The networks that measure, with another recogniser, as `benchmarks/second_recogniser.py` writes it.
+
+    Raises:
+        MissingFileError: no such file.
+        DamagedFileError: it holds something else.
+    """
+    other = read_tensors(path)[0]
+    own = {name: value.shape for name, value in judge.items() if name.startswith("recogniser.")}
+    if {name: value.shape for name, value in other.items()} != own:
+        raise DamagedFileError(f"{path} does not hold the weights of a recogniser of the mini world.")
+    return Evaluators.of({**judge, **other})
 
 
 def look_features(evaluators: Evaluators, pictures: Tensor) -> Tensor:

@@ -33,8 +33,8 @@ def finish(data: Path, run: Path, path: Path = weights.FILE) -> str:
     recogniser = part(averaged(run / "recogniser.pt"), "network")
     if (data / "judge.npy").exists():  # otherwise it is the shipped one, which is already centred
         recogniser = centred(recogniser, data)
-    judge = _under("recogniser", recogniser)
-    judge |= _under("reader", part(averaged(run / "reader.pt"), "network"))
+    judge = under("recogniser", recogniser)
+    judge |= under("reader", part(averaged(run / "reader.pt"), "network"))
     known, text = text_encoder(data, denoiser)
     sha256 = pack(
         path,
@@ -63,11 +63,11 @@ def text_encoder(data: Path, denoiser: Mapping[str, Tensor]) -> tuple[list[int],
 
 
 @torch.no_grad()
-def centred(state: dict[str, Tensor], data: Path) -> dict[str, Tensor]:
+def centred(state: dict[str, Tensor], data: Path, split: str = "judge") -> dict[str, Tensor]:
     """The recogniser with its mean feature subtracted, so that different people have a similarity near zero."""
     network = Recogniser()
     network.load_state_dict(state)
-    pictures, _ = load(data, "judge")
+    pictures, _ = load(data, split)
     features = [network.eval().features(to_tensor(part)) for part in np.array_split(pictures[::5], 40)]
     return {**state, "out.bias": state["out.bias"] - torch.cat(features).mean(0)}
 
@@ -77,7 +77,8 @@ def part(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
     return {key.removeprefix(f"{name}."): value for key, value in state.items() if key.startswith(f"{name}.")}
 
 
-def _under(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def under(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights with this prefix."""
     # The averaging has turned the counters into floats.
     return {
         f"{name}.{key}": value.long() if key.endswith("num_batches_tracked") else value for key, value in state.items()

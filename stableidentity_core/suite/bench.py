@@ -30,6 +30,10 @@ class Bench(Protocol):
         """The people of the suite in their order, by the names of their photos."""
         ...
 
+    def seed_of(self, person: str) -> int:
+        """A whole number from 0, different for each person, whoever else is in the suite."""
+        ...
+
     def photo(self, person: str) -> Tensor:
         """The aligned photo of a person, [3, S, S] in 0..1."""
         ...
@@ -104,8 +108,18 @@ class Bench(Protocol):
         ...
 
     def facts(self) -> dict[str, str]:
-        """What results depend on, by content: model, decoder (what else of it makes pictures), encoder, names, and
-        measuring (the networks that measure)."""
+        """What results depend on beside the model, by content: encoder, names, and measuring (the networks that
+        measure)."""
+        ...
+
+    def model_facts(self) -> dict[str, str]:
+        """The same of the diffusion model, which is loaded for it: model, and decoder (what else of it makes
+        pictures)."""
+        ...
+
+    def model_stamp(self) -> str:
+        """Changes when the model's files do, by their names, sizes and times, without loading them; empty where that
+        cannot be said."""
         ...
 
 

@@ -81,6 +81,13 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
+def stamp_of(path: Path, *parts: Any) -> str:
+    """A key of a file, or of all files in a folder, by names, sizes and times; empty where there is none."""
+    files = sorted(one for one in (path, *path.rglob("*")) if one.is_file())
+    known = [(one.as_posix(), status.st_size, status.st_mtime_ns) for one in files if (status := one.stat())]
+    return key_of(known, *parts) if known else ""
+
+
 def write_record(folder: Folder, key: str, files: Iterable[Path], about: Mapping[str, Any]) -> None:
     """Note work as done, after all its files are written."""
     hashes = {name_in(folder, path): sha256_of(path) for path in sorted(files)}

@@ -18,7 +18,8 @@ OF_METHODS = ("projector", "encoder")
 def with_absolute_paths(suite: Suite, folder: Path) -> Suite:
     """The suite with its paths, which are relative to `folder`, made absolute."""
     if suite.world != "photos":  # where encoders are names
-        return replace(suite, methods=tuple(_located(one, "options", ("projector",), folder) for one in suite.methods))
+        methods = tuple(_located(one, "options", ("projector",), folder) for one in suite.methods)
+        return replace(_located(suite, "world_options", ("second_recogniser",), folder), methods=methods)
     found = [name if name in WEIGHTS else _absolute(name, folder) for name in suite.scoring.recognisers]
     return replace(
         _located(suite, "world_options", OF_THE_WORLD, folder),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -32,6 +33,11 @@ def people_in(photos: Iterable[Path], most: int) -> dict[str, Path]:
 def person_of(photo: Path) -> str:
     """A photo's name without its ending, as the name of a folder."""
     return as_person(photo.stem)
+
+
+def seed_of_name(person: str) -> int:
+    """A whole number from 0 to 2^48 - 1."""
+    return int.from_bytes(hashlib.sha256(person.encode()).digest()[:6], "big")
 
 
 def as_person(text: str) -> str:

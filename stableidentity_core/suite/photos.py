@@ -34,9 +34,9 @@ from ..train.session import compare_in_fp32, name_spaces_of
 from ..weights import find, locate
 from ..weights.face_nets import DETECTORS, PARSERS
 from ..weights.table import WEIGHTS
-from .folder import key_of, sha256_of
+from .folder import key_of, sha256_of, stamp_of
 from .methods import method_of
-from .people import people_in
+from .people import people_in, seed_of_name
 from .spec import Suite
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -74,6 +74,9 @@ class PhotoBench:
     @property
     def people(self) -> Sequence[str]:
         return list(self._photos)
+
+    def seed_of(self, person: str) -> int:
+        return seed_of_name(person)
 
     def photo(self, person: str) -> Tensor:
         return self._portrait(person).image
@@ -212,12 +215,17 @@ class PhotoBench:
 
     def facts(self) -> dict[str, str]:
         return {
-            "model": self.backend.fingerprint(),
-            "decoder": self.backend.pictures_fingerprint(),
             "encoder": self.encoder.name if self._options.get("encoder") else "none",
             "names": key_of(list(self.names)),
             "measuring": self._measuring(),
         }
+
+    def model_facts(self) -> dict[str, str]:
+        return {"model": self.backend.fingerprint(), "decoder": self.backend.pictures_fingerprint()}
+
+    def model_stamp(self) -> str:
+        loading = [self._options.get(name) for name in ("dtype", "v_prediction")]
+        return stamp_of(self._needed("model"), loading)
 
     def _measuring(self) -> str:
         scoring = self.suite.scoring

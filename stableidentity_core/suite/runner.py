@@ -20,10 +20,11 @@ from .spec import MethodSpec, Suite
 from .stored import store_suite
 from .tasks import Plan, Stage, Task
 from .work import Work, png
-from .world import World, ask_names, keep_names, names_are_kept, names_key, note_world
+from .world import World, ask_names, keep_names, names_are_kept, names_key, note_world, read_world
 
 STAGES: tuple[Stage, ...] = ("learn", "paint", "score", "measure")
 TRIES = 2
+OF_THE_MODEL = ("model", "decoder")  # facts, see `Bench.model_facts`
 NEED_FAILED = "what they need failed"
 OF_ANOTHER = "their pictures are missing, or of another model, photo or setting; `evaluate run` paints them"
 
@@ -86,7 +87,8 @@ def _run(
     if not folder.suite.is_file():  # so that the folder is known as an evaluation's, whatever happens
         store_suite(folder, suite)
     run = Run()
-    plan = _plan(suite, folder, engine, run)
+    described = _described(suite, folder, engine, stages)
+    plan = _plan(suite, folder, engine, described, run)
     tasks = plan.tasks()
     undone = _undone(folder, tasks, stages)
     left = [task for task in tasks if task.stage in stages and task.key in undone]
@@ -95,7 +97,7 @@ def _run(
     run.kept = sum(task.stage in stages for task in tasks) - len(left)
     prepare(plan, left)
     store_suite(folder, suite)
-    note_world(folder, World(list(plan.photos), plan.facts, [task.key for task in tasks]))
+    note_world(folder, World(list(plan.photos), plan.facts, [task.key for task in tasks], described.stamp))
     work, elsewhere = Work(suite, folder), {*missing}
     for task in left:
         work.forget(task)
@@ -157,8 +159,7 @@ def _check_use(folder: Folder) -> None:
         raise StableIdentityError(f"{folder.root} holds other files and no evaluation. Give an empty or new folder.")
 
 
-def _plan(suite: Suite, folder: Folder, engine: Engine, run: Run) -> Plan:
-    described: Description = engine.ask(partial(_describe, suite=suite, folder=folder))
+def _plan(suite: Suite, folder: Folder, engine: Engine, described: Description, run: Run) -> Plan:
     run.refused |= described.refused
     if not described.photos:
         reasons = "\n".join(described.refused.values())
@@ -166,6 +167,12 @@ def _plan(suite: Suite, folder: Folder, engine: Engine, run: Run) -> Plan:
     if any(method_of(spec).learns_words for spec in suite.methods):
         _keep_names(folder, engine, names_key(described.facts))
     return Plan(suite, described.facts, described.photos, added_to(folder, suite), described.contents)
+
+
+def _described(suite: Suite, folder: Folder, engine: Engine, stages: Sequence[Stage]) -> Description:
+    """Where pictures are only measured, a model whose files have not changed since it was noted is not loaded."""
+    noted = World() if {"learn", "paint"} & {*stages} else read_world(folder)
+    return engine.ask(partial(_describe, suite=suite, folder=folder, noted=noted))
 
 
 def _keep_names(folder: Folder, engine: Engine, key: str) -> None:
@@ -181,16 +188,17 @@ class Description:
 
     facts: dict[str, str]
     contents: dict[str, Any]  # of the files that each method names
-    photos: dict[str, str]  # {person: number and hash of the photo}
+    photos: dict[str, str]  # {person: seed and hash of the photo}
     refused: dict[str, str]  # {person: why the photo cannot be used}
+    stamp: str  # of the model's files
 
 
-def _describe(bench: Bench, suite: Suite, folder: Folder) -> Description:
+def _describe(bench: Bench, suite: Suite, folder: Folder, noted: World) -> Description:
     """Also writes the photos into the folder."""
     photos, refused = {}, {}
-    for number, person in enumerate(bench.people):
+    for person in bench.people:
         try:
-            photos[person] = f"{number} {bench.photo_hash(person)}"
+            photos[person] = f"{bench.seed_of(person)} {bench.photo_hash(person)}"
             picture = png(bench.photo(person), {})
         except StableIdentityError as error:
             photos.pop(person, None)
@@ -198,7 +206,11 @@ def _describe(bench: Bench, suite: Suite, folder: Folder) -> Description:
         else:
             write_atomically(folder.photo(person), picture)
     contents = {spec.name: _content(bench, spec) for spec in suite.methods}
-    return Description(bench.facts(), contents, photos, refused)
+    stamp = bench.model_stamp()
+    known = {name: noted.facts[name] for name in OF_THE_MODEL if name in noted.facts}
+    unchanged = stamp and stamp == noted.stamp and len(known) == len(OF_THE_MODEL)
+    facts = {**(known if unchanged else bench.model_facts()), **bench.facts()}
+    return Description(facts, contents, photos, refused, stamp)
 
 
 def _content(bench: Bench, spec: MethodSpec) -> Any:

@@ -45,7 +45,7 @@ class Plan:
 
     Args:
         facts: of the bench, see `Bench.facts`.
-        photos: {person: their number and the content hash of the photo}, in the order of the suite.
+        photos: {person: their seed and the content hash of the photo}, in the order of the suite.
         contents: {method: what is in the files that its options name}, see `Method.content`.
         added: {method: {person: content hash of the pictures}} of pictures that other programs made.
     """
@@ -88,7 +88,7 @@ class Plan:
     def _painting(self, spec: MethodSpec, method: Method, person: str, needs: tuple[str, ...]) -> Task:
         world = [self.facts[name] for name in ("model", "decoder")]
         made_of = (self.photos[person], needs, self.suite.prompts, asdict(self.suite.sampling))
-        key = self._key("paint", spec.name, *self._parts(spec, method), world, *made_of)
+        key = self._key("paint", spec.name, *self._parts(spec, method, person), world, *made_of)
         return Task("paint", spec.name, (person,), key, needs)
 
     def _scoring(self, spec: MethodSpec, person: str, made: str, needs: tuple[str, ...]) -> Task:
@@ -107,8 +107,11 @@ class Plan:
             tasks.append(Task("learn", spec.name, tuple(part), key))
         return tasks
 
-    def _parts(self, spec: MethodSpec, method: Method) -> tuple[object, ...]:
-        return method.depends_on(), self.contents.get(spec.name)
+    def _parts(self, spec: MethodSpec, method: Method, person: str = "") -> tuple[object, ...]:
+        content = self.contents.get(spec.name)
+        if method.content_of_people and isinstance(content, Mapping):
+            content = content.get(person)
+        return method.depends_on(), content
 
     def _key(self, stage: Stage, method: str, *parts: object) -> str:
         return key_of(VERSION, stage, method, self.suite.threads, *parts)

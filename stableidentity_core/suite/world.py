@@ -24,15 +24,18 @@ class World:
         people: whose photos can be used, in the order of the suite.
         facts: see `Bench.facts`.
         tasks: keys of all its work.
+        stamp: of the model's files, see `Bench.model_stamp`.
     """
 
     people: Sequence[str] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     tasks: Sequence[str] = ()
+    stamp: str = ""
 
 
 def note_world(folder: Folder, world: World) -> None:
     content = {"people": list(world.people), "facts": dict(world.facts), "tasks": list(world.tasks)}
+    content["stamp"] = world.stamp
     write_json(folder.root / "world.json", content)
 
 
@@ -45,6 +48,7 @@ def read_world(folder: Folder) -> World:
             [str(person) for person in people],
             {str(name): str(fact) for name, fact in facts.items()},
             [str(key) for key in content["tasks"]],
+            str(content.get("stamp", "")),
         )
     except (OSError, UnicodeDecodeError, StableIdentityError, KeyError, TypeError, AttributeError):
         return World()

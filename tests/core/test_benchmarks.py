@@ -13,7 +13,12 @@ import torch
 
 from helpers.make import some_face
 from helpers.trainings import FEATURES, small
+from mini_world.evaluation import MiniWorldBench
+from stableidentity_core.evaluate.metrics.face_similarity import FaceSimilarity
 from stableidentity_core.face import Face
+from stableidentity_core.suite.methods import method_of
+from stableidentity_core.suite.methods.judge import judge_of
+from stableidentity_core.suite.read import suite_of
 from stableidentity_core.train import TrainConfig
 from stableidentity_core.train.result import trained_projector
 from stableidentity_core.train.session import Person, TrainingSession, unchecked
@@ -52,28 +57,20 @@ def alone(backend, names, faces: list[Face], config: TrainConfig, learning: Modu
     return [session.learn()[0].identity.words["clip_h"] for session in sessions]
 
 
-@pytest.mark.parametrize("setting", ["paper", "no_mask", "no_adain", "fast"])
-def test_ablations_learn_people_as_a_training_session_does_bit_by_bit(backend, names, benchmark, monkeypatch, setting):
+def test_references_learn_people_as_a_training_session_does_bit_by_bit(backend, names, benchmark, monkeypatch):
     """But for the size of it all, which is that of the tiny model here."""
     monkeypatch.setattr("stableidentity_core.train.validation.DRAWS", 2)  # for time
-    ablations, learning, world = benchmark("ablations"), benchmark("learning"), benchmark("world")
-    configs, seen = [], []
-
-    def config_of(seed: int, **settings) -> TrainConfig:
-        configs.append(small(seed=seed, **settings | {"steps": 2, "cached_views": settings.get("cached_views", 2)}))
-        return configs[-1]
-
-    monkeypatch.setattr(ablations, "train_config", config_of)
+    references, learning, world = benchmark("references"), benchmark("learning"), benchmark("world")
+    config, seen = small(seed=3, steps=2, cached_views=2), []
+    monkeypatch.setattr(references, "train_config", lambda seed: config)
     monkeypatch.setattr(
-        ablations, "row_of_words", lambda world, setting, title, seed, words, seconds: seen.append(words)
+        references, "row_of_words", lambda world, setting, title, seed, words, seconds: seen.append(words)
     )
     people = world.World(
         backend=backend, encoder=None, evaluators=None, name_spaces=[names], people=[], faces=FACES[:2], at_once=1
     )
-    ablations.run(people, setting, seed=3)
-    changed = [ablations.SETTINGS[setting].change(people, face) for face in people.faces]
-    assert all(face.face_mask.all() and not face.hair_mask.any() for face in changed) == (setting == "no_mask")
-    for own, expected in zip(seen[0], alone(backend, names, changed, configs[0], learning), strict=True):
+    references.paper(people, seed=3)
+    for own, expected in zip(seen[0], alone(backend, names, people.faces, config, learning), strict=True):
         assert torch.equal(own["clip_h"], expected)
 
 
@@ -83,12 +80,13 @@ def test_each_person_and_seed_has_a_seed_of_its_own(benchmark):
     assert len(set(seeds)) == 300
 
 
-def test_all_settings_are_valid(benchmark):
-    ablations, fewer_steps, world = benchmark("ablations"), benchmark("fewer_steps"), benchmark("world")
-    configs = {name: world.train_config(1, **one.config) for name, one in ablations.SETTINGS.items()}
-    assert configs["paper"] == TrainConfig(seed=1, resolution=128, cached_views=96)
-    assert configs["plain"].cached_views == configs["fast"].cached_views == 1 and configs["pool_32"].cached_views == 32
-    assert all(world.train_config(0, "none", **one.config).cached_views == 1 for one in fewer_steps.SETTINGS.values())
+def test_suites_and_scripts_mean_the_same_by_the_papers_settings(benchmark):
+    closed, world = benchmark("closed_world"), benchmark("world")
+    expected = TrainConfig(seed=1, resolution=128, cached_views=96)
+    assert world.train_config(1) == expected
+    for name in ("parts", "settings", "keep"):
+        suite = closed.with_seed(closed.read_suite(closed.SUITES / f"{name}.toml"), 1)
+        assert method_of(suite.method("paper")).config == expected, name
 
 
 def test_people_learned_together_are_the_same_but_for_rounding(exact_backend, names, benchmark, monkeypatch):
@@ -119,7 +117,7 @@ def test_words_after_some_steps_are_those_of_a_training_of_so_many(backend, name
     assert not torch.equal(found[1][0]["clip_h"], found[3][0]["clip_h"])
 
 
-@pytest.mark.parametrize("name", ["methods", "parts"])
+@pytest.mark.parametrize("name", ["fewer_steps", "keep", "methods", "parts", "settings"])
 def test_a_suite_is_learned_and_painted_anew_with_each_seed(benchmark, name):
     closed = benchmark("closed_world")
     suite = closed.read_suite(closed.SUITES / f"{name}.toml")
@@ -130,6 +128,16 @@ def test_a_suite_is_learned_and_painted_anew_with_each_seed(benchmark, name):
     assert len(learned) >= 3 and all(spec.options["seed"] == 2 for spec in learned)
 
 
+def test_who_chooses_a_step_is_not_who_measures_it(benchmark):
+    closed = benchmark("closed_world")
+    suite = closed.read_suite(closed.SUITES / "keep.toml")
+    bench = MiniWorldBench(replace(suite, people=1, world_options={**suite.world_options, "distractors": 1}), "cpu")
+    first, second = (one.recogniser for one in bench.metrics(None) if isinstance(one, FaceSimilarity))
+    assert judge_of(bench, "").recogniser is second and first.name != second.name
+    pictures = torch.nn.functional.interpolate(bench.photo(bench.people[0])[None], (128, 128), mode="area")
+    assert not torch.allclose(first.embed(pictures), second.embed(pictures), atol=0.1)
+
+
 def test_the_closed_world_compares_people_with_themselves(benchmark):
     """Two people, two seeds: a mean over seeds first, then over people; who lacks a seed is left out."""
     closed = benchmark("closed_world")
@@ -138,11 +146,17 @@ def test_the_closed_world_compares_people_with_themselves(benchmark):
         ("b", "p", 0): 0.7, ("b", "p", 1): 0.7, ("b", "q", 0): 0.3, ("b", "q", 1): 0.3,
         ("c", "p", 0): 0.9, ("c", "p", 1): 0.9, ("c", "q", 0): 0.9, ("c", "q", 1): None,
     }  # fmt: skip
-    measured = closed.Measured({key: dict.fromkeys(closed.COLUMNS, value) for key, value in given.items()})
+    columns = ("face_similarity", "rank_1", "prompt_accuracy", "trusted_face_diversity")
+    measured = closed.Measured({key: dict.fromkeys(columns, value) for key, value in given.items()})
     assert measured.of("a", "rank_1") == [0.5, 0.1] and measured.of("c", "rank_1") == [0.9, None]
-    _head, _line, *lines = closed.markdown(measured, "a").splitlines()
+    methods = [{"name": name, "group": "others" if name == "d" else "methods"} for name in "abcd"]
+    suite = suite_of({"world": "mini world", "prompts": ["{}"], "methods": methods}, Path())
+    _head, _line, *lines = closed.markdown(suite, measured, {}).splitlines()
     assert lines[0].startswith("| a | 0.300 [0.100, 0.500] |")
     assert "| +0.200 [+0.200, +0.200] |" in lines[1] and lines[2].endswith("| 0.900 |  |  |")
+    both = closed.Measured({**measured.values, ("d", "p", 0): {**dict.fromkeys(columns, 0.8), "kept_step": 75.0}})
+    others = closed.markdown(suite, both, {"d": 2.51}).split("\n\n")[1]
+    assert "against d | seconds a person |" in others and others.rstrip().endswith("| 75 |  |  | 2.5 |")
 
 
 def row(setting: str, seed: int = 0, value: float = 0.5) -> dict:
@@ -197,7 +211,7 @@ def test_tables_have_a_section_for_each_set_of_conditions(benchmark, tmp_path):
 def test_the_results_of_the_pack_can_be_read(benchmark):
     """Each row under its name, with the figures that the tables need."""
     tables = benchmark("tables")
-    for name in ("ablations", "fewer_steps", "shared_projector", "busy_photos", "augmentation_parts", "pool"):
+    for name in ("references", "shared_projector", "busy_photos", "augmentation_parts"):
         parts = tables.Results(BENCHMARKS / "results" / f"{name}.json", {}).parts()
         assert parts and all(part.rows for part in parts)
         for part in parts:

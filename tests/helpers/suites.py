@@ -18,6 +18,7 @@ from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.evaluate.metrics import Sample
 from stableidentity_core.suite.engines import Local
 from stableidentity_core.suite.methods.base import Method
+from stableidentity_core.suite.people import seed_of_name
 from stableidentity_core.suite.read import suite_of
 from stableidentity_core.suite.spec import Suite
 
@@ -96,6 +97,8 @@ class FakeBench:
     refused: str = ""
     model: str = "model"
     measuring: str = "means"
+    stamp: str = ""
+    loads: int = 0  # of the model
     files: dict[str, str] = field(default_factory=dict)
     learned: list[Any] = field(default_factory=list)
     painted: list[Any] = field(default_factory=list)
@@ -104,7 +107,10 @@ class FakeBench:
     def photo(self, person: str) -> Tensor:
         if person == self.refused:
             raise StableIdentityError("no face in it")
-        return rand(3, SIDE, SIDE, seed=self.people.index(person))
+        return rand(3, SIDE, SIDE, seed=seed_of_name(person))
+
+    def seed_of(self, person: str) -> int:
+        return seed_of_name(person)
 
     def photo_hash(self, person: str) -> str:
         return str(self.photo(person).sum().item())
@@ -113,13 +119,14 @@ class FakeBench:
         return [Brightness()]
 
     def facts(self) -> dict[str, str]:
-        return {
-            "model": self.model,
-            "encoder": "encoder",
-            "names": "names",
-            "decoder": "decoder",
-            "measuring": self.measuring,
-        }
+        return {"encoder": "encoder", "names": "names", "measuring": self.measuring}
+
+    def model_facts(self) -> dict[str, str]:
+        self.loads += 1
+        return {"model": self.model, "decoder": "decoder"}
+
+    def model_stamp(self) -> str:
+        return self.stamp
 
 
 def engine_of(bench: FakeBench, suite: Suite) -> Local:

@@ -17,7 +17,8 @@ import torch
 
 from mini_world.evaluation import MiniWorldBench
 from stableidentity_core.cli import main
-from stableidentity_core.errors import StableIdentityError
+from stableidentity_core.errors import DamagedFileError, StableIdentityError
+from stableidentity_core.files.tensors import save_tensors
 from stableidentity_core.identity import load_identity
 from stableidentity_core.suite.engines import Local, WithRay
 from stableidentity_core.suite.folder import Folder
@@ -147,6 +148,15 @@ def test_what_the_mini_world_cannot_do(changes, message):
     given = {"world": "mini world", "prompts": ["{}"], "methods": [{"name": "a"}], "sampling": {"size": 128}}
     with pytest.raises(StableIdentityError, match=message):
         MiniWorldBench(suite_of({**given, **changes}, Path()), "cpu")
+
+
+def test_a_second_recogniser_that_is_none(tmp_path):
+    save_tensors(tmp_path / "other.safetensors", {"recogniser.out.bias": torch.zeros(64)}, {})
+    given = {"world": "mini world", "prompts": ["{}"], "methods": [{"name": "a"}], "sampling": {"size": 128}}
+    options = {"distractors": 1, "second_recogniser": "other.safetensors"}
+    suite = suite_of({**given, "world_options": options}, tmp_path)
+    with pytest.raises(DamagedFileError, match=r"other\.safetensors does not hold the weights of a recogniser"):
+        MiniWorldBench(suite, "cpu").facts()
 
 
 def test_an_encoder_that_it_does_not_have():

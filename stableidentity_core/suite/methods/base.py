@@ -35,6 +35,7 @@ class Method(ABC):
     learns = True  # whether there is something to be learned and kept for each person
     shows_the_person = True  # False: somebody else, whose likeness is not measured
     paints = True  # False: the pictures come from elsewhere
+    content_of_people = False  # whether `content` has an entry for each person, on which their pictures depend alone
     learns_words = False  # whether what it keeps are identity files, which the report's map shows
 
     def __init__(self, spec: MethodSpec):

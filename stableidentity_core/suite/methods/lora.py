@@ -26,7 +26,7 @@ from ...train.views import encode_views
 from ..bench import Bench
 from ..spec import MethodSpec, Sampling, as_sentence
 from .base import Method, Painted, Writer
-from .words import SEEDS, paint_words, without_masks
+from .words import paint_words, seed_of, without_masks
 
 LAYERS = ("to_k", "to_q", "to_v", "to_out.0")  # of attention, as in diffusers' example of DreamBooth with LoRA
 PREFIX = "unet"
@@ -73,9 +73,7 @@ class Lora(Method):
         return {"method": self.kind, **{name: str(value) for name, value in self.values.items()}}
 
     def _train(self, bench: Bench, person: str) -> dict[str, Tensor]:
-        number = list(bench.people).index(person)
         face = bench.face(person)
-        seed = (self.values["seed"] * SEEDS + number) % (1 << 63)
         text = self.values["prompt"].replace(SLOT, self.values["word"])
         return train_lora(
             _with_adapters(bench.backend),
@@ -83,7 +81,7 @@ class Lora(Method):
             text,
             self.config,
             rank=self.values["rank"],
-            generator=torch.Generator().manual_seed(seed),
+            generator=torch.Generator().manual_seed(seed_of(bench, person, self.values["seed"])),
         )
 
     def paint(

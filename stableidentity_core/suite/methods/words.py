@@ -27,7 +27,7 @@ from ..spec import NOISES, MethodSpec, Sampling, as_sentence
 from . import judge
 from .base import Method, Painted, Writer
 
-SEEDS = 100_003  # between the seeds of two trainings: more than a suite has people
+SEEDS = 100_003  # between the seeds of two trainings: more than the mini world has people
 TRIGGER = "person-1"
 
 
@@ -97,12 +97,11 @@ class Learned(Method):
 
     def _train(self, bench: Bench, people: Sequence[str], start: TrainedProjector | None) -> dict[str, Identity]:
         """Everybody with a seed of their own, whoever else is learned beside them."""
-        who = list(bench.people)
         runs = [
             TrainingSession(
                 bench.backend,
                 [Person(trigger=self._trigger(person), faces=[self._face(bench, person)])],
-                replace(self.config, seed=(self.config.seed * SEEDS + who.index(person)) % (1 << 63)),
+                replace(self.config, seed=seed_of(bench, person, self.config.seed)),
                 name_spaces=bench.name_spaces,
                 start=start,
                 check=bench.check_gradient,
@@ -158,15 +157,24 @@ class Named(Method):
 
     kind = "names"
     learns = shows_the_person = False
+    content_of_people = True
 
     def content(self, bench: Bench) -> Mapping[str, Any]:
-        return {"names": list(bench.names)}
+        return {person: self._name(bench, person) for person in bench.people}
+
+    def _name(self, bench: Bench, person: str) -> str:
+        return bench.names[list(bench.people).index(person) % len(bench.names)]
 
     def paint(
         self, bench: Bench, person: str, learned: Path | None, prompts: Sequence[str], sampling: Sampling
     ) -> Painted:
-        name = bench.names[list(bench.people).index(person) % len(bench.names)]
+        name = self._name(bench, person)
         return paint_words(bench, {}, [as_sentence(prompt, name) for prompt in prompts], sampling)
+
+
+def seed_of(bench: Bench, person: str, seed: int) -> int:
+    """Of one person's training, by the seed of everybody's."""
+    return (seed * SEEDS + bench.seed_of(person)) % (1 << 63)
 
 
 def without_masks(face: Face) -> Face:

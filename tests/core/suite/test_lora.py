@@ -32,7 +32,10 @@ def lora(**options: Any) -> Lora:
 def bench_of(backend: Any) -> Any:
     faces = {name: some_face(seed=seed) for seed, name in enumerate(("ann", "ben"))}
     return SimpleNamespace(
-        backend=backend, people=list(faces), face=lambda person, encoder="": faces[person], device="cpu"
+        backend=backend,
+        seed_of=list(faces).index,
+        face=lambda person, encoder="": faces[person],
+        device="cpu",
     )
 
 

@@ -18,6 +18,7 @@ def bench(weight: float = 1.0, width: str = "512", names: tuple[str, ...] = ("An
             state={"weight": torch.full((2, 2), weight)}, described=lambda: {"feature_width": width}
         ),
         names=names,
+        people=["a", "b"],
         encoder_name=lambda file: encoder,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -70,8 +71,20 @@ def test_photos_are_learned_painted_and_measured(place, tmp_path, monkeypatch, c
     # Found again from anywhere, and nothing is done twice.
     monkeypatch.chdir(tmp_path)
     stamps = {path: path.stat().st_mtime_ns for path in (out / "records").iterdir()}
+    monkeypatch.setattr("stableidentity_core.suite.photos.load_diffusers", None)  # nor is the model loaded
     assert main(["evaluate", "score", "out", "--device", "cpu"]) == 1
+    assert "damaged.jpg" in capsys.readouterr().err, "this photo is all that is wrong"
     assert {path: path.stat().st_mtime_ns for path in (out / "records").iterdir()} == stamps
+
+
+def test_a_model_is_known_by_its_files_and_how_it_is_loaded(place):
+    bench = PhotoBench(suite(place), "cpu")
+    stamp = bench.model_stamp()
+    assert stamp == PhotoBench(suite(place), "cpu").model_stamp()
+    assert PhotoBench(suite(place, dtype="bf16"), "cpu").model_stamp() != stamp
+    config = next(Path(suite(place).world_options["model"]).rglob("config.json"))
+    os.utime(config, ns=(1, 1))
+    assert bench.model_stamp() != stamp
 
 
 def test_the_encoder_of_the_training_measures_nothing(place):

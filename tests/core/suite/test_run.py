@@ -18,6 +18,7 @@ from stableidentity_core.suite import methods
 from stableidentity_core.suite.add import add_pictures, added_methods
 from stableidentity_core.suite.failures import read_failures
 from stableidentity_core.suite.folder import Folder
+from stableidentity_core.suite.people import seed_of_name
 from stableidentity_core.suite.results.found import find_results
 from stableidentity_core.suite.results.tables import write_tables
 from stableidentity_core.suite.runner import Run, run_suite
@@ -104,6 +105,33 @@ def test_another_model_does_everything_again(folder):
     assert len(bench.learned) == 6 and len(bench.painted) == 6
 
 
+def test_one_more_person_changes_nothing_for_the_others(folder):
+    run(folder)
+    bench = FakeBench(people=["abe", "ann", "ben", "cem"])
+    assert run(folder, paint_suite(people=4), bench).ok
+    assert bench.learned == [("abe",)] * 2 and bench.painted == [("bright", "abe"), ("dark", "abe")]
+    fewer = FakeBench(people=["ben", "cem"])
+    assert run(folder, paint_suite(people=2), fewer).ok and not fewer.learned and not fewer.painted
+
+
+def test_pictures_of_a_name_are_painted_again_where_somebody_gets_another_name():
+    suite = paint_suite(methods=[{"name": "names", "kind": "names"}])
+    facts = {**FakeBench().facts(), **FakeBench().model_facts()}
+
+    def painting(*names: str) -> list[str]:
+        content = {"names": dict(zip(("a", "b"), names, strict=True))}
+        plan = Plan(suite, facts, {"a": "1", "b": "2"}, {}, content)
+        return [task.key for task in plan.tasks() if task.stage == "paint"]
+
+    first, second = painting("Anne Hall", "Tom Hill")
+    assert painting("Anne Hall", "Jane Ford")[0] == first and painting("Anne Hall", "Jane Ford")[1] != second
+
+
+def test_seeds_of_people_are_their_own():
+    seeds = [seed_of_name(f"person {number}") for number in range(1000)]
+    assert len({*seeds}) == 1000 and min(seeds) >= 0 and seed_of_name("ann") == seed_of_name("ann") != 0
+
+
 def test_a_lost_or_changed_picture_is_painted_again(folder):
     run(folder)
     before = content(folder)
@@ -159,6 +187,18 @@ def test_pictures_of_another_model_are_not_taken_for_its_own(folder):
     after = content(folder)
     assert after == before
     assert run(folder, bench=FakeBench(model="another")).done == 20
+
+
+def test_a_model_whose_files_have_not_changed_is_not_loaded_to_measure(folder):
+    run(folder, bench=FakeBench(stamp="its files"))
+    bench = FakeBench(stamp="its files", measuring="others")
+    assert run(folder, bench=bench, stages=SCORING).done == 8 and bench.loads == 0
+    again = FakeBench(stamp="its files", measuring="a third")
+    assert run(folder, bench=again, stages=SCORING).done == 8 and again.loads == 0, "it is still noted"
+    painting = FakeBench(stamp="its files")
+    assert run(folder, bench=painting).ok and painting.loads == 1
+    with pytest.raises(StableIdentityError, match="None of the pictures"):
+        run(folder, bench=FakeBench(stamp="other files", model="another"), stages=SCORING)
 
 
 def test_of_some_pictures_that_are_not_there_the_others_are_measured(folder):
@@ -224,7 +264,9 @@ def test_people_learned_together_are_one_task(folder):
 
 def test_every_task_is_called_otherwise(folder):
     suite = paint_suite(at_once=2)
-    plan = Plan(suite, FakeBench().facts(), {name: name for name in ("a", "b", "c", "d")}, {})
+    plan = Plan(
+        suite, {**FakeBench().facts(), **FakeBench().model_facts()}, {name: name for name in ("a", "b", "c", "d")}, {}
+    )
     names = [str(task) for task in plan.tasks()]
     assert len({*names}) == len(names) and "learn dark, c and 1 more" in names
 
