@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from helpers.frontend import Page, current_prompt, use_nodes_2, wait_until_ready
+from helpers.frontend import SETTLED, Page, current_prompt, needs_frontend, use_nodes_2, wait_until_ready
 from helpers.make import rand, some_identity
 from helpers.prompts import Json, node
 from helpers.server import ComfyServer
@@ -175,6 +175,7 @@ def choose(tab: Page, numbers: str) -> None:
 @pytest.fixture
 def panel(tab: Page):
     """ComfyUI's panel beside the canvas, with copies of the boxes of the chosen nodes."""
+    needs_frontend(tab, SETTLED, "text boxes in the panel beside the canvas")
     tab.evaluate(SET, [PANEL, True])
     yield tab.get_by_test_id("properties-panel")
     tab.evaluate(SET, [PANEL, False])

@@ -24,7 +24,7 @@ def asked(world: World, **settings) -> Json:
 
 
 def test_a_model_is_asked(world: World):
-    result = world.server.run(asked(world))
+    result = world.server.run(asked(world), timeout=600)
     assert result.status == "success", result.error
     text = result.outputs["ask"]["text"][0]
     # Random weights paint no people: whatever is answered, it is not that they know names.
