@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from ..errors import StableIdentityError
 
 Precision = Literal["auto", "model", "bf16", "fp16"]
 PRECISIONS = get_args(Precision)
+ONEDNN_LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")  # by which users keep it from instructions
 _NAMED = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _BROKEN_FP16 = ("GTX 16", "T500", "T550", "T600", "T1000", "T1200", "T2000", "MX450", "MX550")  # Turing without units
 _BF16_AMD = ("gfx908", "gfx90a", "gfx94", "gfx95", "gfx11", "gfx12")  # ROCm computes it on all, slowly on others
@@ -73,7 +75,10 @@ def sixteen_bit(device: torch.device) -> SixteenBit:
 
 
 def has_matrix_units() -> bool:
-    """Whether the processor has AMX. AVX-512's own bf16 is slower than float32 (benchmarks/README.md)."""
+    """Whether the processor has AMX, and oneDNN may use it. AVX-512's own bf16 is slower (benchmarks/README.md)."""
+    allowed = next((os.environ[name].upper() for name in ONEDNN_LIMITS if name in os.environ), "ALL")
+    if allowed not in ("ALL", "DEFAULT", "") and "AMX" not in allowed:
+        return False
     return getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
 
 

@@ -12,7 +12,7 @@ from helpers.make import rng
 from helpers.rounding import assert_computed_in
 from helpers.trainings import draw_batch, finish, new_run, small, words
 from stableidentity_core.backends import Compute
-from stableidentity_core.backends.compute import SixteenBit, gradient_checkpointing, sixteen_bit
+from stableidentity_core.backends.compute import SixteenBit, gradient_checkpointing, has_matrix_units, sixteen_bit
 from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.text import tokenize_templates
 from stableidentity_core.train.gradient_check import gradient_direction
@@ -151,3 +151,17 @@ def test_a_gpu_without_bf16_refuses_it_by_name(own_backend, monkeypatch):
 def test_settings_refuse_another_precision():
     with pytest.raises(StableIdentityError, match="precision is 'fp8', needed one of"):
         replace(small(), precision="fp8")
+
+
+@pytest.mark.parametrize(
+    ("limit", "there"), [(None, True), ("all", True), ("AVX512_CORE_AMX_FP16", True), ("AVX2", False), ("SSE41", False)]
+)
+def test_matrix_units_that_onednn_may_not_use_are_none(monkeypatch, limit, there):
+    """bf16 is then computed one number at a time."""
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True, raising=False)
+    for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"):
+        monkeypatch.delenv(name, raising=False)
+        with monkeypatch.context() as inside:
+            if limit:
+                inside.setenv(name, limit)
+            assert has_matrix_units() == there
