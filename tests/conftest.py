@@ -23,7 +23,7 @@ if os.environ.get("ATEN_CPU_CAPABILITY") == "avx2":
 TESTS = Path(__file__).parent
 HOST_TESTS = TESTS / "host"
 # The folders whose files take long come first, so that no worker is left with one of them when the others are done.
-FIRST = ("host", "campaign", "backends", "cli")
+FIRST = ("host", "campaign", "mini_world", "backends", "cli")
 
 
 def host_path() -> Path | None:

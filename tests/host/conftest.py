@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from helpers.frontend import Page, browser_path, open_frontend
+from helpers.leftovers import Leftovers
 from helpers.refusal import Refusals
 from helpers.server import ComfyServer
 from helpers.world import World, make_world
@@ -16,17 +17,31 @@ from stableidentity_core.identity import Identity, save_identity
 
 
 @pytest.fixture(scope="session")
-def server(comfyui: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
+def leftovers() -> Leftovers:
+    return Leftovers()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def files_of_one_module(leftovers: Leftovers) -> Iterator[None]:
+    """Which test files share a server depends on the workers, so each one finds it as it was in the beginning."""
+    yield
+    leftovers.remove()
+
+
+@pytest.fixture(scope="session")
+def server(comfyui: Path, tmp_path_factory: pytest.TempPathFactory, leftovers: Leftovers) -> Iterator[ComfyServer]:
     """A running ComfyUI with the pack and the test pack; a test that fails may look at server.log_tail()."""
     running = ComfyServer(comfyui, tmp_path_factory.mktemp("comfyui")).start()
+    leftovers.begin(running)
     yield running
     running.stop()
 
 
 @pytest.fixture(scope="session")
-def world(server: ComfyServer, tmp_path_factory: pytest.TempPathFactory) -> World:
+def world(server: ComfyServer, tmp_path_factory: pytest.TempPathFactory, leftovers: Leftovers) -> World:
     """The server with tiny models, a tiny face encoder and the astronaut's portrait."""
-    return make_world(server, tmp_path_factory.mktemp("tiny_models"))
+    with leftovers.staying():
+        return make_world(server, tmp_path_factory.mktemp("tiny_models"))
 
 
 @pytest.fixture(scope="module")
