@@ -57,6 +57,7 @@ class TrainingProgress:
         """Begin with a group: "people 1 to 8 of 20", or an empty text where all are learned together."""
         self._who = f"{who}, " if who else ""
         self._part = "first step"
+        self.teller.begin()
 
     def stage(self, what: str) -> None:
         """Tell what is done besides steps."""

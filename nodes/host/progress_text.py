@@ -36,22 +36,24 @@ def told_if_stopped() -> Iterator[None]:
 
 
 class Teller:
-    """Tells how far counted work is, at most twice a second."""
+    """Tells how far counted work is, at most twice a second, and the first count at once."""
 
     def __init__(self, left: TimeLeft, say: Callable[[str], None] = tell):
         self.left = left
         self._say = say
+        self.begin()
+
+    def begin(self) -> None:
+        """Something else is counted from now on: its first count is told at once."""
         self._last = float("-inf")
 
     def count(self, what: str) -> None:
-        """Tell, unless it has just been told: "step 120 of 450, 2 min left"."""
-        if time.monotonic() - self._last < SECONDS:
-            return
-        self._last = time.monotonic()
-        seconds = self.left.seconds()
-        self._say(what if seconds is None else f"{what}, {describe_time_left(seconds)}")
+        """Tell, unless another count has just been told: "step 120 of 450, 2 min left"."""
+        if time.monotonic() - self._last >= SECONDS:
+            self._last = time.monotonic()
+            self.now(what)
 
     def now(self, what: str) -> None:
         """Tell what takes time now, in any case, with the time that is left in all where it is known."""
-        self._last = float("-inf")
-        self.count(what)
+        seconds = self.left.seconds()
+        self._say(what if seconds is None else f"{what}, {describe_time_left(seconds)}")
