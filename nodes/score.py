@@ -30,6 +30,7 @@ from ..stableidentity_core.suite.scored import (
 from ..stableidentity_core.suite.scored.pictures import SIMILARITY
 from ..stableidentity_core.weights.face_nets import DETECTORS
 from . import categories
+from .host.cancel import StoppableTorch
 from .host.face_nets import nets_state
 from .host.measuring import AUTO, DISTANCE, OFF, measuring_state, photo_finder, photo_instruments
 from .host.mini_world import DRAWN_SIDE, judges_drawn_people, mini_world_instruments
@@ -102,9 +103,9 @@ class ScorePictures(io.ComfyNode):
         given = {"face": face, "recogniser": recogniser, "identity": identity or [None], "name": name}
         given |= {"find_face": find_face, "clip": clip, "distance": distance, "download": download}
         one = {key: only(key, values, NODE) for key, values in given.items()}
-        with told_if_stopped():
+        with told_if_stopped(), StoppableTorch():
             scores = _scored(pictures, prompts, **one)
-        sheet, text = contact_sheet(scores), report(scores)
+            sheet, text = contact_sheet(scores), report(scores)
         tell(". ".join(text.split("\n")[: 2 if scores.prompt_score else 1]))
         shown = {**ui.PreviewImage(sheet, cls=cls).as_dict(), "text": (text,)}
         return io.NodeOutput(text, sheet, scores.mean(SIMILARITY), scores, ui=shown)

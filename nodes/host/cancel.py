@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import torch
 from comfy import model_management
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from ...stableidentity_core.background import call_in_background
 
@@ -60,6 +61,14 @@ def stoppable(act: Callable[[], T]) -> T:
             return act()
 
     return call_in_background(in_the_same_modes, check_cancelled)
+
+
+class StoppableTorch(TorchFunctionMode):
+    """Inside, a cancel is seen at each call of torch in this thread, whatever code makes it."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        check_cancelled()
+        return func(*args, **(kwargs or {}))
 
 
 @contextmanager

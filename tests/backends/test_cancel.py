@@ -27,6 +27,7 @@ def host(comfyui) -> Iterator[SimpleNamespace]:
     yield SimpleNamespace(
         stoppable=cancel.stoppable,
         checked=cancel.checked,
+        StoppableTorch=cancel.StoppableTorch,
         interrupt=model_management.interrupt_current_processing,
         interrupted=model_management.processing_interrupted,
         Interrupt=model_management.InterruptProcessingException,
@@ -108,6 +109,18 @@ def loss_of(backend) -> torch.Tensor:
     words = {space.name: torch.randn(1, 2, space.width, requires_grad=True)}
     conditioning = backend.encode_text(rows, words)
     return backend.predict(torch.randn(1, 4, 8, 8), torch.tensor([500]), conditioning).sum()
+
+
+@pytest.mark.parametrize("inference", [False, True])
+def test_code_that_computes_by_torch_sees_a_cancel(host, inference):
+    values, seen = torch.zeros(2), 0
+    with pytest.raises(host.Interrupt), torch.inference_mode(inference), host.StoppableTorch():
+        while True:  # a test that hangs has failed
+            values = values + 1
+            seen += 1
+            if seen == 3:
+                host.interrupt()
+    assert seen == 3
 
 
 def test_a_cancel_is_seen_in_the_backward_pass(host, adapter):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from campaign.long_prompts import asking_for_names, heading, scoring_pictures
 from campaign.outcome import Fault, Row
 from campaign.plan import Plan
 from campaign.server_world import (
@@ -106,6 +107,9 @@ def everything(world: World, addresses: list[str]) -> list[Long]:
         Long("training a projector", lambda number: folder_of_people(world, seed=number, steps=NEVER), "train"),
         Long("a folder of photos", lambda number: _folder(world, number), "folder"),
         Long("the score of a clip", lambda number: scoring(world, 1500 + number), "score"),
+        Long("the score of pictures", scoring_pictures, "score"),
+        Long("asking a model for names", asking_for_names, "ask"),
+        Long("a head in 3D", heading, "head"),
         Long("a video", lambda number: moving(world, 48, 1000, number), "sampler"),
         Long("a map by t-SNE", together, "map"),
         *(

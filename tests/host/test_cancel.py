@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from campaign.long_prompts import scoring_pictures
 from helpers.file_server import STALL, FileServer, serving
 from helpers.prompts import Json, learn, node
 from helpers.tiny import tiny_face_vit
@@ -108,3 +109,14 @@ def test_an_act_that_does_not_look_for_a_cancel(world, tmp_path, act):
     again = world.server.run(prompt)
     flag.with_name("begun.over").touch()
     assert again.status == "success", again.error
+
+
+def test_a_score_of_many_pictures(world):
+    run = world.server.submit(scoring_pictures(1))
+    while run.wait_for("executing").data.get("node") != "score":
+        pass
+    time.sleep(0.5)
+    asked = time.monotonic()
+    world.server.interrupt()
+    result = run.finish(timeout=60)
+    assert result.status == "interrupted" and time.monotonic() - asked < AT_ONCE, result.error

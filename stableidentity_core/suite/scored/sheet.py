@@ -19,6 +19,7 @@ from .table import best_and_worst, shown
 TILE, GAP, MARGIN, FRAME = 208, 16, 24, 5
 TEXT, LINE, LINES, LETTERS = 15, 19, 4, 27  # of captions: size, height of a line, lines of a prompt, letters in each
 COLUMNS, MOST = 8, 12  # of one person's pictures; of a comparison, where a row is a method
+SHOWN = 96  # of one person's pictures: more would be a picture that few programs open
 PAPER, INK, GREY = (250, 249, 246), (28, 30, 34), (96, 100, 108)
 BEST, WORST = (0, 114, 178), (213, 94, 0)  # differ for colour-blind people too
 
@@ -32,8 +33,15 @@ class Tile:
 
 
 def contact_sheet(scores: PictureScores) -> Tensor:
-    """The photo, and all pictures in rows with their similarity and prompt score, [1, H, W, 3] in 0..1."""
-    tiles = [_photo(scores, "photo", f"mean {shown(scores.mean(SIMILARITY))}"), *_pictures(scores)]
+    """The photo, and the pictures in rows with their similarity and prompt score, [1, H, W, 3] in 0..1.
+
+    Of more than `SHOWN` pictures: the best, the worst, and others evenly from first to last.
+    """
+    count, told = len(scores.prompts), f"mean {shown(scores.mean(SIMILARITY))}"
+    chosen = _chosen(count, best_and_worst(scores) or ())
+    if len(chosen) < count:
+        told += f"\n{len(chosen)} of {count} pictures"
+    tiles = [_photo(scores, "photo", told), *_pictures(scores, chosen)]
     columns = min(COLUMNS, max(4, round(len(tiles) ** 0.5) + 1), len(tiles))
     return draw_sheet([tiles[at : at + columns] for at in range(0, len(tiles), columns)])
 
@@ -43,7 +51,7 @@ def comparison_sheet(comparison: Comparison) -> Tensor:
     rows = []
     for method, scores in comparison.rows:
         tiles, seen = [], set[str]()
-        for tile, prompt in zip(_pictures(scores), scores.prompts, strict=True):
+        for tile, prompt in zip(_pictures(scores, range(len(scores.prompts))), scores.prompts, strict=True):
             if prompt not in seen:
                 tiles.append(tile)
             seen.add(prompt)
@@ -56,11 +64,19 @@ def _photo(scores: PictureScores, title: str, text: str) -> Tile:
     return Tile((scores.photo.clamp(0, 1) * 255).round().byte(), title, text)
 
 
-def _pictures(scores: PictureScores) -> list[Tile]:
+def _chosen(count: int, ends: Sequence[int]) -> list[int]:
+    if count <= SHOWN:
+        return list(range(count))
+    even = SHOWN - len(ends)
+    return sorted({*ends, *(round(number * (count - 1) / (even - 1)) for number in range(even))})
+
+
+def _pictures(scores: PictureScores, chosen: Sequence[int]) -> list[Tile]:
     ends, name = best_and_worst(scores), scores.prompt_score
     follows = scores.each(name) if name else None
     tiles = []
-    for at, (picture, prompt) in enumerate(zip(scores.pictures, scores.prompts, strict=True)):
+    for at in chosen:
+        picture, prompt = scores.pictures[at], scores.prompts[at]
         lost = scores.each("detection_rate")[at] == 0
         said = [f"{at + 1}: " + ("no face" if lost else shown(scores.each(SIMILARITY)[at]))]
         said += [f"prompt {follows[at]:.2f}"] if follows and follows[at] is not None else []

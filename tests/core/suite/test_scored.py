@@ -27,6 +27,7 @@ from stableidentity_core.suite.scored import (
     with_slot,
     write_comparison,
 )
+from stableidentity_core.suite.scored.sheet import BEST, SHOWN, WORST
 
 SIDE = 16
 PROMPTS = ("a photo of {}", "{} in the snow", "{} | as <b>bold</b>")
@@ -127,6 +128,36 @@ def test_sheets_show_every_picture_and_mark_two():
     assert frames(contact_sheet(one), (0, 114, 178)) == 0
     rows = comparison_sheet(compare([scores, replace(scores, method="paper")]))
     assert rows.shape[1] > 1.7 * sheet.shape[1] and frames(rows, (255, 0, 0)) > 4 * 190**2
+
+
+def test_a_sheet_of_many_pictures_shows_some_and_both_ends():
+    """All alike but the best and the worst, which lie where no even choice would fall."""
+    colours = [MIXED] * 1000
+    colours[501], colours[777] = RED, GREEN
+    scores = score_pictures(
+        torch.stack([plain(colour) for colour in colours]),
+        PROMPTS[:1] * 1000,
+        [plain(RED, 32)],
+        recogniser=ColourEncoder(),
+        find=aligned_already(8),
+        side=8,
+        person="anna",
+        method="fast",
+        looked=False,
+    )
+    sheet = contact_sheet(scores)
+    for colour in (BEST, WORST):
+        assert (sheet[0] * 255).round().eq(torch.tensor(colour, dtype=torch.float32)).all(-1).sum() > 4 * 5 * 190
+    whole = contact_sheet(replace(scores, prompts=scores.prompts[:SHOWN], metrics=first_of(scores, SHOWN)))
+    assert sheet.shape[1] == pytest.approx(whole.shape[1], rel=0.1) and sheet.shape[2] == whole.shape[2]
+
+
+def first_of(scores: PictureScores, count: int) -> dict:
+    return {
+        name: {**metric, "pictures": [metric["pictures"][0][:count]]}
+        for name, metric in scores.metrics.items()
+        if metric["pictures"]
+    }
 
 
 @pytest.mark.parametrize(
