@@ -89,12 +89,28 @@ def test_groups_are_of_the_names_and_their_parts():
             assert sorted(name.lower()) == sorted(mixed.lower()) and mixed.split()[0][0].isupper()
 
 
+def test_new_names_are_nobodys_and_differ_where_the_list_allows_it_at_all():
+    """People who share a last name, and one whose middle name hides a name that would come out."""
+    family = ["Kim Poe", "Kris Poe", "Bo Poe", "Cy Poe"]
+    names = [*family, "Di Fox", "Ed Ray", "Flo von May", "Kim Jo Fox", "Cher"]
+    for seed in range(40):
+        groups = name_groups(names, 4, seed)
+        ends = {f"{name.split()[0]} {name.split()[-1]}" for name in names}
+        assert len({*groups[NEW]}) == 4 and not {*groups[NEW]} & ends
+        assert {name.split()[0] for name in groups[NEW]} <= {name.split()[0] for name in groups[CELEBRITIES]}
+    with pytest.raises(StableIdentityError, match="too few of them differ"):
+        name_groups([*family, "Di Poe Poe"], 4)
+
+
 @pytest.mark.parametrize(
     ("names", "count", "said"),
     [
         (NAMES, 3, "is 3, needed 4 to 100"),
         (NAMES, 101, "is 101, needed 4 to 100"),
-        (NAMES * 9, 7, "There are 6 different names, needed 7"),
+        ([*NAMES[:3], "Cher", "Madonna", "Prince"], 4, "There are 3 different names of a first"),
+        ([f"{first} Kardashian" for first in ("Kim", "Kris", "Khloe", "Kourtney")], 4, "too few of them differ"),
+        (["Ann Lee", "Ann Ray", "Ann Fox", "Ann Poe", "Ann May"], 5, "too few of them differ"),
+        (NAMES * 9, 7, "There are 6 different names of a first and a last name, needed 7"),
     ],
 )
 def test_too_few_names_are_refused(names, count, said):
