@@ -78,7 +78,8 @@ class ScorePictures(io.ComfyNode):
                 io.String.Output(display_name="table", tooltip="Means, and a Markdown table of all pictures."),
                 io.Image.Output(
                     display_name="sheet",
-                    tooltip="The photo and the pictures with their values, best and worst marked; of more than 96, some.",
+                    tooltip="The photo and the pictures with their values, best and worst marked; of more than 96, "
+                    "some.",
                 ),
                 io.Float.Output(
                     display_name="similarity",

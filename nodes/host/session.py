@@ -12,10 +12,12 @@ from torch import Tensor
 
 from ...stableidentity_core.backends.compute import Compute
 from ...stableidentity_core.text import NameSpace, build_name_space
+from ...stableidentity_core.text.space import TextSpace
 from ...stableidentity_core.train import TrainConfig
 from ...stableidentity_core.train.config import compute_settings
 from ...stableidentity_core.train.gradient_check import GradientProbe, check_directions
 from .backend import ComfyBackend, comfy_backend
+from .cancel import check_cancelled
 from .checks import check_resolution, check_trio
 from .families import GB
 from .fingerprint import model_fingerprint, vae_fingerprint
@@ -91,7 +93,17 @@ class HostModels:
 def host_name_spaces(clip: Any, names: Iterable[str] | None = None) -> tuple[NameSpace, ...]:
     """The name spaces of a host CLIP, one per text space; by default from the pack's own names."""
     names = None if names is None else tuple(names)
-    return tuple(build_name_space(space, names) for space in HostTextEncoders(clip).spaces)
+    return tuple(build_name_space(_stoppable_space(space), names) for space in HostTextEncoders(clip).spaces)
+
+
+def _stoppable_space(space: TextSpace) -> TextSpace:
+    """The same, whose tokenizer looks for a cancel before each text."""
+
+    def tokenize(text: str) -> list[int]:
+        check_cancelled()
+        return space.tokenize(text)
+
+    return replace(space, tokenize=tokenize)
 
 
 def _out_of_memory_advice(config: TrainConfig, at_once: int, needed: int, message: str) -> str:

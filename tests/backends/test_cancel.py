@@ -164,3 +164,14 @@ def test_fingerprints_of_models_see_a_cancel(host, comfyui, tiny_eps):
         host.interrupt()
         with pytest.raises(host.Interrupt):
             act()
+
+
+def test_reading_very_many_names_sees_a_cancel(host, comfyui, tiny_eps):
+    session = pack_module("nodes.host.session", comfyui)
+    from helpers import host_tiny
+
+    _model, clip, _vae = host_tiny.load_trio(tiny_eps)
+    host.interrupt()
+    with pytest.raises(host.Interrupt):
+        session.host_name_spaces(clip, ["Emma Stone", "Tom Cruise"])
+    assert session.host_name_spaces(clip, ["Emma Stone", "Tom Cruise"])[0].names == ("Emma Stone", "Tom Cruise")
