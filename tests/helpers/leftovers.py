@@ -30,11 +30,14 @@ class Leftovers:
         self.known |= set(self._paths()) - before
 
     def remove(self) -> None:
-        """All but the folders in `models` themselves: the host looks for those that it has once seen."""
+        """All but the folders of kinds of models, also below `output`: the host looks for those it has once seen."""
+        if self.server is None:
+            return
+        kinds = {self.server.models, self.server.output}
         for path in sorted(set(self._paths()) - self.known):  # a folder before what it holds
             if not path.is_dir() or path.is_symlink():
                 path.unlink(missing_ok=True)
-            elif self.server is not None and path.parent != self.server.models:
+            elif path.parent not in kinds:
                 shutil.rmtree(path, ignore_errors=True)  # the server may be removing parts of it itself
 
     def _paths(self) -> Iterator[Path]:
