@@ -109,6 +109,11 @@ class TestFlow:
         assert torch.allclose(self.flow.signal / self.flow.sigma, theirs, rtol=1e-4)  # 1 - s loses digits near s = 1
         assert abs(self.flow.sigma[600].item() - 0.696) < 1e-3  # worked out by hand from abar_600 = 0.1596
 
+    def test_the_levels_of_sd_are_those_of_its_schedule_and_end_below_pure_noise(self):
+        levels = Flow.at_sd_levels().sigma
+        assert torch.allclose(levels, self.flow.sigma, atol=1e-6)  # diffusers sums its schedule in float32
+        assert len(levels) == 1000 and (levels.diff() > 0).all() and levels[-1] < 0.94
+
     def test_its_noise_loss_is_that_of_the_implied_noise(self, z0, noise):
         z_t, output = self.flow.add_noise(z0, noise, T), randn(*z0.shape, seed=3)
         implied = self.flow.predicted_noise(output, z_t, T) - noise
