@@ -1,0 +1,89 @@
+"""How much memory a training of a flow model needs, and how it gets by with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from ....stableidentity_core.console.streams import get_logger
+from ..families import GB
+from ..memory import MemoryNeed, describe_memory
+from .blocks import blocks_of
+from .table import FlowMemory
+
+log = get_logger(__name__)
+TEXT = torch.float32  # the host computes text encoders in it
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlowPlan:
+    """How a training computes.
+
+    Attributes:
+        recomputes: activations inside blocks are computed again in the backward pass.
+        apart: only one of diffusion model and text encoders is on the device at a time.
+    """
+
+    need: MemoryNeed
+    recomputes: bool
+    apart: bool
+
+
+def plan_flow_memory(
+    network: nn.Module,
+    text: nn.Module,
+    kept: FlowMemory,
+    device: torch.device,
+    *,
+    dtype: torch.dtype,
+    resolution: int,
+    batch_size: int,
+    low_memory: bool,
+) -> FlowPlan:
+    """The fastest way that fits.
+
+    Autograd would keep each weight that is cast as it is used, so then blocks are always recomputed.
+    """
+    views = batch_size * (resolution / 512) ** 2 * dtype.itemsize / 2
+    cast = largest_cast(network, dtype), largest_cast(text, TEXT)
+    size = weight_bytes(network), weight_bytes(text)
+    low = views * kept.network_low + cast[0], batch_size * kept.text_low + cast[1]
+    plans = [
+        FlowPlan(need=MemoryNeed(weights=sum(size), beside=int(sum(low))), recomputes=True, apart=False),
+        FlowPlan(need=_larger(size, low), recomputes=True, apart=True),
+    ]
+    if not (low_memory or any(cast)):
+        beside = int(views * kept.network + batch_size * kept.text)
+        plans.insert(0, FlowPlan(need=MemoryNeed(weights=sum(size), beside=beside), recomputes=False, apart=False))
+    plan = next((plan for plan in plans if plan.need.fits(device)), plans[-1])
+    log.info("StableIdentity: training takes %s", describe_memory(plan.need, device))
+    if plan.apart:
+        log.info(
+            "StableIdentity: that is with diffusion model and text encoder on the device in turns, which is slow; "
+            "%.1f GB would be needed for both",
+            plans[-2].need.total / GB,
+        )
+    return plan
+
+
+def _larger(size: tuple[int, int], low: tuple[float, float]) -> MemoryNeed:
+    """What the larger of the two needs on its own."""
+    weights, beside = max(zip(size, low, strict=True), key=sum)
+    return MemoryNeed(weights=weights, beside=int(beside))
+
+
+def weight_bytes(network: nn.Module) -> int:
+    return sum(value.numel() * value.itemsize for value in network.parameters())
+
+
+def largest_cast(network: nn.Module, dtype: torch.dtype) -> int:
+    """Bytes of the largest block's weights in the type they are cast to; 0 where none is."""
+    return max(
+        (
+            sum(value.numel() * dtype.itemsize for value in block.parameters() if value.dtype != dtype)
+            for block in blocks_of(network)
+        ),
+        default=0,
+    )

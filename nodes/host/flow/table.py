@@ -1,0 +1,131 @@
+"""The flow-matching models that people can be learned on, one entry each. Experimental.
+
+To add one, write an entry: all else follows from the host's own classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..families import GB, Sampling
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoder:
+    """A text encoder inside a host CLIP, and what the host calls its parts.
+
+    Attributes:
+        space: name of its text space, by which the host also finds its words in an embedding file.
+        tokens: key of its token lists.
+        tokenizer, module: attributes of the host's tokenizer and text model.
+        contextual: as in `TextSpace`.
+    """
+
+    space: str
+    tokens: str
+    tokenizer: str
+    module: str
+    contextual: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlowMemory:
+    """What a step of one 512-pixel image takes beside the weights, in bytes.
+
+    Counted in the host's networks of full size, on tensors without data (tests/backends/flow/test_flow_memory.py).
+    """
+
+    network: float  # activations in 16 bits
+    network_low: float  # with gradient checkpointing: inputs of all blocks, and the largest block while it is computed
+    text: float  # in fp32, in which the host computes text encoders
+    text_low: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlowFamily:
+    """What the pack needs to know about a flow-matching base.
+
+    Attributes:
+        models: classes of the host's model configurations.
+        text: class of the host's text model.
+        encoders: in the order of the identity file.
+        text_width: setting of the network that has the width of its text, where the host keeps it.
+        layers: of the last encoder, side by side in the conditioning.
+        filled: tokens up to which zeros follow the text; the encoder then reads it without padding, which is the same.
+        files: for messages: which text encoders to load.
+        sampling: how its pictures are painted.
+    """
+
+    name: str
+    models: tuple[str, ...]
+    text: str
+    encoders: tuple[Encoder, ...]
+    text_width: str = ""
+    layers: int = 1
+    filled: int = 0
+    files: str
+    sampling: Sampling
+    activations: FlowMemory
+    least_side: int = 512
+
+
+CLIP_L = Encoder(space="clip_l", tokens="l", tokenizer="clip_l", module="clip_l", contextual=False)
+CLIP_G = Encoder(space="clip_g", tokens="g", tokenizer="clip_g", module="clip_g", contextual=False)
+T5 = Encoder(space="t5xxl", tokens="t5xxl", tokenizer="t5xxl", module="t5xxl")
+UMT5 = Encoder(space="umt5xxl", tokens="umt5xxl", tokenizer="clip_umt5xxl", module="umt5xxl")
+QWEN3_4B = Encoder(space="qwen3_4b", tokens="qwen3_4b", tokenizer="qwen3_4b", module="qwen3_4b")
+
+FLOW_FAMILIES = (
+    FlowFamily(
+        name="SD3.5",
+        models=("SD3",),
+        text="SD3ClipModel",
+        encoders=(CLIP_L, CLIP_G, T5),
+        files="CLIP-L, CLIP-G and T5-XXL",
+        sampling=Sampling(steps=28, cfg=4.5, sampler="euler", scheduler="sgm_uniform"),
+        activations=FlowMemory(network=4.5 * GB, network_low=0.4 * GB, text=2.6 * GB, text_low=0.2 * GB),
+    ),
+    FlowFamily(
+        name="Z-Image",
+        models=("ZImage",),
+        text="ZImageTEModel",
+        encoders=(QWEN3_4B,),
+        text_width="cap_feat_dim",
+        files="Qwen3-4B",
+        sampling=Sampling(steps=9, cfg=1.0, sampler="euler", scheduler="simple"),
+        activations=FlowMemory(network=4.5 * GB, network_low=0.4 * GB, text=2.6 * GB, text_low=0.2 * GB),
+    ),
+    FlowFamily(
+        name="Wan text-to-video",
+        models=("WAN21_T2V", "WAN22_T2V"),
+        text="WanT5Model",
+        encoders=(UMT5,),
+        filled=512,
+        files="UMT5-XXL",
+        sampling=Sampling(steps=20, cfg=6.0, sampler="uni_pc", scheduler="simple"),
+        activations=FlowMemory(network=4.5 * GB, network_low=0.4 * GB, text=2.6 * GB, text_low=0.2 * GB),
+        least_side=480,
+    ),
+)
+FLOW_BASES = "SD3.5, Z-Image or Wan text-to-video (experimental)"
+
+
+def flow_family_of_clip(clip: Any) -> FlowFamily | None:
+    """The family that a host CLIP belongs to, by the classes of its text model."""
+    kinds = {kind.__name__ for kind in type(clip.cond_stage_model).__mro__}
+    modules = {name for name, _module in clip.cond_stage_model.named_children()}
+    return next(
+        (
+            family
+            for family in FLOW_FAMILIES
+            if family.text in kinds and modules & {encoder.module for encoder in family.encoders}
+        ),
+        None,
+    )
+
+
+def flow_family_of_model(model: Any) -> FlowFamily | None:
+    """The family that a host MODEL belongs to, by the class of its configuration."""
+    kind = type(model.model.model_config).__name__
+    return next((family for family in FLOW_FAMILIES if kind in family.models), None)
