@@ -107,8 +107,19 @@ FLOW_FAMILIES = (
         activations=FlowMemory(network=4.5 * GB, network_low=0.4 * GB, text=2.6 * GB, text_low=0.2 * GB),
         least_side=480,
     ),
+    FlowFamily(
+        name="Flux.2 klein 4B",
+        models=("Flux2",),
+        text="Flux2TEModel",
+        encoders=(QWEN3_4B,),
+        text_width="context_in_dim",
+        layers=3,
+        files="Qwen3-4B",
+        sampling=Sampling(steps=4, cfg=1.0, sampler="euler", scheduler="simple"),
+        activations=FlowMemory(network=4.5 * GB, network_low=0.4 * GB, text=2.6 * GB, text_low=0.2 * GB),
+    ),
 )
-FLOW_BASES = "SD3.5, Z-Image or Wan text-to-video (experimental)"
+FLOW_BASES = "SD3.5, Z-Image, Wan text-to-video or Flux.2 klein 4B (experimental)"
 
 
 def flow_family_of_clip(clip: Any) -> FlowFamily | None:
