@@ -25,14 +25,14 @@ T5 = {"d_ff": 96, "d_kv": 16, "d_model": 64, "num_heads": 4, "num_layers": 2}
 QWEN = {
     "hidden_size": 64,
     "intermediate_size": 96,
-    "num_hidden_layers": 4,
+    "num_hidden_layers": 3,
     "num_attention_heads": 2,
     "num_key_value_heads": 1,
 }
 TEXT = {
     "clip_l_model_config": {**CLIP, "projection_dim": 48},
     "clip_g_model_config": {**CLIP, "hidden_size": 40, "projection_dim": 40, "intermediate_size": 80},
-    "t5xxl_model_config": {**T5, "d_model": 4096},  # the host pads what CLIP gives to this width
+    "t5xxl_model_config": {**T5, "d_model": 4096, "num_layers": 1},  # the host pads what CLIP gives to this width
     "umt5xxl_model_config": T5,
     "qwen3_4b_model_config": QWEN,
 }
@@ -40,7 +40,7 @@ SD3 = {
     "in_channels": 16,
     "input_size": None,
     "patch_size": 2,
-    "depth": 4,
+    "depth": 2,  # heads of 64
     "num_patches": 64 * 64,
     "pos_embed_scaling_factor": None,
     "pos_embed_max_size": 64,
@@ -49,17 +49,17 @@ SD3 = {
     "context_size": 4096,
     "context_embedder_config": {
         "target": "torch.nn.Linear",
-        "params": {"in_features": 4096, "out_features": 256},
+        "params": {"in_features": 4096, "out_features": 128},
     },
-    "x_block_self_attn_layers": [0, 1],
+    "x_block_self_attn_layers": [0],
 }
 Z_IMAGE = {
     "image_model": "lumina2",
     "patch_size": 2,
     "in_channels": 16,
-    "dim": 256,
+    "dim": 256,  # of the time embedding, which the host does not let be smaller
     "cap_feat_dim": 64,
-    "n_layers": 2,
+    "n_layers": 1,
     "qk_norm": True,
     "n_heads": 8,
     "n_kv_heads": 8,
