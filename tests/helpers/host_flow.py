@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import comfy
-import comfy.model_base
+import comfy.model_patcher
 import comfy.sd
 import comfy.supported_models as supported
 import torch
+from comfy import model_management
 from comfy.ldm.models.autoencoder import AutoencoderKL
 from comfy.ldm.wan.vae import WanVAE
 from comfy.text_encoders import flux, sd3_clip, wan, z_image
 from torch import nn
-
-from . import host_tiny
 
 HOST = Path(comfy.__path__[0])
 CLIP = {"hidden_size": 48, "intermediate_size": 96, "num_attention_heads": 4, "num_hidden_layers": 3}
@@ -120,14 +120,18 @@ def model_of(config: Any) -> Any:
     config.unet_config.pop("disable_unet_model_creation", None)
     model = config.get_model({}, device=torch.device("cpu"))
     fill(model.diffusion_model, 1)
-    return host_tiny.patcher(model)
+    devices = {
+        "load_device": model_management.get_torch_device(),
+        "offload_device": model_management.unet_offload_device(),
+    }
+    return comfy.model_patcher.ModelPatcher(model, **devices)
 
 
 def clip_of(tokenizer: type, text: type, embeddings: list[str] | None, **changes: Any) -> Any:
     """CLIP of host classes, with random weights."""
     pile = (HOST / "text_encoders/t5_pile_tokenizer/tokenizer.model").read_bytes()  # UMT5's is in its checkpoint
     clip = comfy.sd.CLIP(
-        host_tiny.ClipTarget(tokenizer, text),
+        SimpleNamespace(tokenizer=tokenizer, clip=text, params={}),
         embedding_directory=embeddings,
         tokenizer_data={"spiece_model": pile},
         model_options={**TEXT, **changes, "dtype": torch.float32},
