@@ -130,8 +130,8 @@ def test_stock_nodes_make_an_mp4_of_the_person(world, kind):
 def test_a_cancel_ends_a_training_at_once_and_leaves_nothing(world, kind):
     before = world.trained
     run = world.server.submit(training(world, kind, steps=5000, seed=1))
-    while not any(event.data.get("max") == 5000 for event in run.of("progress")):
-        time.sleep(0.05)
+    event = run.wait_for("progress")
+    assert event is not None and event.data["max"] == 5000
     asked = time.monotonic()
     world.server.interrupt()
     result = run.finish(timeout=60)
