@@ -19,7 +19,7 @@ from ...stableidentity_core.train import StepReport, TrainConfig
 from ...stableidentity_core.train.config import non_default_settings
 from ...stableidentity_core.train.session import Person, TrainingSession, unchecked
 from . import paths
-from .learned import STORED, Learned, Pictures, learned
+from .learned import STORED, Learned, Pictures, learned, marked
 from .models import HostBackend
 from .plots import configure_matplotlib
 from .progress import TrainingProgress, show_pictures
@@ -173,7 +173,8 @@ def _train(models: HostModels, work: Work, people: Mapping[str, Person], keep: K
                 scoring=work.scoring and work.scoring.of(backend, persons, progress),
             )
             on_step = _watched(backend, session, group, progress, pictures)
-            keep(dict(zip(group, session.learn(on_step, progress.stage), strict=True)))
+            results = [marked(result, models.text) for result in session.learn(on_step, progress.stage)]
+            keep(dict(zip(group, results, strict=True)))
 
     models.run(config, train, at_once)
 

@@ -119,6 +119,8 @@ FLOW_FAMILIES = (
         activations=FlowMemory(network=4.5 * GB, network_low=0.4 * GB, text=2.6 * GB, text_low=0.2 * GB),
     ),
 )
+EXPERIMENTAL = "experimental"  # header of identities
+NOT_SEEN = "a flow-matching base: nobody has shown yet that a person learned on one is recognised"
 FLOW_BASES = "SD3.5, Z-Image, Wan text-to-video or Flux.2 klein 4B (experimental)"
 
 
