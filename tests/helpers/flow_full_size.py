@@ -112,21 +112,22 @@ NETWORKS = {
 }
 
 
-def text_encoder(name: str, dtype: torch.dtype, device: str) -> tuple[nn.Module, int, int]:
-    """The text encoder, its width, and the tokens that it reads in a training."""
+def text_encoder(name: str, dtype: torch.dtype, device: str) -> tuple[nn.Module, int]:
+    """The text encoder and its width."""
     operations = comfy.ops.manual_cast
     if name == "Qwen3-4B":
-        network, width, tokens = llama.Qwen3_4B({}, dtype, device, operations), 2560, 24
+        network, width = llama.Qwen3_4B({}, dtype, device, operations), 2560
     else:
         config = json.loads((HOST / f"text_encoders/{name.lower()}_config_xxl.json").read_text())
-        network, width, tokens = t5.T5(config, dtype, device, operations), 4096, 77 if name == "T5" else 24
-    return network.requires_grad_(False).eval(), width, tokens
+        network, width = t5.T5(config, dtype, device, operations), 4096
+    return network.requires_grad_(False).eval(), width
 
 
+# The text encoder, and the tokens that it reads in a training.
 TEXTS = {
-    "SD3.5-medium": "T5",
-    "Z-Image": "Qwen3-4B",
-    "Wan2.1 1.3B": "UMT5",
-    "Wan2.2 5B": "UMT5",
-    "Flux.2 klein 4B": "Qwen3-4B",
+    "SD3.5-medium": ("T5", 77),
+    "Z-Image": ("Qwen3-4B", 24),
+    "Wan2.1 1.3B": ("UMT5", 24),
+    "Wan2.2 5B": ("UMT5", 24),
+    "Flux.2 klein 4B": ("Qwen3-4B", 512),
 }

@@ -84,7 +84,7 @@ FLOW_FAMILIES = (
         encoders=(CLIP_L, CLIP_G, T5),
         files="CLIP-L, CLIP-G and T5-XXL",
         sampling=Sampling(steps=28, cfg=4.5, sampler="euler", scheduler="sgm_uniform"),
-        activations=FlowMemory(network=4.5 * GB, network_low=0.4 * GB, text=2.6 * GB, text_low=0.2 * GB),
+        activations=FlowMemory(network=3.8 * GB, network_low=0.34 * GB, text=0.5 * GB, text_low=0.07 * GB),
     ),
     FlowFamily(
         name="Z-Image",
@@ -94,7 +94,7 @@ FLOW_FAMILIES = (
         text_width="cap_feat_dim",
         files="Qwen3-4B",
         sampling=Sampling(steps=9, cfg=1.0, sampler="euler", scheduler="simple"),
-        activations=FlowMemory(network=4.5 * GB, network_low=0.4 * GB, text=2.6 * GB, text_low=0.2 * GB),
+        activations=FlowMemory(network=7.8 * GB, network_low=0.61 * GB, text=0.4 * GB, text_low=0.03 * GB),
     ),
     FlowFamily(
         name="Wan text-to-video",
@@ -104,7 +104,7 @@ FLOW_FAMILIES = (
         filled=512,
         files="UMT5-XXL",
         sampling=Sampling(steps=20, cfg=6.0, sampler="uni_pc", scheduler="simple"),
-        activations=FlowMemory(network=4.5 * GB, network_low=0.4 * GB, text=2.6 * GB, text_low=0.2 * GB),
+        activations=FlowMemory(network=3.1 * GB, network_low=0.27 * GB, text=0.3 * GB, text_low=0.03 * GB),
         least_side=480,
     ),
     FlowFamily(
@@ -116,7 +116,7 @@ FLOW_FAMILIES = (
         layers=3,
         files="Qwen3-4B",
         sampling=Sampling(steps=4, cfg=1.0, sampler="euler", scheduler="simple"),
-        activations=FlowMemory(network=4.5 * GB, network_low=0.4 * GB, text=2.6 * GB, text_low=0.2 * GB),
+        activations=FlowMemory(network=4.5 * GB, network_low=0.5 * GB, text=2.0 * GB, text_low=0.3 * GB),
     ),
 )
 EXPERIMENTAL = "experimental"  # header of identities

@@ -10,7 +10,17 @@ import torch
 from helpers.pack import pack_module
 from stableidentity_core.backends.compute import AS_LOADED
 
-MODULES = ("models", "any_text", "prompts", "flow.table", "flow.memory", "flow.text", "flow.blocks", "painting")
+MODULES = (
+    "models",
+    "any_text",
+    "prompts",
+    "flow.table",
+    "flow.memory",
+    "flow.text",
+    "flow.blocks",
+    "painting",
+    "weights",
+)
 
 
 @pytest.fixture(scope="session")
