@@ -25,7 +25,7 @@ from ..memory import fits_beside
 from ..posterior import is_video, mean_with_gradient
 from ..precision import compute_dtype, own_dtype
 from .apart import apart
-from .blocks import blocks_of, norms_of, on_copies
+from .blocks import blocks_of, norms_of, on_copies, written_by_copying
 from .checks import check_flow_trio, check_flow_weights
 from .latents import decode, encode, latents_of
 from .memory import FlowPlan, plan_flow_memory
@@ -208,6 +208,7 @@ def flow_backend(
         networks = FlowNetworks(static, text, plan.need.beside, plan.apart)
         stack.enter_context(networks.computing_in(own_dtype(static)))
         stack.enter_context(stoppable_at(_blocks_of_all(networks)))
+        stack.enter_context(written_by_copying(_blocks_of_all(networks)))
         networks.use_network()
         yield FlowBackend(networks, vae, fingerprint, plan.recomputes, ahead)
 

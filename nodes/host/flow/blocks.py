@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 
 def blocks_of(network: nn.Module) -> list[nn.Module]:
@@ -41,3 +43,42 @@ def _copied(
         return value.clone() if isinstance(value, Tensor) and value.requires_grad else value
 
     return tuple(map(copy, args)), {name: copy(value) for name, value in kwargs.items()}
+
+
+@contextmanager
+def written_by_copying(modules: Iterable[nn.Module]) -> Iterator[None]:
+    """Inside, what these modules compute into a given tensor (`out=`) is copied into it, which autograd can follow.
+
+    Newer hosts do so at the end of a block. To be entered before blocks are recomputed, so that it holds there too.
+    """
+    modules = list(modules)
+    before = [(module, module.__dict__.get("forward")) for module in modules]
+    for module in modules:
+        module.forward = _copying(module.forward)  # on the instance, above the class's
+    try:
+        yield
+    finally:
+        for module, forward in before:
+            del module.forward
+            if forward is not None:
+                module.forward = forward
+
+
+def _copying(forward: Callable[..., Any]) -> Callable[..., Any]:
+    def copying(*args: Any, **kwargs: Any) -> Any:
+        if not torch.is_grad_enabled():
+            return forward(*args, **kwargs)
+        with _CopyOut():
+            return forward(*args, **kwargs)
+
+    return copying
+
+
+class _CopyOut(TorchFunctionMode):
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        out = kwargs.get("out")
+        if not isinstance(out, Tensor):
+            return function(*args, **kwargs)
+        del kwargs["out"]
+        return out.copy_(function(*args, **kwargs))

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from stableidentity_core.errors import StableIdentityError
+from stableidentity_core.files.tensors import save_tensors
 from stableidentity_core.identity import Identity
 from stableidentity_core.text import celebrity_names, tokenize_templates
 from stableidentity_core.text.stand_in import tokens_in_sentence
@@ -62,6 +63,25 @@ def test_the_conditioning_of_a_names_own_rows_is_the_plain_prompts(text, host, t
         assert torch.equal(plain["pooled_output"], ours["pooled_output"])
     nobody = encoded(text.clip, prompt.format("somebody else"))["cond"]
     assert nobody.shape != plain["cond"].shape or (nobody - plain["cond"]).abs().max() > 1e-3
+
+
+def test_stock_embedding_reads_a_file_of_sd3_as_apply_identity_does(host, trios, tmp_path):
+    """With this family's tokenizers the host's own way works; with the others a trigger has to be typed."""
+    text = host.any_text.host_text(trios("SD3.5")[1])
+    own = person(text, a_name(text), "a photo of {}")
+    save_tensors(tmp_path / "own.safetensors", own.words, {})
+    applied = host.prompts.apply_identities(text.clip, [own], tmp_path)
+    tokenizers = [text.tokenizer(encoder) for encoder in text.family.encoders]
+    before = [tokenizer.embedding_directory for tokenizer in tokenizers]
+    try:
+        for tokenizer in tokenizers:
+            tokenizer.embedding_directory = [str(tmp_path)]
+        stock = encoded(text.clip, "a photo of embedding:own on the beach")
+    finally:
+        for tokenizer, folder in zip(tokenizers, before, strict=True):
+            tokenizer.embedding_directory = folder
+    ours = encoded(applied, "a photo of <anna> on the beach")
+    assert torch.equal(stock["cond"], ours["cond"]) and torch.equal(stock["pooled_output"], ours["pooled_output"])
 
 
 def test_two_people_stand_each_in_their_place(text, host, tmp_path):
