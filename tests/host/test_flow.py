@@ -53,6 +53,7 @@ def test_the_file_has_the_words_of_all_text_encoders_under_the_hosts_keys(world,
     identity = load_identity(world.embedding(file_name(kind)))
     assert {space: tuple(words.shape) for space, words in identity.words.items()} == SPACES[kind]
     assert float(identity.header["held_out_loss_after"]) != float(identity.header["held_out_loss_before"])
+    assert identity.header["prediction"] == "flow" and "nobody has shown" in identity.header["experimental"]
     keys = set(load_file(world.embedding(file_name(kind))))
     assert keys == (set(SPACES[kind]) if len(SPACES[kind]) > 1 else {"<anna>"})
 

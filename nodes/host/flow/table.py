@@ -116,7 +116,7 @@ FLOW_FAMILIES = (
         layers=3,
         files="Qwen3-4B",
         sampling=Sampling(steps=4, cfg=1.0, sampler="euler", scheduler="simple"),
-        activations=FlowMemory(network=7.5 * GB, network_low=0.75 * GB, text=2.5 * GB, text_low=0.3 * GB),
+        activations=FlowMemory(network=7.5 * GB, network_low=0.75 * GB, text=2.5 * GB, text_low=0.38 * GB),
     ),
 )
 EXPERIMENTAL = "experimental"  # header of identities

@@ -16,19 +16,18 @@ pytestmark = pytest.mark.host
 GB = 10**9
 BF16, FP8 = torch.bfloat16, torch.float8_e4m3fn
 CLIPS = 0.82 * GB  # CLIP-L and CLIP-G of SD3.5, in fp16 1.64 GB; in fp8 this
-MORE = pytest.mark.full_size  # takes half a minute
-
 # Weights, at most so many GB on the device, diffusion model and text encoder in turns.
 GOALS = [
     ("SD3.5-medium", "SD3.5", FP8, 8.0),
-    pytest.param("Wan2.1 1.3B", "Wan", FP8, 8.0, marks=MORE),
-    pytest.param("Wan2.2 5B", "Wan", FP8, 8.0, marks=MORE),
-    pytest.param("Z-Image", "Z-Image", FP8, 8.0, marks=MORE),
-    pytest.param("Z-Image", "Z-Image", BF16, 16.0, marks=MORE),
-    pytest.param("Flux.2 klein 4B", "Flux.2 klein", FP8, 8.0, marks=MORE),
+    ("Wan2.1 1.3B", "Wan", FP8, 8.0),
+    ("Wan2.2 5B", "Wan", FP8, 8.0),
+    ("Z-Image", "Z-Image", FP8, 8.0),
+    ("Z-Image", "Z-Image", BF16, 16.0),
+    ("Flux.2 klein 4B", "Flux.2 klein", FP8, 8.0),
 ]
 
 
+@pytest.mark.full_size
 @pytest.mark.parametrize(("name", "family", "weights", "goal"), GOALS)
 def test_a_step_of_full_size_fits_the_card_and_takes_what_is_estimated(host, name, family, weights, goal):
     """VAE, CUDA's context and fragmentation are not counted."""

@@ -12,7 +12,7 @@ from stableidentity_core.text import celebrity_names, tokenize_templates
 from stableidentity_core.text.stand_in import tokens_in_sentence
 
 pytestmark = pytest.mark.host
-FAMILIES = ["SD3.5", "Z-Image", "Wan", "Flux.2 klein"]
+FAMILIES = ["SD3.5", "Z-Image", "Wan"]
 PROMPTS = ["a photo of {} on the beach", "{}, smiling", "oil painting ({}:1.3) by a master", "very long " * 45 + "{}"]
 
 
@@ -49,7 +49,11 @@ def person(text, name: str, prompt: str, trigger: str = "<anna>") -> Identity:
     return Identity(trigger=trigger, words=words)
 
 
-@pytest.mark.parametrize("prompt", PROMPTS)
+@pytest.mark.parametrize(
+    ("text", "prompt"),
+    [*((family, prompt) for family in FAMILIES for prompt in PROMPTS), ("Flux.2 klein", PROMPTS[0])],
+    indirect=["text"],
+)
 def test_the_conditioning_of_a_names_own_rows_is_the_plain_prompts(text, host, tmp_path, prompt):
     name = a_name(text)
     if "(" in prompt and text.spaces[0].name == "qwen3_4b":
