@@ -115,12 +115,17 @@ def _is_plain_discrete(sampling: Any) -> bool:
 
 def check_weights(model: Any, text: HostTextEncoders) -> None:
     """Raise for quantised weights (fp8, GGUF, nf4, int8), which block gradients."""
-    check_quantised(model.get_model_object("diffusion_model"), "MODEL", TRAINABLE, "fp32, fp16 or bf16")
+    check_quantised(model.get_model_object("diffusion_model"), "MODEL")
     for encoder in text.encoders.values():
-        check_quantised(encoder, "CLIP", TRAINABLE, "fp32, fp16 or bf16")
+        check_quantised(encoder, "CLIP")
 
 
-def check_quantised(module: torch.nn.Module, what: str, allowed: Collection[torch.dtype], needed: str) -> None:
+def check_quantised(
+    module: torch.nn.Module,
+    what: str,
+    allowed: Collection[torch.dtype] = frozenset(TRAINABLE),
+    needed: str = "fp32, fp16 or bf16",
+) -> None:
     """Raise for weights of other types than those allowed, or of another class than plain tensors."""
     odd: Counter[str] = Counter()
     for parameter in module.parameters():
