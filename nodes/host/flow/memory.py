@@ -46,7 +46,7 @@ def plan_flow_memory(
 
     Autograd would keep each weight that is cast as it is used, so then blocks are always recomputed.
     """
-    views = batch_size * (resolution / 512) ** 2 * dtype.itemsize / 2
+    views = batch_size * (resolution / 512) ** 2 * dtype.itemsize / 2 * larger_than_counted(network, kept)
     cast = largest_cast(network, dtype), largest_cast(text, TEXT)
     size = weight_bytes(network), weight_bytes(text)
     low = views * kept.network_low + cast[0], batch_size * kept.text_low + cast[1]
@@ -72,6 +72,15 @@ def _larger(size: tuple[int, int], low: tuple[float, float]) -> MemoryNeed:
     """What the larger of the two needs on its own."""
     weights, beside = max(zip(size, low, strict=True), key=sum)
     return MemoryNeed(weights=weights, beside=int(beside))
+
+
+def larger_than_counted(network: nn.Module, kept: FlowMemory) -> float:
+    """How many times the activations of the network that was counted this one has.
+
+    With widths s times and blocks l times as large, parameters grow by s^2 l and activations by s l.
+    """
+    parameters = sum(value.numel() for value in network.parameters())
+    return (parameters / kept.parameters * len(blocks_of(network)) / kept.blocks) ** 0.5
 
 
 def weight_bytes(network: nn.Module) -> int:

@@ -38,6 +38,8 @@ class FlowMemory:
 
     network: float  # activations in 16 bits
     network_low: float  # with gradient checkpointing: inputs of all blocks, and the largest block while it is computed
+    parameters: float  # of the network that was counted, from which that of another size is estimated
+    blocks: int
     text: float  # in fp32, in which the host computes text encoders
     text_low: float
 
@@ -84,7 +86,9 @@ FLOW_FAMILIES = (
         encoders=(CLIP_L, CLIP_G, T5),
         files="CLIP-L, CLIP-G and T5-XXL",
         sampling=Sampling(steps=28, cfg=4.5, sampler="euler", scheduler="sgm_uniform"),
-        activations=FlowMemory(network=3.8 * GB, network_low=0.34 * GB, text=0.5 * GB, text_low=0.07 * GB),
+        activations=FlowMemory(
+            network=3.8 * GB, network_low=0.34 * GB, parameters=2.24e9, blocks=24, text=0.5 * GB, text_low=0.07 * GB
+        ),
     ),
     FlowFamily(
         name="Z-Image",
@@ -94,7 +98,9 @@ FLOW_FAMILIES = (
         text_width="cap_feat_dim",
         files="Qwen3-4B",
         sampling=Sampling(steps=9, cfg=1.0, sampler="euler", scheduler="simple"),
-        activations=FlowMemory(network=7.8 * GB, network_low=0.61 * GB, text=0.4 * GB, text_low=0.03 * GB),
+        activations=FlowMemory(
+            network=7.8 * GB, network_low=0.61 * GB, parameters=6.15e9, blocks=34, text=0.4 * GB, text_low=0.03 * GB
+        ),
     ),
     FlowFamily(
         name="Wan text-to-video",
@@ -104,7 +110,9 @@ FLOW_FAMILIES = (
         filled=512,
         files="UMT5-XXL",
         sampling=Sampling(steps=20, cfg=6.0, sampler="uni_pc", scheduler="simple"),
-        activations=FlowMemory(network=3.1 * GB, network_low=0.27 * GB, text=0.3 * GB, text_low=0.03 * GB),
+        activations=FlowMemory(
+            network=3.1 * GB, network_low=0.27 * GB, parameters=1.42e9, blocks=30, text=0.3 * GB, text_low=0.03 * GB
+        ),
         least_side=480,
     ),
     FlowFamily(
@@ -116,7 +124,9 @@ FLOW_FAMILIES = (
         layers=3,
         files="Qwen3-4B",
         sampling=Sampling(steps=4, cfg=1.0, sampler="euler", scheduler="simple"),
-        activations=FlowMemory(network=7.5 * GB, network_low=0.75 * GB, text=2.5 * GB, text_low=0.38 * GB),
+        activations=FlowMemory(
+            network=7.5 * GB, network_low=0.75 * GB, parameters=3.88e9, blocks=25, text=2.5 * GB, text_low=0.38 * GB
+        ),
     ),
 )
 EXPERIMENTAL = "experimental"  # header of identities

@@ -61,6 +61,7 @@ def test_a_step_of_full_size_fits_the_card_and_takes_what_is_estimated(host, nam
     clips = CLIPS if name.startswith("SD3.5") else 0
     assert max(bytes_of(network) + peaks[0], bytes_of(text) + clips + peaks[1]) <= goal * GB
     kept = next(entry for entry in host.table.FLOW_FAMILIES if entry.name.startswith(family)).activations
+    assert host.memory.larger_than_counted(network, kept) >= 0.99, "the smallest of the family was counted"
     cast = host.memory.largest_cast(network, BF16), host.memory.largest_cast(text, torch.float32)
     estimated = kept.network_low + cast[0], kept.text_low + cast[1]
     for found, told in zip(peaks, estimated, strict=True):
@@ -85,7 +86,7 @@ def peak(host, network: nn.Module, forward: Callable[[], torch.Tensor]) -> int:
 # Cards by their memory in GB, of which the driver and the desktop leave about nine tenths.
 @pytest.mark.parametrize(
     ("card", "in_turns", "recomputes"),
-    [(8, True, True), (16, False, True), (48, False, False)],
+    [(8, True, True), (15, False, True), (48, False, False)],
 )
 def test_the_way_is_chosen_by_what_is_free(host, monkeypatch, caplog, card, in_turns, recomputes):
     caplog.set_level("INFO")
