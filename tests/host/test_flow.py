@@ -45,6 +45,8 @@ def kind(request, world: World) -> str:
     """A family, on which a person is learned and painted at the end."""
     result = world.server.run(training(world, request.param, pictures=1))
     assert result.status == "success", result.error
+    (told,) = result.outputs["save"]["text"]
+    assert ("type embedding:" if request.param == "SD3.5" else "type <anna> in a prompt behind Apply Identity") in told
     assert result.executed_nodes and "no picture of" not in world.server.log_tail()
     return request.param
 

@@ -5,6 +5,7 @@ To add one, write an entry: all else follows from the host's own classes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ class Encoder:
         tokens: key of its token lists.
         tokenizer, module: attributes of the host's tokenizer and text model.
         contextual: as in `TextSpace`.
+        stock: whether the host's own `embedding:` reads words there as they are meant.
     """
 
     space: str
@@ -27,6 +29,7 @@ class Encoder:
     tokenizer: str
     module: str
     contextual: bool = True
+    stock: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +78,8 @@ class FlowFamily:
 CLIP_L = Encoder(space="clip_l", tokens="l", tokenizer="clip_l", module="clip_l", contextual=False)
 CLIP_G = Encoder(space="clip_g", tokens="g", tokenizer="clip_g", module="clip_g", contextual=False)
 T5 = Encoder(space="t5xxl", tokens="t5xxl", tokenizer="t5xxl", module="t5xxl")
-UMT5 = Encoder(space="umt5xxl", tokens="umt5xxl", tokenizer="clip_umt5xxl", module="umt5xxl")
-QWEN3_4B = Encoder(space="qwen3_4b", tokens="qwen3_4b", tokenizer="qwen3_4b", module="qwen3_4b")
+UMT5 = Encoder(space="umt5xxl", tokens="umt5xxl", tokenizer="clip_umt5xxl", module="umt5xxl", stock=False)
+QWEN3_4B = Encoder(space="qwen3_4b", tokens="qwen3_4b", tokenizer="qwen3_4b", module="qwen3_4b", stock=False)
 
 FLOW_FAMILIES = (
     FlowFamily(
@@ -132,6 +135,12 @@ FLOW_FAMILIES = (
 EXPERIMENTAL = "experimental"  # header of identities
 NOT_SEEN = "a flow-matching base: nobody has shown yet that a person learned on one is recognised"
 FLOW_BASES = "SD3.5, Z-Image, Wan text-to-video or Flux.2 klein 4B (experimental)"
+
+
+def has_to_be_applied(spaces: Iterable[str]) -> bool:
+    """Whether words of these text spaces only work by Apply Identity and Prompt with Identity."""
+    encoders = (encoder for family in FLOW_FAMILIES for encoder in family.encoders)
+    return not {encoder.space for encoder in encoders if not encoder.stock}.isdisjoint(spaces)
 
 
 def flow_family_of_clip(clip: Any) -> FlowFamily | None:
