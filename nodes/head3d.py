@@ -20,8 +20,8 @@ from .head3d_settings import widgets_of
 from .host import paths
 from .host.head3d import MadeHead, duration_of, make_head
 from .host.progress_text import tell
+from .host.prompts import apply_identities
 from .host.splats import from_host, on_device, to_host
-from .host.text import apply_identities
 from .types import HeadSettingsType, IdentityType, SplatType, advanced
 from .widgets import seed
 

@@ -15,6 +15,7 @@ from ..stableidentity_core.train.diagnosis import WARNING
 from ..stableidentity_core.train.project import project
 from . import categories
 from .host import paths
+from .host.flow.table import has_to_be_applied
 from .host.mini_world import is_of_mini_world
 from .host.people_routes import announce
 from .types import TRIGGER_TOOLTIP, FaceType, IdentityType, NameSpaceType, ProjectorType, fits
@@ -146,9 +147,11 @@ class SaveIdentity(io.ComfyNode):
         )
         _saves.note(name)
         announce()
-        prompt = f"embedding:{Places(folders).prompt_name(path) or path.stem}"
+        prompt, behind = f"embedding:{Places(folders).prompt_name(path) or path.stem}", ""
+        if has_to_be_applied(identity.words):
+            prompt, behind = identity.trigger, " behind Apply Identity"
         shown = path.relative_to(first).as_posix() if path.is_relative_to(first) else path
-        return io.NodeOutput(prompt, ui={"text": [f"{shown}: type {prompt} in a prompt"]})
+        return io.NodeOutput(prompt, ui={"text": [f"{shown}: type {prompt} in a prompt{behind}"]})
 
 
 def _portrait(pictures: Tensor | None) -> bytes:

@@ -27,16 +27,16 @@ from ..stableidentity_core.suite.known_names.groups import FEWEST, MOST
 from ..stableidentity_core.suite.known_names.of_model import SIDE, names_of
 from ..stableidentity_core.weights.face_nets import DETECTORS
 from . import categories
-from .host.checks import check_resolution, check_trio
+from .host.any_text import host_text
 from .host.face_nets import nets_state
 from .host.measuring import AUTO, OFF, photo_finder
 from .host.mini_world import DRAWN_SIDE, judges_drawn_people
+from .host.models import check_models
 from .host.out_of_memory import with_memory_advice
 from .host.painting import paint
 from .host.progress import counting
 from .host.progress_text import tell, told_if_stopped
 from .host.session import host_name_spaces
-from .host.text import HostTextEncoders
 from .types import FaceEncoderType, NameSpaceType, advanced
 
 NODE = "Does It Know Names?"
@@ -113,9 +113,7 @@ class KnowsNames(io.ComfyNode):
     def execute(
         cls, model, clip, vae, recogniser, names, resolution, draw, name_space=None, find_face=AUTO, download=False
     ) -> io.NodeOutput:  # fmt: skip
-        text = HostTextEncoders(clip)
-        check_trio(model, text, vae)
-        check_resolution(model, text.family, resolution)
+        check_models(model, host_text(clip), vae, resolution)
         groups = name_groups(names_of(name_space or host_name_spaces(clip)), names, draw)
         find = _finder(recogniser, find_face, download)
         with told_if_stopped():

@@ -10,7 +10,7 @@ from ..stableidentity_core.identity.prompt import check_triggers
 from . import categories
 from .growing import growing, grown
 from .host import paths
-from .host.text import apply_identities
+from .host.prompts import apply_identities
 from .types import TRIGGER_TOOLTIP, IdentityType, fits
 
 

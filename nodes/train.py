@@ -82,7 +82,8 @@ class Train(io.ComfyNode):
             category=categories.LEARN,
             description="Learns a person from one photo as two words of the text encoder, by StableIdentity "
             "(arXiv 2401.15975), Celeb-Basis or Textual Inversion; or several people at once. The model is not "
-            "changed. A training that was done before is not repeated.",
+            "changed. A training that was done before is not repeated. Flow-matching models (SD3.5, Z-Image, Wan) are "
+            "experimental.",
             inputs=[*_sources(), *train_settings()],
             outputs=[
                 IdentityType.Output(
@@ -213,8 +214,12 @@ def _encoded(photos: tuple[Face, ...], encoder: Any, method: str) -> list[Face]:
 
 def _sources() -> list[io.Input]:
     return [
-        io.Model.Input("model", tooltip="The diffusion model: SD1.5, SD2.x (the paper's is 2.1-base) or SDXL."),
-        io.Clip.Input("clip", tooltip="Its text encoder (SDXL: both)."),
+        io.Model.Input(
+            "model",
+            tooltip="The diffusion model: SD1.5, SD2.x (the paper's is 2.1-base) or SDXL. "
+            "Experimental: SD3.5, Z-Image, Wan text-to-video, Flux.2 klein 4B.",
+        ),
+        io.Clip.Input("clip", tooltip="Its text encoder; all of them where there are several."),
         io.Vae.Input("vae", tooltip="Its VAE."),
         FaceType.Input(
             "face", tooltip="The photo, from Prepare Face or Encode Face; or several people, from Several People."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import comfy.model_base
@@ -16,6 +16,7 @@ from ...stableidentity_core.backends.objective import Epsilon, VariancePreservin
 from ...stableidentity_core.console.streams import get_logger
 from ...stableidentity_core.errors import StableIdentityError, WrongModelError
 from .families import BASES, Family
+from .flow.table import FlowFamily, flow_family_of_model
 from .text import HostTextEncoders
 from .video.unet import VideoUNet
 
@@ -47,14 +48,14 @@ def check_trio(model: Any, text: HostTextEncoders, vae: Any) -> type[VariancePre
     _check_unet(model, unet)
     _check_width(model, text)
     _check_vae(model, vae)
-    _check_patches(model)
+    check_patches(model)
     check_weights(model, text)
     return objective_of(model)
 
 
 def check_resolution(
     model: Any,
-    family: Family,
+    family: Family | FlowFamily,
     resolution: int,
     where: str = "in StableIdentity Train it is among the advanced settings",
 ) -> None:
@@ -114,16 +115,22 @@ def _is_plain_discrete(sampling: Any) -> bool:
 
 def check_weights(model: Any, text: HostTextEncoders) -> None:
     """Raise for quantised weights (fp8, GGUF, nf4, int8), which block gradients."""
-    _check_weights(model.get_model_object("diffusion_model"), "MODEL")
+    check_quantised(model.get_model_object("diffusion_model"), "MODEL")
     for encoder in text.encoders.values():
-        _check_weights(encoder, "CLIP")
+        check_quantised(encoder, "CLIP")
 
 
-def _check_weights(module: torch.nn.Module, what: str) -> None:
+def check_quantised(
+    module: torch.nn.Module,
+    what: str,
+    allowed: Collection[torch.dtype] = frozenset(TRAINABLE),
+    needed: str = "fp32, fp16 or bf16",
+) -> None:
+    """Raise for weights of other types than those allowed, or of another class than plain tensors."""
     odd: Counter[str] = Counter()
     for parameter in module.parameters():
         plain = type(parameter) in (torch.nn.Parameter, torch.Tensor)
-        if parameter.dtype not in TRAINABLE:
+        if parameter.dtype not in allowed:
             odd[str(parameter.dtype).removeprefix("torch.")] += 1
         elif not plain:
             odd[type(parameter).__name__] += 1
@@ -131,7 +138,7 @@ def _check_weights(module: torch.nn.Module, what: str) -> None:
         found = ", ".join(f"{count} as {kind}" for kind, count in odd.most_common())
         quantised = "" if odd.keys() <= {"float64"} else "quantised "
         raise WrongModelError(
-            f"{what} holds {quantised}weights ({found}); training needs fp32, fp16 or bf16. {_remedy(what, odd)}"
+            f"{what} holds {quantised}weights ({found}); training needs {needed}. {_remedy(what, odd)}"
         )
 
 
@@ -147,9 +154,10 @@ def _remedy(what: str, kinds: Iterable[str]) -> str:
 
 def _check_unet(model: Any, unet: Any) -> None:
     if not isinstance(unet, UNetModel):
+        family = flow_family_of_model(model)
         raise WrongModelError(
             f"MODEL is {type(model.model).__name__} (network: {type(unet).__name__}), needed the UNet of Stable "
-            f"Diffusion. {LOAD}."
+            f"Diffusion{f', or with MODEL of {family.name} its own CLIP: {family.files}' if family else ''}. {LOAD}."
         )
     if isinstance(unet, VideoUNet):
         raise WrongModelError(
@@ -170,7 +178,7 @@ def _check_unet(model: Any, unet: Any) -> None:
         )
 
 
-def _check_patches(model: Any) -> None:
+def check_patches(model: Any) -> None:
     """Raise for patches that other nodes have added to the attention, which training would ignore."""
     options = model.model_options.get("transformer_options", {})
     patches = options.get("patches", {}) | options.get("patches_replace", {})

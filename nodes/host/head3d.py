@@ -23,18 +23,19 @@ from ...stableidentity_core.head3d.checkpoint import load_head, save_head, work_
 from ...stableidentity_core.head3d.memory import head_memory
 from ...stableidentity_core.head3d.view_prompts import ViewPrompts, encode_view_prompts
 from . import paths
+from .any_text import host_text
 from .backend import ComfyBackend, comfy_backend
 from .cancel import stoppable_at
 from .checks import check_resolution, check_trio
 from .families import GB
 from .fingerprint import model_fingerprint
+from .flow.text import FlowTextEncoders
 from .head3d_progress import HeadProgress
 from .memory import obtainable
 from .out_of_memory import with_memory_advice
 from .precision import compute_dtype
 from .progress_text import tell, told_if_stopped
 from .session import outside_inference_mode
-from .text import HostTextEncoders
 
 SAVE_EVERY = 60.0  # seconds
 KEPT = 8  # checkpoints of heads that were not finished
@@ -74,8 +75,8 @@ def make_head(
         WrongModelError: the models do not fit the method or each other.
         StableIdentityError: the settings do not fit the model, out of memory, or values that are not finite.
     """
-    text = HostTextEncoders(clip)
-    if text.family.pooled:
+    text = host_text(clip)
+    if isinstance(text, FlowTextEncoders) or text.family.pooled:
         raise _wrong_family(text.family.name)
     check_trio(model, text, vae)
     check_resolution(model, text.family, settings.resolution, "in Head 3D Settings, or choose the preset mini_world")

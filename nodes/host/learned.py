@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -16,6 +16,9 @@ from ...stableidentity_core.plots import loss_curve
 from ...stableidentity_core.store import TrainResult
 from ...stableidentity_core.train.diagnosis import WARNING, verdict
 from ...stableidentity_core.train.scoring import describe_kept
+from .any_text import HostText
+from .flow.table import EXPERIMENTAL, NOT_SEEN
+from .flow.text import FlowTextEncoders
 from .painting import Painter
 
 log = get_logger(__name__)
@@ -36,6 +39,14 @@ class Learned:
     @property
     def warning(self) -> str:
         return self.identity.header.get(WARNING, "")
+
+
+def marked(result: TrainResult, text: HostText) -> TrainResult:
+    """With a note in the identity's header where the base is experimental."""
+    if not isinstance(text, FlowTextEncoders):
+        return result
+    note = {EXPERIMENTAL: f"{text.family.name}, {NOT_SEEN}"}
+    return replace(result, identity=replace(result.identity, header={**result.identity.header, **note}))
 
 
 def learned(trigger: str, result: TrainResult, how: str, pictures: list[Tensor]) -> Learned:
@@ -60,7 +71,9 @@ def learned(trigger: str, result: TrainResult, how: str, pictures: list[Tensor])
 def lines_of(people: Sequence[Learned]) -> list[str]:
     """A line for each person, then the warnings."""
     lines = [f"{one.identity.trigger} {one.verdict} ({one.how})" for one in people]
-    return [*lines, *(f"{one.identity.trigger}: {one.warning}" for one in people if one.warning)]
+    lines += [f"{one.identity.trigger}: {one.warning}" for one in people if one.warning]
+    notes = {note: None for one in people if (note := one.identity.header.get(EXPERIMENTAL))}
+    return [*lines, *(f"experimental: {note}" for note in notes)]
 
 
 def summary_of(people: Sequence[Learned]) -> str:

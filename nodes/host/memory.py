@@ -13,6 +13,7 @@ from torch import nn
 
 from ...stableidentity_core.console.streams import get_logger
 from .families import GB, ActivationMemory
+from .posterior import is_video
 
 log = get_logger(__name__)
 
@@ -63,7 +64,8 @@ def fits_beside(training: MemoryNeed, vae: Any, resolution: int, batch_size: int
     """Whether the VAE can encode the pictures of a step while the networks of the training stay on the device."""
     if args.disable_smart_memory:  # the host then moves each model off the device that is not in use
         return vae.device.type == "cpu"
-    encoding = vae.memory_used_encode((batch_size, 3, resolution, resolution), vae.vae_dtype)
+    frames = (1,) if is_video(vae) else ()
+    encoding = vae.memory_used_encode((batch_size, 3, *frames, resolution, resolution), vae.vae_dtype)
     needed = model_management.module_size(vae.first_stage_model) + max(
         encoding, model_management.minimum_inference_memory()
     )

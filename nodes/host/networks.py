@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +14,7 @@ from torch import nn
 
 from ...stableidentity_core.backends.compute import cast_copy
 from . import weights
+from .casting import casting, casting_layers, flagged, has_other_type
 from .memory import makes_copy
 from .text import HostTextEncoders
 
@@ -40,7 +41,7 @@ class Networks:
 
     @property
     def casting_layers(self) -> list[Any]:
-        return [layer for network in self.modules for layer in _layers(network)]
+        return [layer for network in self.modules for layer in casting_layers(network)]
 
 
 class UsedNetworks:
@@ -97,7 +98,7 @@ class UsedNetworks:
     @contextmanager
     def lent(self) -> Iterator[None]:
         """Inside, the host computes with its own networks as outside of a training; afterwards, these compute again."""
-        with torch.inference_mode(), weights.host_in_training_mode(False), _flagged(self._casting_before):
+        with torch.inference_mode(), weights.host_in_training_mode(False), flagged(self._casting_before):
             try:
                 yield
             finally:
@@ -144,43 +145,15 @@ def computing_with(networks: Networks) -> Iterator[None]:
     for the backward pass.
     """
     with ExitStack() as stack:
-        stack.enter_context(_casting(networks.unet, lambda layer: _has_other_type(layer, networks.dtype)))
+        stack.enter_context(casting(networks.unet, lambda layer: has_other_type(layer, networks.dtype)))
         for encoder in networks.text.encoders.values():
-            stack.enter_context(_casting(encoder, lambda layer: _casts_in_text(layer, networks.text_dtype)))
+            stack.enter_context(casting(encoder, lambda layer: _casts_in_text(layer, networks.text_dtype)))
         yield
 
 
 def _casts_in_text(layer: nn.Module, dtype: torch.dtype | None) -> bool:
     """All but linear layers compute in float32 there, whatever their weights are."""
-    return not isinstance(layer, nn.Linear) or _has_other_type(layer, dtype or torch.float32)
-
-
-def _has_other_type(layer: nn.Module, dtype: torch.dtype) -> bool:
-    return any(value.dtype != dtype for value in layer.parameters(recurse=False))
-
-
-@contextmanager
-def _casting(network: nn.Module, wanted: Callable[[nn.Module], bool]) -> Iterator[None]:
-    with _flagged([(layer, wanted(layer)) for layer in _layers(network)]):
-        yield
-
-
-@contextmanager
-def _flagged(flags: list[tuple[Any, bool]]) -> Iterator[None]:
-    """Inside, each of the layers casts its weights or not."""
-    before = [(layer, layer.comfy_cast_weights) for layer, _casts in flags]
-    try:
-        for layer, casts in flags:
-            layer.comfy_cast_weights = casts
-        yield
-    finally:
-        for layer, casts in before:
-            layer.comfy_cast_weights = casts
-
-
-def _layers(network: nn.Module) -> list[Any]:
-    """Those that can cast their weights as they compute."""
-    return [layer for layer in network.modules() if hasattr(layer, "comfy_cast_weights")]
+    return not isinstance(layer, nn.Linear) or has_other_type(layer, dtype or torch.float32)
 
 
 @contextmanager

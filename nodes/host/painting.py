@@ -14,12 +14,13 @@ from ...stableidentity_core.errors import StableIdentityError
 from ...stableidentity_core.identity import Identity
 from ...stableidentity_core.train.pictures import picture_prompt
 from . import paths
+from .any_text import host_text
 from .cancel import check_cancelled
+from .families import Sampling
 from .out_of_memory import is_out_of_memory
-from .text import apply_identities
+from .posterior import is_video
+from .prompts import apply_identities
 
-# 20 steps of this solver give what takes the 50 of DDIM that the paper has; with so few, its scale of 8.5 burns in.
-STEPS, CFG, SAMPLER, SCHEDULER = 20, 7.0, "dpmpp_2m", "karras"
 log = get_logger(__name__)
 
 
@@ -42,6 +43,10 @@ class Painter:
         self.side = side
         self.seed = seed
         self.failure = ""
+
+    @property
+    def sampling(self) -> Sampling:
+        return host_text(self.clip).family.sampling
 
     def __call__(self, identity: Identity) -> Tensor | None:
         """A picture [1, side, side, 3] in 0..1; None if it failed, or one before it. A cancel passes through."""
@@ -70,22 +75,23 @@ class Painter:
 
 
 def paint(model: Any, clip: Any, vae: Any, prompt: str, *, side: int, seed: int) -> Tensor:
-    """A picture [1, side, side, 3] in 0..1 on the CPU, as KSampler paints it with STEPS, CFG, SAMPLER and SCHEDULER.
+    """A picture [1, side, side, 3] in 0..1 on the CPU, as KSampler paints it with the sampling of the base.
 
     Raises:
         StableIdentityError: the VAE gives no picture.
     """
     positive, negative = (clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in (prompt, ""))
-    latent_format = model.get_model_object("latent_format")
-    shape = (1, latent_format.latent_channels, side // vae.downscale_ratio, side // vae.downscale_ratio)
+    sampling = host_text(clip).family.sampling
+    channels, size = model.get_model_object("latent_format").latent_channels, side // vae.spacial_compression_encode()
+    shape = (1, channels, 1, size, size) if is_video(vae) else (1, channels, size, size)
     noise = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
     latents = comfy.sample.sample(
         model,
         noise,
-        STEPS,
-        CFG,
-        SAMPLER,
-        SCHEDULER,
+        sampling.steps,
+        sampling.cfg,
+        sampling.sampler,
+        sampling.scheduler,
         positive,
         negative,
         torch.zeros(shape, device=model_management.intermediate_device()),
@@ -94,6 +100,7 @@ def paint(model: Any, clip: Any, vae: Any, prompt: str, *, side: int, seed: int)
         seed=seed,
     )
     pictures = vae.decode(latents)
+    pictures = pictures.flatten(0, 1) if pictures.ndim == 5 else pictures  # a clip of one frame
     if pictures.ndim != 4 or pictures.shape[-1] != 3 or not pictures.isfinite().all():
         raise StableIdentityError(f"The VAE gave no picture but {list(pictures.shape)}, or values not finite.")
     return pictures.float().cpu().clamp(0, 1)

@@ -17,17 +17,24 @@ from .weights import frozen, make_trainable_through
 ACTIVATIONS = 3  # times the host's estimate, which assumes that nothing is kept for a backward pass
 
 
+def is_video(vae: Any) -> bool:
+    """Whether it encodes clips, as latents [B, C, T, h, w]; a photo is then a clip of one frame."""
+    return getattr(vae, "latent_dim", 2) == 3
+
+
 def posterior_of(vae: Any, images: Tensor) -> tuple[Tensor, Tensor | None]:
     """Images [B, 3, H, W] in 0..1 -> mean and deviation [B, C, h, w], on the VAE's device where there is room.
 
-    The deviation is None where the VAE has no posterior (TAESD).
+    Of a video VAE both are clips, [B, 3, T, H, W] and [B, C, t, h, w]. The deviation is None where the VAE has no
+    posterior (TAESD, Wan's), or none of its latents' shape (Flux.2's).
     """
     stage = vae.first_stage_model
     moments = _Moments()
     with _replaced_regularization(stage, moments):
         mean = _encoded(vae, images)
         if mean is not None:
-            return mean, torch.cat(moments.deviations) if moments.deviations else None
+            deviation = torch.cat(moments.deviations) if moments.deviations else None
+            return mean, deviation if deviation is not None and deviation.shape == mean.shape else None
         tiled = images.movedim(1, -1)
         moments.deviations.clear()
         mean = vae.encode(tiled)

@@ -25,9 +25,9 @@ from ...stableidentity_core.train.projector_session import ProjectorSession
 from ...stableidentity_core.train.session import unchecked
 from ...stableidentity_core.train.warm_start import WarmStart
 from . import paths
-from .backend import ComfyBackend
 from .cancel import stoppable
 from .learned import STORED
+from .models import HostBackend
 from .plots import configure_matplotlib
 from .progress import TrainingProgress, counting
 from .progress_text import tell, told_if_stopped
@@ -66,7 +66,7 @@ def train_projector_in_host(
         return _shown(stored, STORED)
     checkpoint = store.checkpoint(key)
 
-    def train(backend: ComfyBackend) -> ProjectorResult:
+    def train(backend: HostBackend) -> ProjectorResult:
         encoding = counting(len(photos), "encoding face")
         session = ProjectorSession(
             backend,

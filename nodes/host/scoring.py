@@ -23,11 +23,10 @@ from ...stableidentity_core.train.pictures import PERSON
 from ...stableidentity_core.train.scoring import Keep, StepScoring
 from ...stableidentity_core.train.session import Person
 from ...stableidentity_core.weights.face_nets import DETECTORS
-from . import painting
-from .backend import ComfyBackend
 from .face_nets import detector, missing
 from .measuring import AUTO, NO_DETECTOR
 from .mini_world import DRAWN_SIDE, judges_drawn_people
+from .models import HostBackend
 from .painting import Painter
 from .progress import TrainingProgress
 
@@ -52,7 +51,7 @@ class HostScoring:
         """To be painted of each person in a training of so many steps."""
         return len(self.painters) * -(-steps // self.every)
 
-    def of(self, backend: ComfyBackend, people: Sequence[Person], progress: TrainingProgress) -> StepScoring:
+    def of(self, backend: HostBackend, people: Sequence[Person], progress: TrainingProgress) -> StepScoring:
         """For people who are trained together."""
 
         def score(words: Sequence[Words]) -> list[float]:
@@ -80,7 +79,7 @@ class HostScoring:
 
     def _step_scoring(self, people: Sequence[Person], score: Any) -> StepScoring:
         side = self.painters[0].side
-        painted = f"{side} px, {painting.SAMPLER} {painting.SCHEDULER}, {painting.STEPS} steps, cfg {painting.CFG:g}"
+        painted = f"{side} px, {self.painters[0].sampling}"
         return StepScoring(score=score, about=about(self._likeness([]), painted), every=self.every, keep=self.keep)
 
 

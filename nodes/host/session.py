@@ -16,14 +16,13 @@ from ...stableidentity_core.text.space import TextSpace
 from ...stableidentity_core.train import TrainConfig
 from ...stableidentity_core.train.config import compute_settings
 from ...stableidentity_core.train.gradient_check import GradientProbe, check_directions
-from .backend import ComfyBackend, comfy_backend
+from .any_text import host_text
 from .cancel import check_cancelled
-from .checks import check_resolution, check_trio
 from .families import GB
 from .fingerprint import model_fingerprint, vae_fingerprint
+from .models import HostBackend, check_models, host_backend
 from .out_of_memory import with_memory_advice
 from .progress_text import tell
-from .text import HostTextEncoders
 
 T = TypeVar("T")
 
@@ -40,9 +39,8 @@ class HostModels:
         self.model = model
         self.clip = clip
         self.vae = vae
-        self.text = HostTextEncoders(clip)
-        check_trio(model, self.text, vae)
-        check_resolution(model, self.text.family, resolution)
+        self.text = host_text(clip)
+        check_models(model, self.text, vae, resolution)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -59,7 +57,7 @@ class HostModels:
         """One per text space of the CLIP; by default from the pack's own names."""
         return list(host_name_spaces(self.clip, names))
 
-    def run(self, config: TrainConfig, work: Callable[[ComfyBackend], T], at_once: int = 1) -> T:
+    def run(self, config: TrainConfig, work: Callable[[HostBackend], T], at_once: int = 1) -> T:
         """Run `work` on a backend with a checked gradient and return its result; afterwards the host is as before.
 
         Args:
@@ -73,9 +71,9 @@ class HostModels:
 
         def opened() -> T:
             nonlocal needed
-            with comfy_backend(
+            with host_backend(
                 self.model,
-                self.clip,
+                self.text,
                 self.vae,
                 resolution=config.resolution,
                 batch_size=config.batch_size * at_once,
@@ -93,7 +91,7 @@ class HostModels:
 def host_name_spaces(clip: Any, names: Iterable[str] | None = None) -> tuple[NameSpace, ...]:
     """The name spaces of a host CLIP, one per text space; by default from the pack's own names."""
     names = None if names is None else tuple(names)
-    return tuple(build_name_space(_stoppable_space(space), names) for space in HostTextEncoders(clip).spaces)
+    return tuple(build_name_space(_stoppable_space(space), names) for space in host_text(clip).spaces)
 
 
 def _stoppable_space(space: TextSpace) -> TextSpace:
@@ -119,7 +117,7 @@ def _out_of_memory_advice(config: TrainConfig, at_once: int, needed: int, messag
     )
 
 
-def check_host_gradient(backend: ComfyBackend, compute: Compute) -> None:
+def check_host_gradient(backend: HostBackend, compute: Compute) -> None:
     """Compare the gradient in fp32 with a finite difference, and that of the training with it, if it is in 16 bits.
 
     In fp32 each layer casts its weights as it computes: all at once would take several times the training's memory.

@@ -19,8 +19,8 @@ from ...stableidentity_core.train import StepReport, TrainConfig
 from ...stableidentity_core.train.config import non_default_settings
 from ...stableidentity_core.train.session import Person, TrainingSession, unchecked
 from . import paths
-from .backend import ComfyBackend
-from .learned import STORED, Learned, Pictures, learned
+from .learned import STORED, Learned, Pictures, learned, marked
+from .models import HostBackend
 from .plots import configure_matplotlib
 from .progress import TrainingProgress, show_pictures
 from .progress_text import tell, told_if_stopped
@@ -154,7 +154,7 @@ def _train(models: HostModels, work: Work, people: Mapping[str, Person], keep: K
     keys = list(people)
     groups = [keys[start : start + at_once] for start in range(0, len(keys), at_once)]
 
-    def train(backend: ComfyBackend) -> None:
+    def train(backend: HostBackend) -> None:
         each = pictures.each + (work.scoring.pictures(config.steps) if work.scoring else 0)
         progress = TrainingProgress(
             models.model, config.steps, work.preview_every, rounds=len(groups), pictures=each * len(people)
@@ -173,7 +173,8 @@ def _train(models: HostModels, work: Work, people: Mapping[str, Person], keep: K
                 scoring=work.scoring and work.scoring.of(backend, persons, progress),
             )
             on_step = _watched(backend, session, group, progress, pictures)
-            keep(dict(zip(group, session.learn(on_step, progress.stage), strict=True)))
+            results = [marked(result, models.text) for result in session.learn(on_step, progress.stage)]
+            keep(dict(zip(group, results, strict=True)))
 
     models.run(config, train, at_once)
 
@@ -183,7 +184,7 @@ def _who(first: int, count: int, people: int) -> str:
 
 
 def _watched(
-    backend: ComfyBackend,
+    backend: HostBackend,
     session: TrainingSession,
     keys: Sequence[str],
     progress: TrainingProgress,

@@ -139,6 +139,12 @@ def _recomputing(forward: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _on_copies(forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """A block that adds to its input in place would otherwise find it changed in the recomputation."""
-    first, *others = args
-    return forward(first.clone(), *others, **kwargs)
+    """A block that adds to its input in place would otherwise find it changed in the recomputation.
+
+    That is its first argument; of a block that is called by keywords alone, it may be any of them.
+    """
+    if args:
+        first, *others = args
+        return forward(first.clone(), *others, **kwargs)
+    copied = {name: value.clone() if isinstance(value, Tensor) else value for name, value in kwargs.items()}
+    return forward(**copied)

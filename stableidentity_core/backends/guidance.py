@@ -74,5 +74,7 @@ def joined(*parts: Conditioning) -> Conditioning:
     """Several conditionings of one model as one batch."""
     pooled = [part.pooled for part in parts if part.pooled is not None]
     return Conditioning(
-        context=torch.cat([part.context for part in parts]), pooled=torch.cat(pooled) if pooled else None
+        context=torch.cat([part.context for part in parts]),
+        pooled=torch.cat(pooled) if pooled else None,
+        more={name: torch.cat([part.more[name] for part in parts]) for name in parts[0].more},
     )

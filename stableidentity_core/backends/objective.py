@@ -17,6 +17,8 @@ from torch import Tensor
 from ..errors import StableIdentityError, WrongModelError
 from ..shapes import check_shape
 
+SD_BETAS, SD_STEPS = (0.00085, 0.012), 1000  # of the noise schedule of SD, whose square roots are evenly spaced
+
 
 class Objective(ABC):
     """z_t = signal_t z_0 + sigma_t noise, and what the model predicts of it.
@@ -140,8 +142,8 @@ class VPrediction(VariancePreserving):
 class Flow(Objective):
     """Flow matching (arXiv 2210.02747, 2209.03003): z_s = (1 - s) z_0 + s noise, the model predicts noise - z_0.
 
-    The loss of the noise phase is taken on the implied noise z_s + (1 - s) output, as that of a noise model is. No
-    model of the pack uses this yet.
+    The loss of the noise phase is taken on the implied noise z_s + (1 - s) output, as that of a noise model is: the
+    squared error of the output weighs (1 - s)^2 there, and s^2 in the phase of the picture.
 
     Args:
         levels: [T] float32, s in (0, 1), rising. A table that ends at s = 1 has gradients that are not finite.
@@ -157,6 +159,17 @@ class Flow(Objective):
     def at_levels_of(cls, other: Objective) -> Flow:
         """With the ratio of noise to picture that another objective has at each time."""
         return cls(other.sigma / (other.signal + other.sigma))
+
+    @classmethod
+    def at_sd_levels(cls, device: torch.device | None = None) -> Flow:
+        """With SD's 1000 noise levels, evenly drawn, whatever the model's own shift: s from 0.028 to 0.936.
+
+        The border of the two phases at t = 600 is at s = 0.696.
+        """
+        first, last = SD_BETAS
+        betas = torch.linspace(first**0.5, last**0.5, SD_STEPS, dtype=torch.float64) ** 2
+        levels = cls.at_levels_of(Epsilon((1 - betas).cumprod(0)))
+        return cls(levels.sigma.float().to(device or "cpu"))
 
     def model_times(self, times: Tensor) -> Tensor:
         return self.sigma[times]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -25,7 +25,8 @@ class Conditioning:
     """Encoded prompts as the diffusion model takes them."""
 
     context: Tensor  # [B, L, D], the text spaces side by side where there are several
-    pooled: Tensor | None = None  # [B, P], SDXL's one vector for the whole prompt
+    pooled: Tensor | None = None  # [B, P], one vector for the whole prompt (SDXL, SD3)
+    more: Mapping[str, Tensor] = field(default_factory=dict)  # [B, ...] each, such as an attention mask; the model's
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -71,13 +71,19 @@ def _check_parsable(text: str, known: Collection[str]) -> None:
         raise StableIdentityError(f"The prompt {problem}. Prompt: {shortened(text)!r}")
 
 
-def replace_triggers(text: str, replacements: Mapping[str, str]) -> str:
-    """Replace each known trigger with its word, surrounded by spaces; `embedding:<anna>` counts as `<anna>`."""
+def replace_triggers(text: str, replacements: Mapping[str, str], spaced: bool = True) -> str:
+    """Replace each known trigger with its word; `embedding:<anna>` counts as `<anna>`.
+
+    Args:
+        spaced: surround each word by spaces, as file names need.
+    """
+    space, around = (" ", r"\s*") if spaced else ("", "")
 
     def substitute(match: re.Match[str]) -> str:
-        return f" {replacements[match.group(1)]} " if match.group(1) in replacements else match.group(0)
+        word = replacements.get(match.group(1))
+        return match.group(0) if word is None else f"{space}{word}{space}"
 
-    return re.sub(r"\s*(<[A-Za-z0-9_.-]{1,64}>)\s*", substitute, _without_prefix(text, replacements))
+    return re.sub(rf"{around}(<[A-Za-z0-9_.-]{{1,64}}>){around}", substitute, _without_prefix(text, replacements))
 
 
 def _without_prefix(text: str, known: Collection[str]) -> str:

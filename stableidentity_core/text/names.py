@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from ..console.streams import get_logger
 from ..errors import StableIdentityError
 from ..shapes import check_shape
-from .space import TextSpace
+from .space import WORDS, TextSpace
+from .stand_in import tokens_in_sentence
 
 MIN_NAMES = 2
-WORDS = 2  # tokens of a name that counts: first name and last name
+FEW_NAMES = 150  # below, mean and deviation of the positions are rough
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,6 +76,9 @@ def parse_names(text: str) -> tuple[str, ...]:
 def build_name_space(space: TextSpace, names: Iterable[str] | None = None) -> NameSpace:
     """Look up the embeddings of all names that are exactly two tokens; CLIP reads capitals as small letters.
 
+    Where tokens depend on what stands around them, those within a sentence count, and a warning is logged if there are
+    few: most lists of names are made for CLIP.
+
     Of longer names the first two tokens are kept apart, see `NameSpace.leading`; shorter ones are left out.
 
     Args:
@@ -86,15 +92,24 @@ def build_name_space(space: TextSpace, names: Iterable[str] | None = None) -> Na
     ids = _tokens(space, candidates)
     usable: dict[tuple[int, ...], str] = {}
     for name, tokens in ids.items():
-        if len(tokens) == 2:
+        if len(tokens) == WORDS:
             usable.setdefault(tuple(tokens), name)
-    longer = {tuple(tokens): tuple(tokens[:2]) for tokens in ids.values() if len(tokens) > 2}
+    longer = {tuple(tokens): tuple(tokens[:WORDS]) for tokens in ids.values() if len(tokens) > WORDS}
     if len(usable) < MIN_NAMES:
         examples = ", ".join(f"{name!r} ({len(tokens)})" for name, tokens in list(ids.items())[:3])
         raise StableIdentityError(
             f"Of {len(candidates)} names only {len(usable)} are different and exactly two tokens in {space.name}, "
             f"needed at least {MIN_NAMES} (better some hundreds). Give full names such as 'Tom Cruise', one a line"
             + (f"; token counts found: {examples}." if examples else ".")
+        )
+    if space.contextual and len(usable) < FEW_NAMES:
+        log.warning(
+            "StableIdentity: only %d of %d names are two tokens in %s, better %d or more: people may look alike. Add "
+            "names in Celebrity Name Space.",
+            len(usable),
+            len(candidates),
+            space.name,
+            FEW_NAMES,
         )
 
     def embedded(pairs: Iterable[tuple[int, ...]]) -> Tensor:
@@ -115,5 +130,6 @@ def _tokens(space: TextSpace, names: Sequence[str]) -> dict[str, list[int]]:
     The package tokenizers remembers every word that a tokenizer has read, once for each thread, and frees that only
     with the thread: 0.6 MB for each text encoder that is loaded, long after the encoder is gone.
     """
+    read = partial(tokens_in_sentence, space.tokenize) if space.contextual else space.tokenize
     with ThreadPoolExecutor(max_workers=1) as reader:
-        return reader.submit(lambda: {name: space.tokenize(name) for name in names}).result()
+        return reader.submit(lambda: {name: read(name) for name in names}).result()

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from ..errors import StableIdentityError
 
+WORDS = 2  # tokens of a name that counts, and words of a person: first name and last name
+
 
 @dataclass(frozen=True, kw_only=True)
 class PromptLayout:
@@ -18,12 +20,14 @@ class PromptLayout:
         prefix, suffix: ids before and after the prompt: CLIP's start and end token, or the parts of a chat template.
         pad: id that fills each row up to the window; None where the encoder takes rows without padding.
         window: tokens in a row, with prefix and suffix; None where there is no limit.
+        least: tokens that rows without a limit are filled up to; longer ones stay as they are.
     """
 
     prefix: tuple[int, ...]
     suffix: tuple[int, ...]
     pad: int | None = None
     window: int | None = None
+    least: int = 0
 
     def row(self, ids: Sequence[int], what: str = "The prompt") -> list[int]:
         """The row of ids that the encoder takes.
@@ -32,13 +36,12 @@ class PromptLayout:
             StableIdentityError: longer than the window; the message begins with `what`.
         """
         row = [*self.prefix, *ids, *self.suffix]
-        if self.window is None:
-            return row
-        if len(row) > self.window:
+        if self.window is not None and len(row) > self.window:
             raise StableIdentityError(
                 f"{what} needs {len(row)} tokens, the text encoder takes {self.window}; shorten it."
             )
-        return row if self.pad is None else row + [self.pad] * (self.window - len(row))
+        filled = self.least if self.window is None else self.window
+        return row if self.pad is None else row + [self.pad] * (filled - len(row))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,11 +49,14 @@ class TextSpace:
     """One text encoder's vocabulary: how text becomes tokens, and tokens become embeddings of width D.
 
     Attributes:
-        name: "clip_l", "clip_h", "clip_g" and so on; the key in embedding files.
+        name: "clip_l", "clip_h", "t5xxl" and so on; the key in embedding files.
         width: D.
         layout: of the encoder's prompts.
         tokenize: text -> ids without prefix, suffix and padding; no prompt weights, no embeddings.
         embed: ids [...] int64 -> their rows of the vocabulary matrix [..., D] float32, without gradient.
+        contextual: whether a word's tokens depend on what stands around it, as where the space before a word is part
+            of its first token (SentencePiece, byte-level BPE). Names are then read within a sentence, and prompts with
+            a name in the place of the words, see `stand_in`.
     """
 
     name: str
@@ -58,3 +64,4 @@ class TextSpace:
     layout: PromptLayout
     tokenize: Callable[[str], list[int]]
     embed: Callable[[Tensor], Tensor]
+    contextual: bool = False

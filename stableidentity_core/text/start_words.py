@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from ..errors import StableIdentityError
-from .names import WORDS
-from .space import TextSpace
+from .space import WORDS, TextSpace
 
 START = "person face"  # one token each
 
@@ -21,8 +20,8 @@ def start_words(space: TextSpace) -> Tensor:
     ids = space.tokenize(START)
     if len(ids) != WORDS:
         raise StableIdentityError(
-            f"{START!r} is {len(ids)} tokens in {space.name}, needed {WORDS}. Connect a CLIP with CLIP's own "
-            "vocabulary."
+            f"{START!r} is {len(ids)} tokens in {space.name}, needed {WORDS}. Connect a CLIP with the vocabulary that "
+            "its model was made with."
         )
     with torch.no_grad():
         return space.embed(torch.tensor(ids)).detach().float().cpu().clone()

@@ -54,7 +54,7 @@ def two_phase_loss(
     noise_error = objective.noise_error(output, draw.z0, draw.noise, draw.times)
     z0_error = objective.predicted_z0(output, draw.z_t, draw.times) - draw.z0
     if config.reconstruction_latents == "unscaled":
-        z0_error = z0_error / latents.scale
+        z0_error = z0_error / latents.error_scale
     noise_phase = objective.in_noise_phase(draw.times, config.alpha)
     error = where(noise_phase.view(-1, 1, 1, 1), noise_error, z0_error)
     face = masked_mse(error, draw.face_mask, config.loss_area)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from weakref import WeakKeyDictionary
 
-import torch
-
 from ..backends.protocol import DiffusionBackend
-from ..text.prompts import PromptRows, tokenize_templates
+from ..text.prompts import PromptRows, joined_rows, tokenize_templates
 
 _Rows = dict[tuple[str, str], PromptRows]
 _known: WeakKeyDictionary[DiffusionBackend, _Rows] = WeakKeyDictionary()  # for as long as the model is there
@@ -23,7 +21,5 @@ def template_rows(backend: DiffusionBackend, templates: Sequence[str]) -> dict[s
             if (space.name, template) not in known:
                 known[space.name, template] = tokenize_templates([template], space)
         found = [known[space.name, template] for template in templates]
-        rows[space.name] = PromptRows(
-            token_ids=torch.cat([row.token_ids for row in found]), positions=torch.cat([row.positions for row in found])
-        )
+        rows[space.name] = joined_rows(found)
     return rows

@@ -152,7 +152,7 @@ OTHER = {
 @pytest.fixture(scope="module")
 def host(comfyui) -> SimpleNamespace:
     """The pack's adapter, and the host's tokenizers by base."""
-    adapter = pack_module("nodes.host.text", comfyui)
+    adapter, families = (pack_module(f"nodes.host.{name}", comfyui) for name in ("prompts", "families"))
     import comfy.sd1_clip
     import comfy.sdxl_clip
     import comfy.text_encoders.sd2_clip
@@ -162,7 +162,9 @@ def host(comfyui) -> SimpleNamespace:
         "sd2": comfy.text_encoders.sd2_clip.SD2Tokenizer,
         "sdxl": comfy.sdxl_clip.SDXLTokenizer,
     }
-    return SimpleNamespace(adapter=adapter, tokenizers={base: kind() for base, kind in kinds.items()})
+    return SimpleNamespace(
+        adapter=adapter, families=families.FAMILIES, tokenizers={base: kind() for base, kind in kinds.items()}
+    )
 
 
 def tokenizer_of(host, base: str, folder: Path):
@@ -203,7 +205,7 @@ def theirs(host, base: str, folder: Path, name: str) -> dict[str, list[Any]] | N
 def ours(host, base: str, folder: Path, path: Path, session: Path) -> dict[str, list[Any]]:
     """The same with Load Identity and Apply Identity."""
     identity = load_identity(path, "x")
-    tokenizer, family = tokenizer_of(host, base, folder), host.adapter.FAMILIES[tuple(sorted(WIDTHS[base]))]
+    tokenizer, family = tokenizer_of(host, base, folder), host.families[tuple(sorted(WIDTHS[base]))]
     spaces = [SimpleNamespace(name=f"clip_{key}", width=width) for key, width in WIDTHS[base].items()]
     host.adapter.check_fits(identity, SimpleNamespace(spaces=spaces, family=family))
     applied = host.adapter.IdentityTokenizer(tokenizer, session, family, {"<x>": identity})

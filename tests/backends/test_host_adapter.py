@@ -112,16 +112,16 @@ def test_an_option_of_the_server_that_stores_weights_so_is_named(comfyui, adapte
     check = pack_module("nodes.host.checks", comfyui)
     network = torch.nn.Linear(3, 3).to(dtype).requires_grad_(False)
     with pytest.raises(WrongModelError, match="Load the file of the full model") as other:
-        check._check_weights(network, what)
+        check.check_quantised(network, what)
     assert ("weight_dtype" in str(other.value)) == (what == "MODEL")
     assert ("quantised" in str(other.value)) == (dtype != torch.float64)
     monkeypatch.setattr(check.args, option.replace("-", "_"), True)
     with pytest.raises(WrongModelError, match=f"{what} holds .*started with --{option}, .*start it without") as named:
-        check._check_weights(network, what)
+        check.check_quantised(network, what)
     assert "weight_dtype" not in str(named.value) and "Load the file" not in str(named.value)
     # The option of the one does not explain the other's.
     with pytest.raises(WrongModelError, match="Load the file"):
-        check._check_weights(network, {"MODEL": "CLIP", "CLIP": "MODEL"}[what])
+        check.check_quantised(network, {"MODEL": "CLIP", "CLIP": "MODEL"}[what])
 
 
 def test_weights_that_the_host_has_moved_are_made_trainable(comfyui, adapter, tiny_eps):

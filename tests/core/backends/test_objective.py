@@ -7,8 +7,11 @@ import torch
 from diffusers import DDIMScheduler, DDPMScheduler
 
 from helpers.make import randn, rng
+from stableidentity_core.backends.latents import LatentFormat
 from stableidentity_core.backends.objective import Epsilon, Flow, Objective, VPrediction, objective_of_schedule
 from stableidentity_core.errors import ShapeError, StableIdentityError, WrongModelError
+from stableidentity_core.train import TrainConfig
+from stableidentity_core.train.loss import NoisedBatch, two_phase_loss
 
 T = torch.tensor([0, 1, 100, 599, 600, 998, 999])
 SD = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
@@ -109,6 +112,11 @@ class TestFlow:
         assert torch.allclose(self.flow.signal / self.flow.sigma, theirs, rtol=1e-4)  # 1 - s loses digits near s = 1
         assert abs(self.flow.sigma[600].item() - 0.696) < 1e-3  # worked out by hand from abar_600 = 0.1596
 
+    def test_the_levels_of_sd_are_those_of_its_schedule_and_end_below_pure_noise(self):
+        levels = Flow.at_sd_levels().sigma
+        assert torch.allclose(levels, self.flow.sigma, atol=1e-6)  # diffusers sums its schedule in float32
+        assert len(levels) == 1000 and (levels.diff() > 0).all() and levels[-1] < 0.94
+
     def test_its_noise_loss_is_that_of_the_implied_noise(self, z0, noise):
         z_t, output = self.flow.add_noise(z0, noise, T), randn(*z0.shape, seed=3)
         implied = self.flow.predicted_noise(output, z_t, T) - noise
@@ -143,3 +151,41 @@ def test_levels_at_which_a_noise_model_divides_by_nothing_are_refused(value):
 def test_tables_of_different_lengths_are_refused():
     with pytest.raises(ShapeError, match="noise levels"):
         type(OBJECTIVES["flow"]).__mro__[1].__init__(Flow.__new__(Flow), torch.ones(3), torch.ones(4))
+
+
+# What the squared error of a model's output weighs in the loss at t = 600 and at t = 599, by hand from abar.
+A600, A599 = ABAR[600].item(), ABAR[599].item()
+S600, S599 = (((1 - abar) ** 0.5) / (abar**0.5 + (1 - abar) ** 0.5) for abar in (A600, A599))
+BORDER = [
+    ("epsilon", 1.0, (1 - A599) / A599),  # z_0 = (z_t - sigma noise) / signal
+    ("v_prediction", 1.0, 1 - A599),  # z_0 = signal z_t - sigma v
+    ("flow", (1 - S600) ** 2, S599**2),  # noise = z_s + (1 - s) v, z_0 = z_s - s v
+]
+
+
+@pytest.mark.parametrize(("name", "noise_weight", "picture_weight"), BORDER)
+@pytest.mark.parametrize("unscaled_by", [1.0, 0.18215], ids=["scaled", "with the weight of SD"])
+def test_what_an_error_weighs_on_both_sides_of_the_border(name, noise_weight, picture_weight, unscaled_by):
+    objective, times = OBJECTIVES[name], torch.tensor([600, 599])
+    z0, noise, error = randn(2, 4, 3, 3), randn(2, 4, 3, 3, seed=1), randn(1, 4, 3, 3, seed=2).expand(2, -1, -1, -1)
+    whole = torch.ones(2, 1, 3, 3)
+    draw = NoisedBatch(
+        z0=z0,
+        z_t=objective.add_noise(z0, noise, times),
+        noise=noise,
+        times=times,
+        face_mask=whole,
+        hair_mask=torch.zeros_like(whole),
+    )
+    latents = LatentFormat(channels=4, factor=8, scale=1.5305, unscaled_by=unscaled_by)  # SD3's scale does not count
+    output = objective.target(z0, noise, times) + error
+    loss = two_phase_loss(draw, output, objective=objective, latents=latents, config=TrainConfig(alpha=0.6))
+    weights = loss / error[0].square().mean()
+    wanted = torch.tensor([noise_weight, picture_weight / unscaled_by**2])
+    assert torch.allclose(weights, wanted, rtol=1e-4)  # differences of float32 latents
+
+
+def test_the_jump_at_the_border_is_the_same_for_noise_and_flow_models_and_small_for_v():
+    """That of the paper's model, on scaled latents: 5.2."""
+    jumps = {name: picture / noise for name, noise, picture in BORDER}
+    assert abs(jumps["epsilon"] - 5.2) < 0.1 and abs(jumps["flow"] - 5.2) < 0.1 and jumps["v_prediction"] < 1

@@ -7,7 +7,8 @@ import torch
 
 from helpers.make import randn, some_space
 from stableidentity_core.errors import StableIdentityError
-from stableidentity_core.text import place_words, tokenize_templates
+from stableidentity_core.text import PromptLayout, place_words, tokenize_templates
+from stableidentity_core.text.prompts import joined_rows
 from stableidentity_core.train.templates import TEMPLATES
 
 
@@ -64,12 +65,21 @@ def test_templates_with_different_numbers_of_slots_are_refused_with_the_counts(b
         rows(backend, ["a {}", template])
 
 
-def test_an_encoder_without_padding_takes_rows_of_one_length():
+def test_rows_of_an_encoder_without_padding_say_how_long_each_is():
     space = some_space(window=None)
     made = tokenize_templates(["a photo of {}", "the photo of {}"], space)
     assert made.token_ids.shape == (2, 7) and made.positions.tolist() == [[4, 5], [4, 5]]
-    with pytest.raises(StableIdentityError, match="2 templates have 4, 7 tokens in clip_h"):
-        tokenize_templates(["a photo of {}", "{}"], space)
+    assert made.lengths is None
+    mixed = tokenize_templates(["a photo of {}", "{}"], space)
+    assert mixed.lengths is not None and mixed.lengths.tolist() == [7, 4]
+    again = joined_rows([mixed, tokenize_templates(["{}"], space)])
+    assert again.lengths is not None and again.lengths.tolist() == [7, 4, 4]
+    assert torch.equal(again.token_ids[2], mixed.token_ids[1]) and again.positions.tolist() == [[4, 5], [1, 2], [1, 2]]
+
+
+def test_rows_without_a_limit_are_filled_up_to_the_least_length():
+    layout = PromptLayout(prefix=(8,), suffix=(9,), pad=0, least=5)
+    assert layout.row([1]) == [8, 1, 9, 0, 0] and layout.row([1, 2, 3, 4]) == [8, 1, 2, 3, 4, 9]
 
 
 def test_exactly_77_tokens_fit_and_78_do_not(backend):

@@ -10,6 +10,7 @@ import torch
 from comfy_api.latest import ComfyExtension, io
 
 from .campaign_nodes import CAMPAIGN_NODES
+from .flow import TinyFlow
 from .stall import Stall, WeightAddress
 from .tiny import host_tiny
 from .triposplat import TinyTripoSplat
@@ -97,7 +98,8 @@ class CompareConditioning(io.ComfyNode):
 
     @classmethod
     def execute(cls, a, b) -> io.NodeOutput:
-        pairs = [(a[0][0], b[0][0]), (a[0][1]["pooled_output"], b[0][1]["pooled_output"])]
+        pooled = [one[0][1]["pooled_output"] for one in (a, b)]
+        pairs = [(a[0][0], b[0][0]), *([tuple(pooled)] if pooled[0] is not None else [])]
         same = len(a) == len(b) and all(one.shape == other.shape for one, other in pairs)
         difference = max((one - other).abs().max().item() for one, other in pairs) if same else float("inf")
         return io.NodeOutput(
@@ -228,6 +230,7 @@ class TestExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [
             TinyTrio,
+            TinyFlow,
             TinyControlNet,
             TinyClipVision,
             ShowFeature,

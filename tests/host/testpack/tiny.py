@@ -17,4 +17,5 @@ def _helper(name: str) -> ModuleType:
 
 
 host_tiny = _helper("host_tiny")
+host_flow = _helper("host_flow")
 in_use = _helper("in_use")

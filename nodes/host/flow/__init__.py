@@ -1,0 +1,1 @@
+"""People in flow-matching models. Experimental: no real weights have been seen."""

@@ -1,0 +1,99 @@
+"""Checks, before any work is done, that MODEL, CLIP and VAE of a flow model fit the method and each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import comfy.model_sampling
+import torch
+
+from ....stableidentity_core.errors import StableIdentityError, WrongModelError
+from ..checks import TRAINABLE, check_patches, check_quantised, sampling_kinds
+from .table import FLOW_BASES, FlowFamily, flow_family_of_model
+from .text import FlowTextEncoders
+
+# Plain 8-bit weights are cast as they are used, and gradients pass through that; scaled ones are of another class.
+FP8 = {getattr(torch, name) for name in ("float8_e4m3fn", "float8_e5m2") if hasattr(torch, name)}
+
+
+def check_flow_trio(model: Any, text: FlowTextEncoders, vae: Any) -> None:
+    """Check all three.
+
+    Raises:
+        WrongModelError: naming what was found and what was needed.
+    """
+    family = text.family
+    load = f"Load the MODEL, the text encoder ({family.files}) and the VAE of {family.name}"
+    if model is None:
+        raise WrongModelError(f"The MODEL input got nothing: the loader found no diffusion model. {load}.")
+    if flow_family_of_model(model) is not family:
+        raise WrongModelError(
+            f"MODEL is {describe_model(model)}, the connected CLIP is that of {family.name}: they do not belong "
+            f"together, or people cannot be learned on this MODEL. Supported are {FLOW_BASES}. {load}."
+        )
+    _check_width(model, text, load)
+    _check_sampling(model)
+    _check_vae(model, vae, load)
+    check_patches(model)
+    check_flow_weights(model, text)
+
+
+def check_flow_resolution(family: FlowFamily, vae: Any, resolution: int) -> None:
+    """Raise for a side that is not made of whole latent pixels."""
+    factor = vae.spacial_compression_encode()
+    if resolution % factor:
+        raise StableIdentityError(
+            f"The resolution is {resolution}; the VAE of {family.name} makes one latent pixel of {factor}x{factor}. "
+            f"Set resolution to a multiple of {factor}, such as {max(family.least_side, factor) // factor * factor}."
+        )
+
+
+def check_flow_weights(model: Any, text: FlowTextEncoders) -> None:
+    """Raise for quantised weights other than plain fp8 (scaled fp8, GGUF, nf4, int8), which block gradients."""
+    needed = "fp32, fp16, bf16 or plain fp8"
+    check_quantised(model.get_model_object("diffusion_model"), "MODEL", TRAINABLE | FP8, needed)
+    for encoder in text.encoders.values():
+        check_quantised(encoder, "CLIP", TRAINABLE | FP8, needed)
+
+
+def describe_model(model: Any) -> str:
+    """What a host MODEL is, by the classes of the host."""
+    family = flow_family_of_model(model)
+    kind, config = type(model.model).__name__, type(model.model.model_config).__name__
+    return family.name if family else kind if kind == config else f"{kind} ({config})"
+
+
+def _check_width(model: Any, text: FlowTextEncoders, load: str) -> None:
+    family: FlowFamily = text.family
+    takes = model.model.model_config.unet_config.get(family.text_width, text.width)
+    if takes != text.width:
+        raise WrongModelError(
+            f"MODEL takes text of width {takes}, the connected CLIP of {family.name} gives {text.width} "
+            f"({' and '.join(space.name for space in text.spaces)}): they do not belong together. {load}."
+        )
+
+
+def _check_sampling(model: Any) -> None:
+    sampling = model.get_model_object("model_sampling")
+    mixed_in = (base for base in type(sampling).__mro__ if not issubclass(base, torch.nn.Module))
+    if next(mixed_in) is not comfy.model_sampling.CONST:
+        raise WrongModelError(
+            f"MODEL samples with {' and '.join(sampling_kinds(sampling))}; needed flow matching (CONST). Connect MODEL "
+            "to the training as it comes from the loader, not from a node that changes what it predicts."
+        )
+
+
+def _check_vae(model: Any, vae: Any, load: str) -> None:
+    if vae is None or getattr(vae, "first_stage_model", None) is None:
+        raise WrongModelError(f"The VAE input got nothing: the loader found no VAE in its file. {load}.")
+    latent_format = model.model.latent_format
+    needed = latent_format.latent_channels, getattr(latent_format, "latent_dimensions", 2)
+    found = vae.latent_channels, getattr(vae, "latent_dim", 2)
+    if found != needed:
+        raise WrongModelError(
+            f"The VAE makes {_latents(*found)}, MODEL takes {_latents(*needed)}: they do not belong together. {load}."
+        )
+
+
+def _latents(channels: int, dimensions: int) -> str:
+    return f"{channels} latent channels of {'clips' if dimensions == 3 else 'pictures'}"
