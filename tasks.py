@@ -38,7 +38,7 @@ COMFYUI_GIT = "https://github.com/comfyanonymous/ComfyUI"
 CLONE_SECONDS = 60
 PIP = "pip>=25.1"  # from which on it knows --group
 TESTS, DEMO = "dev", "demo"  # groups of pyproject.toml: what tests and lint need, and the part that the demo needs
-WORKERS = 2  # most host tests wait for a server half of their time
+WORKERS = 4  # on any number of cores: tests wait half of their time, for a server, a browser or another process
 # Tiny models are fastest on one thread; where more are asked for, threads that wait must not take the others' cores.
 THREADS = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
 

@@ -21,6 +21,7 @@ from ...stableidentity_core.store.person import remove_trainings, trainings_of
 from ...stableidentity_core.store.summary import Stored
 from ...stableidentity_core.train.diagnosis import WARNING
 from . import paths
+from .flow.table import has_to_be_applied
 from .mini_world import is_of_mini_world
 
 Json = dict[str, Any]
@@ -91,7 +92,7 @@ def _described(saved: Saved, folder: int) -> Json:
     texts, kind = saved.facts.texts, saved.facts.kind
     method, date = texts.get("method", ""), texts.get("date", "")
     changed = datetime.fromtimestamp(saved.changed / 1e9, timezone.utc).strftime("%Y-%m-%d")
-    demo = is_of_mini_world(saved.facts.widths)
+    demo, applied = is_of_mini_world(saved.facts.widths), has_to_be_applied(saved.facts.widths)
     return {
         "folder": folder,
         "file": saved.file,
@@ -99,7 +100,8 @@ def _described(saved: Saved, folder: int) -> Json:
         "kind": kind.value,
         "problem": saved.facts.problem,
         "trigger": saved.facts.trigger,
-        "prompt": saved.prompt and f"embedding:{saved.prompt}",
+        "prompt": saved.facts.trigger if applied else saved.prompt and f"embedding:{saved.prompt}",
+        "applied": applied,  # no prompt understands it without Apply Identity
         "load": str(saved.path.relative_to(saved.top)),  # as the host lists it
         "base": "mini world" if demo else saved.base[:SHOWN],
         "demo": demo,

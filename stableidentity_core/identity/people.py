@@ -16,7 +16,10 @@ from .portraits import ENDINGS as PORTRAIT_ENDINGS
 from .portraits import portrait_paths
 from .prompt import normalize_trigger
 
-BASES = {("clip_l", 768): "SD 1", ("clip_h", 1024): "SD 2", ("clip_g", 1280): "SDXL"}  # the last one found counts
+BASES = {  # by text space and width; the last one found counts
+    **{("clip_l", 768): "SD 1", ("clip_h", 1024): "SD 2", ("clip_g", 1280): "SDXL"},
+    **{("t5xxl", 4096): "SD 3.5", ("umt5xxl", 4096): "Wan", ("qwen3_4b", 2560): "Z-Image, Flux.2 klein"},
+}
 LIKENESS = ("likeness", "face_similarity")  # keys of a header, the first one found counts
 
 

@@ -34,6 +34,14 @@ def test_a_model_is_asked(world: World):
     assert sheet.shape[1] > 12 * 208
 
 
+def test_a_flow_model_is_asked_by_its_own_sampler(world: World):
+    prompt = asked(world)
+    prompt["trio"] = node("SITestTinyFlow", kind="Z-Image")
+    result = world.server.run(prompt, timeout=600)
+    assert result.status == "success", result.error
+    assert not result.outputs["ask"]["text"][0].startswith("Yes")
+
+
 def test_what_cannot_be_asked_is_refused(world: World, bad: Refusals):
     bad.refused(asked(world, names=3), "smaller than min of 4", by="the schema")
     bad.refused(asked(world, find_face="auto"), "no detector installed", "download")

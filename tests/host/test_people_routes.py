@@ -18,7 +18,7 @@ from helpers.make import rand, randn, some_identity
 from helpers.prompts import Json, node
 from helpers.server import ComfyServer
 from helpers.stores import key, some_result
-from stableidentity_core.identity import load_identity, save_identity
+from stableidentity_core.identity import Identity, load_identity, save_identity
 from stableidentity_core.identity.portraits import portrait_png
 from stableidentity_core.store import ResultStore
 
@@ -85,6 +85,14 @@ def test_the_list_has_people_embeddings_and_damaged_files(server, room):
     assert status == 200 and body == (room / "ann.preview.png").read_bytes()
     # The host's own model browser.
     assert server.fetch("/experiment/models/preview/embeddings/0/room/ann.safetensors")[0] == 200
+
+
+def test_people_whom_no_plain_prompt_knows_are_typed_by_their_trigger(server, room):
+    """ComfyUI's own tokenizers read `embedding:` of these text encoders wrongly."""
+    for name, space in {"zoe": "qwen3_4b", "wanda": "umt5xxl", "sam": "t5xxl"}.items():
+        save_identity(Identity(trigger=name, words={space: rand(2, 64)}), room / f"{name}.safetensors")
+    said = {one["name"]: (one["prompt"], one["applied"]) for one in listed(server).values()}
+    assert said == {"zoe": ("<zoe>", True), "wanda": ("<wanda>", True), "sam": ("embedding:room/sam", False)}
 
 
 def test_a_portrait_leaves_no_way_out_of_the_folder(server, room, tmp_path):

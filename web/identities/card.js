@@ -29,7 +29,9 @@ function tooltip(person) {
   const lines = [person.file];
   if (person.kind !== "damaged" && person.prompt) {
     lines.push(
-      t("Click: inserts {prompt} at the cursor of the prompt box you were in last, or <trigger> if Apply Identity brings this file to that box.", person),
+      person.applied
+        ? t("Click: inserts {prompt} at the cursor of the prompt box you were in last. It works behind Apply Identity.", person)
+        : t("Click: inserts {prompt} at the cursor of the prompt box you were in last, or <trigger> if Apply Identity brings this file to that box.", person),
       t("Without a prompt box: adds a Load Identity node."),
       t("Drag: onto the canvas or into a prompt box."),
     );

@@ -1,5 +1,6 @@
 // What stands for a saved person in a prompt box: `embedding:NAME`, which every prompt understands, or `<trigger>` where
-// this very file is brought to the box by Load Identity with Apply Identity or Prompt with Identity.
+// this very file is brought to the box by Load Identity with Apply Identity or Prompt with Identity. Of people of some
+// flow models the server gives `<trigger>` in any case.
 
 const APPLY = "StableIdentityApply";
 const PROMPT = "StableIdentityEncodePrompt";

@@ -58,6 +58,21 @@ def test_the_list_says_who_is_who(folder):
     assert (bert.base, bert.prompt) == ("clip_h 128", "mini_world/bert")
 
 
+@pytest.mark.parametrize(
+    ("widths", "base"),
+    [
+        ({"clip_l": 768, "clip_g": 1280, "t5xxl": 4096}, "SD 3.5"),
+        ({"umt5xxl": 4096}, "Wan"),
+        ({"qwen3_4b": 2560}, "Z-Image, Flux.2 klein"),
+        ({"qwen3_4b": 64}, "qwen3_4b 64"),
+    ],
+)
+def test_people_of_flow_models_are_shown_with_their_base(folder, widths, base):
+    words = {space: randn(2, width) for space, width in widths.items()}
+    save_under_name(Identity(trigger="dan", words=words), folder, "dan")
+    assert listed(folder)["dan.safetensors"].base == base
+
+
 def damage(path: Path, how: str) -> None:
     whole = path.read_bytes()
     changes = {
