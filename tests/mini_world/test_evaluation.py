@@ -105,7 +105,8 @@ def suite(suite_file: Path) -> Iterator[Suite]:
     torch.set_num_threads(threads)
 
 
-def test_ray_gives_the_same_files_though_a_worker_is_killed_at_work(whole, suite, tmp_path):
+def test_ray_gives_the_same_files_though_a_worker_is_killed_at_work(whole, suite, tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # Ray's own is 15, and beside other tests that is minutes
     folder = Folder(tmp_path / "out")
     with WithRay(suite, "cpu", workers=2) as engine:
         first: list[int] = []
