@@ -211,6 +211,9 @@ def fill(network: nn.Module, seed: int) -> None:
             value.copy_(0.05 * drawn)
         else:
             value.copy_(drawn / math.sqrt(value[0].numel()))
+    for name, value in network.named_buffers():
+        if name.endswith("pos_embed"):  # SD3's, which the host makes of memory as it is, for a file to fill
+            value.copy_(0.05 * torch.randn(value.shape, generator=generator))
 
 
 def sd3(embeddings: list[str] | None = None) -> tuple[Any, Any, Any]:
