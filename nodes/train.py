@@ -217,7 +217,7 @@ def _sources() -> list[io.Input]:
         io.Model.Input(
             "model",
             tooltip="The diffusion model: SD1.5, SD2.x (the paper's is 2.1-base) or SDXL. "
-            "Experimental: SD3.5, Z-Image, Wan text-to-video, Flux.2 klein 4B.",
+            "Experimental: flow models such as SD3.5, Z-Image and Wan.",
         ),
         io.Clip.Input("clip", tooltip="Its text encoder; all of them where there are several."),
         io.Vae.Input("vae", tooltip="Its VAE."),
