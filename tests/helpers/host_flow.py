@@ -207,8 +207,12 @@ def fill(network: nn.Module, seed: int) -> None:
         drawn = torch.randn(value.shape, generator=generator)
         if value.ndim < 2:
             value.copy_(0.05 * drawn if name.endswith("bias") else 1 + 0.1 * drawn)
-        elif "embed_tokens" in name or "token_embedding" in name or "shared" in name:
+        elif "shared" in name:  # T5's words, of size 1 when T5 is new
+            value.copy_(drawn)
+        elif "embed_tokens" in name or "token_embedding" in name:
             value.copy_(0.05 * drawn)
+        elif name.endswith("SelfAttention.q.weight"):  # T5's scores are not divided, so its queries are
+            value.copy_(drawn / math.sqrt(value.numel() / T5["num_heads"]))
         else:
             value.copy_(drawn / math.sqrt(value[0].numel()))
     for name, value in network.named_buffers():
