@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -52,47 +53,7 @@ class KnowsNames(io.ComfyNode):
             description="Asks a model whether it knows names, before a person is learned on it: paints celebrities, "
             "new names and scrambled ones, and compares the faces. Where names mean nothing, a word that is learned "
             "among names has nothing to land in. Experimental.",
-            inputs=[
-                io.Model.Input("model", tooltip="The diffusion model that people would be learned on."),
-                io.Clip.Input("clip", tooltip="From the same checkpoint."),
-                io.Vae.Input("vae", tooltip="From the same checkpoint."),
-                FaceEncoderType.Input(
-                    "recogniser",
-                    tooltip="Says which faces are alike: from Load Face Encoder, best ArcFace; for drawn people the "
-                    "recogniser of Load Mini World.",
-                ),
-                NameSpaceType.Input(
-                    "name_space",
-                    optional=True,
-                    tooltip="Other names than the pack's, from Celebrity Name Space.",
-                ),
-                io.Int.Input(
-                    "names",
-                    default=12,
-                    min=FEWEST,
-                    max=MOST,
-                    tooltip=f"Names of each of three kinds. Each is painted {len(PROMPTS)} times, so 12 are 144 "
-                    "pictures. More give a surer answer.",
-                ),
-                io.Int.Input(
-                    "resolution", default=512, min=64, max=2048, step=8, tooltip="Of the pictures, in pixels."
-                ),
-                io.Int.Input("draw", default=0, min=0, max=0xFFFFFFFF, tooltip="Which names are drawn from the list."),
-                advanced(
-                    io.Combo.Input(
-                        "find_face",
-                        options=[AUTO, *DETECTORS, OFF],
-                        default=AUTO,
-                        tooltip="auto: the first installed detector; for drawn people, as off. off: every picture is "
-                        "an aligned square portrait.",
-                    )
-                ),
-                advanced(
-                    io.Boolean.Input(
-                        "download", default=False, tooltip="Download the face detector if it is missing (109 MB)."
-                    )
-                ),
-            ],
+            inputs=[*_inputs(), *_advanced_inputs()],
             outputs=[
                 io.String.Output(display_name="report", tooltip="The answer, and a table of the three kinds of names."),
                 io.Image.Output(display_name="sheet", tooltip="The first names of each kind, a row for each."),
@@ -111,20 +72,93 @@ class KnowsNames(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, model, clip, vae, recogniser, names, resolution, draw, name_space=None, find_face=AUTO, download=False
+        cls, model, clip, vae, recogniser, names, resolution, draw, name_space=None, find_face=AUTO, download=False,
+        steps=0, cfg=0.0
     ) -> io.NodeOutput:  # fmt: skip
-        check_models(model, host_text(clip), vae, resolution)
+        text = host_text(clip)
+        check_models(model, text, vae, resolution, trains=False)
+        sampling = text.family.sampling
+        sampling = replace(sampling, steps=steps or sampling.steps, cfg=cfg or sampling.cfg)
         groups = name_groups(names_of(name_space or host_name_spaces(clip)), names, draw)
         find = _finder(recogniser, find_face, download)
+        paint_one = partial(paint, model, clip, vae, side=resolution, sampling=sampling)
         with told_if_stopped():
             known = with_memory_advice(
-                lambda: _asked(groups, partial(paint, model, clip, vae, side=resolution), find, recogniser),
+                lambda: _asked(groups, paint_one, find, recogniser),
                 lambda message: f"The device ran out of memory at {resolution} pixels ({message}). Lower resolution.",
             )
-        sheet, told = names_sheet(known), report(known, recogniser.name)
+        sheet, told = names_sheet(known), f"{report(known, recogniser.name)}\nPainted with {sampling}"
         tell(verdict(known).partition(" (")[0])
         shown = {**ui.PreviewImage(sheet, cls=cls).as_dict(), "text": (told,)}
         return io.NodeOutput(told, sheet, known.separation, ui=shown)
+
+
+def _inputs() -> list[io.Input]:
+    return [
+        io.Model.Input("model", tooltip="The diffusion model that people would be learned on."),
+        io.Clip.Input("clip", tooltip="From the same checkpoint."),
+        io.Vae.Input("vae", tooltip="From the same checkpoint."),
+        FaceEncoderType.Input(
+            "recogniser",
+            tooltip="Says which faces are alike: from Load Face Encoder, best ArcFace; for drawn people the "
+            "recogniser of Load Mini World.",
+        ),
+        NameSpaceType.Input(
+            "name_space",
+            optional=True,
+            tooltip="Other names than the pack's, from Celebrity Name Space.",
+        ),
+        io.Int.Input(
+            "names",
+            default=12,
+            min=FEWEST,
+            max=MOST,
+            tooltip=f"Names of each of three kinds. Each is painted {len(PROMPTS)} times, so 12 are 144 "
+            "pictures. More give a surer answer.",
+        ),
+        io.Int.Input("resolution", default=512, min=64, max=2048, step=8, tooltip="Of the pictures, in pixels."),
+        io.Int.Input("draw", default=0, min=0, max=0xFFFFFFFF, tooltip="Which names are drawn from the list."),
+    ]
+
+
+def _advanced_inputs() -> list[io.Input]:
+    return [
+        advanced(
+            io.Combo.Input(
+                "find_face",
+                options=[AUTO, *DETECTORS, OFF],
+                default=AUTO,
+                tooltip="auto: the first installed detector; for drawn people, as off. off: every picture is "
+                "an aligned square portrait.",
+            )
+        ),
+        advanced(
+            io.Boolean.Input("download", default=False, tooltip="Download the face detector if it is missing (109 MB).")
+        ),
+        advanced(
+            io.Int.Input(
+                "steps",
+                default=0,
+                min=0,
+                max=200,
+                optional=True,
+                tooltip="Of the sampler. 0: as many as suit the base; for Z-Image and Flux.2 klein those of "
+                "the distilled models, so set 30 for their undistilled ones.",
+            )
+        ),
+        advanced(
+            io.Float.Input(
+                "cfg",
+                default=0.0,
+                min=0.0,
+                max=30.0,
+                step=0.1,
+                optional=True,
+                tooltip="0: what suits the base; for Z-Image and Flux.2 klein 1, so set 4 for their "
+                "undistilled models.",
+            )
+        ),
+    ]
 
 
 def _finder(recogniser: FaceEncoder, find_face: str, download: bool) -> FindFaces:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
 import torch
 from comfy.clip_model import CLIPLayer
-from comfy.ldm.modules.attention import CrossAttention, FeedForward, SpatialTransformer, attention_pytorch
+from comfy.ldm.modules.attention import CrossAttention, FeedForward, SpatialTransformer
 from comfy.ldm.modules.diffusionmodules.openaimodel import ResBlock
 from torch import Tensor, nn
 
@@ -21,11 +21,12 @@ from ...stableidentity_core.console.streams import get_logger
 from ...stableidentity_core.devices import to_device
 from ...stableidentity_core.text.prompts import PromptRows
 from . import weights
+from .attention import with_gradient
 from .cancel import check_cancelled, stoppable_at
 from .checks import check_trio, check_weights
 from .fingerprint import model_fingerprint
 from .memory import fits_beside, plan_memory
-from .networks import Networks, UsedNetworks, computing_with
+from .networks import Networks, UsedNetworks, computing_with, told_when_used
 from .posterior import mean_with_gradient, posterior_of
 from .precision import compute_dtype, own_dtype
 from .text import HostTextEncoders, trainable_text
@@ -70,7 +71,7 @@ class ComfyBackend:
             factor=vae.downscale_ratio,
             scale=self.latent_format.scale_factor,
         )
-        self.text_spaces = tuple(replace(space, embed=self._flagged(space.embed)) for space in own.text.spaces)
+        self.text_spaces = told_when_used(own.text.spaces, self.networks.others_were_used)
         self._fingerprint = fingerprint
         self._sizes: dict[tuple[int, int], Tensor] = {}
 
@@ -85,13 +86,6 @@ class ComfyBackend:
     @property
     def dtype(self) -> torch.dtype:
         return self.networks.now.dtype
-
-    def _flagged(self, embed: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-        def flagged(ids: Tensor) -> Tensor:
-            self.networks.others_were_used()
-            return embed(ids)
-
-        return flagged
 
     def encode_posterior(self, images: Tensor) -> Posterior:
         self.networks.others_were_used()
@@ -119,15 +113,11 @@ class ComfyBackend:
         return Conditioning(context=encoded.context.to(self.device), pooled=pooled)
 
     def predict(self, z_t: Tensor, times: Tensor, conditioning: Conditioning) -> Tensor:
-        # A fresh dict each time: the host's UNet writes into the one it is given.
-        options = {
-            "optimized_attention_override": lambda _attention, *args, **kwargs: attention_pytorch(*args, **kwargs)
-        }
         output = self.unet(
             z_t.to(self.dtype),
             self.objective.model_times(times).float(),
             context=conditioning.context.to(self.device, self.dtype),
-            transformer_options=options,
+            transformer_options=with_gradient(),
             y=self._sizes_and_pooled(z_t, conditioning),
         )
         return output.float()
@@ -188,6 +178,7 @@ def comfy_backend(
     batch_size: int = 1,
     compute: Compute = AS_LOADED,
     fingerprint: str | None = None,
+    learned: int = 0,
 ) -> Iterator[ComfyBackend]:
     """Make a backend from clones of the models; afterwards the host is as before.
 
@@ -197,25 +188,19 @@ def comfy_backend(
     Args:
         resolution, batch_size, compute: of the training, to request enough memory; `computing` applies `compute`.
         fingerprint: of MODEL and CLIP, if already known.
+        learned: bytes that what is learned takes on the device, with its gradient and the optimiser's.
 
     Raises:
         WrongModelError: the three do not fit the method or each other.
     """
+    objective = check_trio(model, HostTextEncoders(clip), vae)
+    fingerprint = fingerprint or model_fingerprint(model, clip)
     with ExitStack() as stack:
-        stack.enter_context(torch.inference_mode(False))
-        stack.enter_context(torch.enable_grad())
-        objective = check_trio(model, HostTextEncoders(clip), vae)
-        fingerprint = fingerprint or model_fingerprint(model, clip)
-        static, static_text = weights.static_clone(model), weights.static_clip(clip)
-        stack.callback(weights.drop_copy, static, model)
-        stack.callback(weights.drop_copy, static_text.patcher, clip.patcher)
+        static, static_text = stack.enter_context(weights.for_training(model, clip))
         text = HostTextEncoders(static_text)
         # Where weights are streamed, only the static clone shows their chosen dtype.
         check_weights(static, text)
-        for module in (static.model, static_text.cond_stage_model):
-            stack.enter_context(weights.frozen(module))
         stack.enter_context(trainable_text(static_text))
-        stack.enter_context(weights.host_in_training_mode())
         own = Networks(
             unet=static.get_model_object("diffusion_model"),
             text=text,
@@ -231,6 +216,7 @@ def comfy_backend(
             resolution=resolution,
             batch_size=batch_size,
             low_memory=compute.low_memory,
+            learned=learned,
         )
         ahead = 1 if fits_beside(need, vae, resolution, batch_size) else STEPS_AHEAD
         backend = ComfyBackend(static, own, vae, objective, fingerprint, need.beside, recomputes, ahead)

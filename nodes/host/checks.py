@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import comfy.model_base
@@ -17,6 +17,7 @@ from ...stableidentity_core.console.streams import get_logger
 from ...stableidentity_core.errors import StableIdentityError, WrongModelError
 from .families import BASES, Family
 from .flow.table import FlowFamily, flow_family_of_model
+from .patches import check_patches
 from .text import HostTextEncoders
 from .video.unet import VideoUNet
 
@@ -36,8 +37,11 @@ LOAD = f"Load a checkpoint of {BASES}, and connect its MODEL, CLIP and VAE"
 SIZES_WIDTH = 6 * 256  # SDXL's six sizes, each embedded as 256 sines and cosines
 
 
-def check_trio(model: Any, text: HostTextEncoders, vae: Any) -> type[VariancePreserving]:
+def check_trio(model: Any, text: HostTextEncoders, vae: Any, trains: bool = True) -> type[VariancePreserving]:
     """Check all three and return the model's training objective.
+
+    Args:
+        trains: also check what only matters to a training.
 
     Raises:
         WrongModelError: naming what was found and what was needed.
@@ -48,8 +52,9 @@ def check_trio(model: Any, text: HostTextEncoders, vae: Any) -> type[VariancePre
     _check_unet(model, unet)
     _check_width(model, text)
     _check_vae(model, vae)
-    check_patches(model)
-    check_weights(model, text)
+    if trains:
+        check_patches(model)
+        check_weights(model, text)
     return objective_of(model)
 
 
@@ -125,10 +130,19 @@ def check_quantised(
     what: str,
     allowed: Collection[torch.dtype] = frozenset(TRAINABLE),
     needed: str = "fp32, fp16 or bf16",
+    remedy: str = "",
+    accepted: Callable[[torch.Tensor], bool] = lambda _weight: False,
 ) -> None:
-    """Raise for weights of other types than those allowed, or of another class than plain tensors."""
+    """Raise for weights of other types than those allowed, or of another class than plain tensors.
+
+    Args:
+        needed, remedy: for the message; by default, to load the full file.
+        accepted: whether a weight passes whatever its type and class.
+    """
     odd: Counter[str] = Counter()
     for parameter in module.parameters():
+        if accepted(parameter):
+            continue
         plain = type(parameter) in (torch.nn.Parameter, torch.Tensor)
         if parameter.dtype not in allowed:
             odd[str(parameter.dtype).removeprefix("torch.")] += 1
@@ -138,7 +152,7 @@ def check_quantised(
         found = ", ".join(f"{count} as {kind}" for kind, count in odd.most_common())
         quantised = "" if odd.keys() <= {"float64"} else "quantised "
         raise WrongModelError(
-            f"{what} holds {quantised}weights ({found}); training needs {needed}. {_remedy(what, odd)}"
+            f"{what} holds {quantised}weights ({found}); training needs {needed}. {remedy or _remedy(what, odd)}"
         )
 
 
@@ -175,18 +189,6 @@ def _check_unet(model: Any, unet: Any) -> None:
             f"MODEL takes {channels} input channels (inpainting, depth and edit models take more than "
             f"{model.model.latent_format.latent_channels}), needed {model.model.latent_format.latent_channels}. Learn "
             f"the person on the plain model of the same base; the words then work with this one's CLIP too. {LOAD}."
-        )
-
-
-def check_patches(model: Any) -> None:
-    """Raise for patches that other nodes have added to the attention, which training would ignore."""
-    options = model.model_options.get("transformer_options", {})
-    patches = options.get("patches", {}) | options.get("patches_replace", {})
-    found = sorted(name for name, functions in patches.items() if functions)
-    if found:
-        raise WrongModelError(
-            f"MODEL carries patches of other nodes ({', '.join(found)}: such as FreeU, PAG or IP-Adapter), which "
-            "training would ignore. Connect MODEL to the training from before those nodes; LoRAs may stay."
         )
 
 

@@ -47,8 +47,13 @@ def training_memory(
     resolution: int,
     batch_size: int,
     low_memory: bool,
+    learned: int = 0,
 ) -> MemoryNeed:
-    """Estimate a training that computes in `dtype`; `kept` is that of the model's family."""
+    """Estimate a training that computes in `dtype`; `kept` is that of the model's family.
+
+    Args:
+        learned: bytes of what is learned, with its gradient and the optimiser's.
+    """
     views = batch_size * (resolution / 512) ** 2 * dtype.itemsize / 4
     activations = views * (kept.unet_low if low_memory else kept.unet)
     activations += batch_size * (kept.text_low if low_memory else kept.text)
@@ -56,7 +61,7 @@ def training_memory(
     block = 0 if unet in copied else _cast(unet, dtype) * kept.largest_block
     return MemoryNeed(
         weights=sum(_size(network, dtype if network in copied else None) for network in (unet, text)),
-        beside=int(activations + block),
+        beside=int(activations + block + learned),
     )
 
 
@@ -98,9 +103,19 @@ def plan_memory(
     resolution: int,
     batch_size: int,
     low_memory: bool,
+    learned: int = 0,
 ) -> tuple[MemoryNeed, bool]:
     """What a training needs, and whether it recomputes activations, because that is asked for or all do not fit."""
-    estimate = partial(training_memory, unet, text, kept, dtype=dtype, resolution=resolution, batch_size=batch_size)
+    estimate = partial(
+        training_memory,
+        unet,
+        text,
+        kept,
+        dtype=dtype,
+        resolution=resolution,
+        batch_size=batch_size,
+        learned=learned,
+    )
     full, low = estimate(low_memory=False), estimate(low_memory=True)
     recomputes = low_memory or not full.fits(device)
     need = low if recomputes else full

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from comfy import model_management
 from comfy.model_patcher import ModelPatcher
-from torch import nn
+from torch import Tensor, nn
 
 from ...stableidentity_core.backends.compute import cast_copy
+from ...stableidentity_core.text.space import TextSpace
 from . import weights
 from .casting import casting, casting_layers, flagged, has_other_type
 from .memory import makes_copy
@@ -181,3 +182,16 @@ def unload(patcher: Any) -> None:
         loaded.remove(entry)
     if found:  # to empty the cache of a GPU takes long
         model_management.soft_empty_cache()
+
+
+def told_when_used(spaces: Iterable[TextSpace], tell: Callable[[], None]) -> tuple[TextSpace, ...]:
+    """Text spaces that tell before they look up words, for which the host may move networks."""
+
+    def telling(embed: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        def told(ids: Tensor) -> Tensor:
+            tell()
+            return embed(ids)
+
+        return told
+
+    return tuple(replace(space, embed=telling(space.embed)) for space in spaces)

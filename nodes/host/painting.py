@@ -74,14 +74,19 @@ class Painter:
         return paint(self.model, clip, self.vae, prompt, side=self.side, seed=self.seed)
 
 
-def paint(model: Any, clip: Any, vae: Any, prompt: str, *, side: int, seed: int) -> Tensor:
-    """A picture [1, side, side, 3] in 0..1 on the CPU, as KSampler paints it with the sampling of the base.
+def paint(
+    model: Any, clip: Any, vae: Any, prompt: str, *, side: int, seed: int, sampling: Sampling | None = None
+) -> Tensor:
+    """A picture [1, side, side, 3] in 0..1 on the CPU, as KSampler paints it.
+
+    Args:
+        sampling: by default that of the base.
 
     Raises:
         StableIdentityError: the VAE gives no picture.
     """
     positive, negative = (clip.encode_from_tokens_scheduled(clip.tokenize(text)) for text in (prompt, ""))
-    sampling = host_text(clip).family.sampling
+    sampling = sampling or host_text(clip).family.sampling
     channels, size = model.get_model_object("latent_format").latent_channels, side // vae.spacial_compression_encode()
     shape = (1, channels, 1, size, size) if is_video(vae) else (1, channels, size, size)
     noise = torch.randn(shape, generator=torch.Generator().manual_seed(seed))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,7 +16,8 @@ def compute_dtype(model: Any, compute: Compute) -> torch.dtype:
     """The type that the UNet of a host MODEL is to compute in.
 
     Raises:
-        StableIdentityError: the device does not compute in a type that is asked for by name, or only slowly.
+        StableIdentityError: the device does not compute in a type that is asked for by name, or only slowly, or the
+            model's numbers are too large for it.
     """
     device = model.load_device
     check_precision(compute.precision, device)
@@ -24,7 +26,19 @@ def compute_dtype(model: Any, compute: Compute) -> torch.dtype:
             f"The precision is fp16, which ComfyUI does not use on {model_management.get_torch_device_name(device)}: "
             "it is broken or slow there. Set precision to auto or model."
         )
-    return compute.dtype(sixteen_bit(device)) or own_dtype(model)
+    if compute.precision == "fp16" and not holds_fp16(model):
+        raise StableIdentityError(
+            "The precision is fp16, in which the numbers of this MODEL "
+            f"({type(model.model.model_config).__name__}) grow too large: ComfyUI does not use it either. Set "
+            "precision to auto or model."
+        )
+    types = sixteen_bit(device)
+    return compute.dtype(replace(types, fp16=types.fp16 and holds_fp16(model))) or own_dtype(model)
+
+
+def holds_fp16(model: Any) -> bool:
+    """Whether the host computes the model in fp16."""
+    return torch.float16 in getattr(model.model.model_config, "supported_inference_dtypes", [torch.float16])
 
 
 def sixteen_bit(device: torch.device) -> SixteenBit:

@@ -21,6 +21,7 @@ from ...stableidentity_core.text import NameSpace
 from ...stableidentity_core.train import StepReport, TrainConfig
 from ...stableidentity_core.train.diagnosis import PROJECTOR_WARNING, verdict
 from ...stableidentity_core.train.pretraining import ProjectorPretraining
+from ...stableidentity_core.train.projector_init import learned_bytes
 from ...stableidentity_core.train.projector_session import ProjectorSession
 from ...stableidentity_core.train.session import unchecked
 from ...stableidentity_core.train.warm_start import WarmStart
@@ -83,7 +84,8 @@ def train_projector_in_host(
 
     begun = time.monotonic()
     with _kept_within_limit(store, key):
-        result = models.run(config, train)
+        faces = [face for _title, face in photos[:1]]
+        result = models.run(config, train, learned=learned_bytes(faces, name_spaces, config))
         _keep(store, key, result)
     return _shown(result, f"in {describe_duration(time.monotonic() - begun)}")
 

@@ -57,11 +57,12 @@ class HostModels:
         """One per text space of the CLIP; by default from the pack's own names."""
         return list(host_name_spaces(self.clip, names))
 
-    def run(self, config: TrainConfig, work: Callable[[HostBackend], T], at_once: int = 1) -> T:
+    def run(self, config: TrainConfig, work: Callable[[HostBackend], T], at_once: int = 1, learned: int = 0) -> T:
         """Run `work` on a backend with a checked gradient and return its result; afterwards the host is as before.
 
         Args:
             at_once: number of people learned together.
+            learned: bytes that each of them takes on the device: projector, gradient, optimiser.
 
         Raises:
             StableIdentityError: out of memory, with advice.
@@ -79,6 +80,7 @@ class HostModels:
                 batch_size=config.batch_size * at_once,
                 compute=compute,
                 fingerprint=self.fingerprint,
+                learned=learned * at_once,
             ) as backend:
                 needed = backend.memory
                 tell("checking the gradient")

@@ -77,12 +77,7 @@ class HostTextEncoders:
         return tokenizer.tokenizer(text)["input_ids"][tokenizer.tokens_start : -1]
 
     def _embed(self, space: str, ids: Tensor) -> Tensor:
-        """Rows of the token embedding as used in prompts, including LoRA patches."""
-        model_management.load_models_gpu([self.clip.patcher])
-        embedding = self._embedding(space)
-        with torch.inference_mode():
-            rows = embedding(ids.to(embedding.weight.device), out_dtype=torch.float32)
-        return rows.float().cpu().clone()
+        return token_rows(self.clip.patcher, self._embedding(space), ids)
 
     def with_network(self, patcher: Any) -> HostTextEncoders:
         """The same with the patcher's module in place of the CLIP's own."""
@@ -108,6 +103,14 @@ class HostTextEncoders:
             context=torch.cat([hidden for hidden, _pooled in outputs.values()], dim=-1),
             pooled=outputs[self.family.pooled][1] if self.family.pooled else None,
         )
+
+
+def token_rows(patcher: Any, embedding: Any, ids: Tensor) -> Tensor:
+    """Rows [..., D] float32 of a token embedding as used in prompts, including LoRA patches, on the CPU."""
+    model_management.load_models_gpu([patcher])
+    with torch.inference_mode():
+        rows = embedding(ids.to(embedding.weight.device), out_dtype=torch.float32)
+    return rows.float().cpu().clone()
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from ...stableidentity_core.store import ResultStore, TrainResult, work_key
 from ...stableidentity_core.text import NameSpace
 from ...stableidentity_core.train import StepReport, TrainConfig
 from ...stableidentity_core.train.config import non_default_settings
+from ...stableidentity_core.train.projector_init import learned_bytes
 from ...stableidentity_core.train.session import Person, TrainingSession, unchecked
 from . import paths
 from .learned import STORED, Learned, Pictures, learned, marked
@@ -176,7 +177,8 @@ def _train(models: HostModels, work: Work, people: Mapping[str, Person], keep: K
             results = [marked(result, models.text) for result in session.learn(on_step, progress.stage)]
             keep(dict(zip(group, results, strict=True)))
 
-    models.run(config, train, at_once)
+    faces = next(iter(people.values())).faces
+    models.run(config, train, at_once, learned_bytes(faces, work.name_spaces, config))
 
 
 def _who(first: int, count: int, people: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -68,6 +68,25 @@ def drop_copy(copy: Any, original: Any) -> None:
     """Free a clone that has its own module."""
     if copy.model is not original.model:
         copy.detach()
+
+
+@contextmanager
+def for_training(model: Any, clip: Any) -> Iterator[tuple[Any, Any]]:
+    """Static clones of MODEL and CLIP, frozen, in which autograd works; afterwards the host is as before.
+
+    Raises:
+        WrongModelError: the host cannot make them static.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        static, static_text = static_clone(model), static_clip(clip)
+        stack.callback(drop_copy, static, model)
+        stack.callback(drop_copy, static_text.patcher, clip.patcher)
+        for module in (static.model, static_text.cond_stage_model):
+            stack.enter_context(frozen(module))
+        stack.enter_context(host_in_training_mode())
+        yield static, static_text
 
 
 @contextmanager

@@ -16,6 +16,10 @@ BEFORE, AFTER = "a photo of", "in the rain"
 Tokenize = Callable[[str], list[int]]
 
 
+class NoStandInError(StableIdentityError):
+    """No name can stand in for the words of a prompt."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class StandIn:
     """A name, and the pairs of tokens as which it is read in different places of a text."""
@@ -63,14 +67,14 @@ def find_stand_in(
         what: the prompt and its encoder, for the error.
 
     Raises:
-        StableIdentityError: no name is read as two tokens in each of the slots and nowhere else.
+        NoStandInError: no name is read as two tokens in each of the slots and nowhere else.
     """
     tried = 0
     for candidate in stand_ins(tokenize, names):
         if fits(candidate):
             return candidate
         tried += 1
-    raise StableIdentityError(
+    raise NoStandInError(
         f"{what} has no place for two words: of {tried} names of two tokens none is read as the same two tokens in "
         f"each of its {count} places. Put a space before and after each person, or connect the text encoder that "
         "belongs to the model."

@@ -127,7 +127,8 @@ class GradientProbe:
 
     def _gradients(self) -> tuple[tuple[Tensor, ...], float]:
         """Gradients at the words and their norm; raises unless it is a number above zero."""
-        gradients = torch.autograd.grad(self(self.words), list(self.words.values()), allow_unused=True)
+        words, output = list(self.words.values()), self(self.words)
+        gradients = torch.autograd.grad(output, words, allow_unused=True) if output.requires_grad else ()
         norm = _norm(gradients)
         if norm is not None and not norm < float("inf"):  # also when it is NaN
             raise TrainingError(
@@ -145,6 +146,6 @@ class GradientProbe:
 
 
 def _norm(gradients: tuple[Tensor | None, ...]) -> float | None:
-    if any(gradient is None for gradient in gradients):
+    if not gradients or any(gradient is None for gradient in gradients):
         return None
     return torch.cat([gradient.flatten() for gradient in gradients if gradient is not None]).norm().item()

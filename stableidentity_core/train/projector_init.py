@@ -17,6 +17,8 @@ from ..text.names import NameSpace
 from .config import TrainConfig
 from .photos import check_photos
 
+COPIES = 4  # weights, gradient, and both moments of Adam
+
 
 def make_projector(
     backend: DiffusionBackend,
@@ -37,6 +39,14 @@ def make_projector(
     generator = torch.Generator().manual_seed(config.seed)
     source = Start(feature_width=width, name_spaces=name_spaces, text_spaces=backend.text_spaces, generator=generator)
     return kind.create(source, config.method_settings)
+
+
+def learned_bytes(faces: Sequence[Face], name_spaces: Sequence[NameSpace], config: TrainConfig) -> int:
+    """Bytes of a projector of the settings' method for these faces, with its gradient and Adam's two moments."""
+    kind = get_method(config.method)
+    width = _feature_width(faces) if kind.needs_face else 0
+    projector = kind.empty(width, name_spaces, config.method_settings)
+    return COPIES * sum(weight.nbytes for weight in projector.parameters())
 
 
 def _feature_width(faces: Sequence[Face]) -> int:

@@ -33,6 +33,11 @@ def adapter(comfyui):
     return pack_module("nodes.host.backend", comfyui)
 
 
+@pytest.fixture
+def attention(comfyui):
+    return pack_module("nodes.host.attention", comfyui)
+
+
 def with_lora(model, strength: float = 1.0):
     """A clone whose first cross-attention has a full-weight patch, as a merge or LoRA node makes it."""
     key = next(key for key in model.model.state_dict() if key.endswith("attn2.to_k.weight"))
@@ -271,15 +276,15 @@ def test_half_precision_points_the_same_way(trio, adapter):
         check_directions(rough, torch.randn_like(exact) / exact.numel() ** 0.5)
 
 
-def test_a_kernel_with_a_wrong_backward_is_found(trio, adapter, monkeypatch):
+def test_a_kernel_with_a_wrong_backward_is_found(trio, adapter, attention, monkeypatch):
     """As an attention kernel does that has no backward of its own: half of the gradient is lost, without an error."""
     model, clip, vae = trio
-    right = adapter.attention_pytorch
+    right = attention.attention_pytorch
 
     def wrong(q, k, *args, **kwargs):
         return right(q, k.detach(), *args, **kwargs)
 
-    monkeypatch.setattr(adapter, "attention_pytorch", wrong)
+    monkeypatch.setattr(attention, "attention_pytorch", wrong)
     with adapter.comfy_backend(model, clip, vae) as backend, pytest.raises(TrainingError, match="differs by"):
         check_gradient(backend, compare=True)
 
@@ -321,28 +326,28 @@ def test_weights_of_the_same_size_are_copied_in_the_other_type_and_smaller_ones_
 
 
 def test_the_check_before_a_16_bit_training_finds_a_wrong_backward_by_finite_difference(
-    trio, comfyui, adapter, monkeypatch
+    trio, comfyui, adapter, attention, monkeypatch
 ):
     """Both sides of a comparison of 16 and 32 bits would have the same fault."""
     check = pack_module("nodes.host.session", comfyui).check_host_gradient
-    right = adapter.attention_pytorch
+    right = attention.attention_pytorch
     with adapter.comfy_backend(*trio) as backend:
         check(backend, Compute(precision="bf16"))
-        monkeypatch.setattr(adapter, "attention_pytorch", lambda q, k, *args, **kw: right(q, k.detach(), *args, **kw))
+        monkeypatch.setattr(attention, "attention_pytorch", lambda q, k, *args, **kw: right(q, k.detach(), *args, **kw))
         with pytest.raises(TrainingError, match="differs by"):
             check(backend, Compute(precision="bf16"))
 
 
 def test_the_check_before_a_16_bit_training_finds_a_kernel_that_is_wrong_in_16_bits_only(
-    trio, comfyui, adapter, monkeypatch
+    trio, comfyui, adapter, attention, monkeypatch
 ):
     check = pack_module("nodes.host.session", comfyui).check_host_gradient
-    right = adapter.attention_pytorch
+    right = attention.attention_pytorch
 
     def wrong(q: Tensor, k: Tensor, v: Tensor, *args, **kwargs) -> Tensor:
         return right(q, k, v if v.dtype == torch.float32 else -v.detach(), *args, **kwargs)
 
-    monkeypatch.setattr(adapter, "attention_pytorch", wrong)
+    monkeypatch.setattr(attention, "attention_pytorch", wrong)
     with adapter.comfy_backend(*trio) as backend, pytest.raises(TrainingError, match="in 16 bits than in fp32"):
         check(backend, Compute(precision="bf16"))
 

@@ -121,6 +121,11 @@ def trio(host, tiny_eps):
         return host_tiny.load_trio(tiny_eps)
 
 
+def test_what_is_learned_is_asked_for_too(host, trio):
+    with host.backend.comfy_backend(*trio) as alone, host.backend.comfy_backend(*trio, learned=GB) as both:
+        assert both.memory == alone.memory + GB
+
+
 def test_where_memory_is_short_a_training_recomputes_by_itself(host, trio, monkeypatch, caplog):
     caplog.set_level("INFO")
     with host.backend.comfy_backend(*trio) as backend, backend.computing(Compute()):

@@ -112,15 +112,14 @@ NETWORKS = {
 }
 
 
-def text_encoder(name: str, dtype: torch.dtype, device: str) -> tuple[nn.Module, int]:
-    """The text encoder and its width."""
+def text_encoder(name: str, dtype: torch.dtype, device: str) -> nn.Module:
     operations = comfy.ops.manual_cast
     if name == "Qwen3-4B":
-        network, width = llama.Qwen3_4B({}, dtype, device, operations), 2560
+        network: nn.Module = llama.Qwen3_4B({}, dtype, device, operations)
     else:
         config = json.loads((HOST / f"text_encoders/{name.lower()}_config_xxl.json").read_text())
-        network, width = t5.T5(config, dtype, device, operations), 4096
-    return network.requires_grad_(False).eval(), width
+        network = t5.T5(config, dtype, device, operations)
+    return network.requires_grad_(False).eval()
 
 
 # The text encoder, and the tokens that it reads in a training.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ import comfy.model_patcher
 import comfy.sd
 import comfy.supported_models as supported
 import torch
-from comfy import model_management
+from comfy import model_management, ops
 from comfy.ldm.models.autoencoder import AutoencoderKL
 from comfy.ldm.wan.vae import WanVAE
 from comfy.text_encoders import flux, sd3_clip, wan, z_image
@@ -251,3 +252,39 @@ TRIOS: dict[str, Callable[..., tuple[Any, Any, Any]]] = {
     "Wan": wan_trio,
     "Flux.2 klein": klein,
 }
+
+
+def scaled_fp8(network: nn.Module, full_precision: bool, kind: str = "float8_e4m3fn") -> None:
+    """Put the host's layers for scaled 8-bit weights in the place of a network's linear ones, loaded by its own code.
+
+    Args:
+        full_precision: whether it multiplies in the type of the input, as it does in text encoders.
+    """
+    layers = ops.mixed_precision_ops({}, torch.float32, full_precision_mm=full_precision)
+    largest = torch.finfo(getattr(torch, kind)).max
+    for module in list(network.modules()):
+        for name, linear in list(module.named_children()):
+            if not isinstance(linear, nn.Linear):
+                continue
+            scale = linear.weight.abs().max() / largest
+            state = {
+                "weight": (linear.weight / scale).to(getattr(torch, kind)),
+                "weight_scale": scale.float(),
+                "comfy_quant": torch.tensor(list(json.dumps({"format": kind}).encode()), dtype=torch.uint8),
+            }
+            if linear.bias is not None:
+                state["bias"] = linear.bias
+            made = layers.Linear(linear.in_features, linear.out_features, bias=linear.bias is not None, device="cpu")
+            made.load_state_dict(state, strict=False)
+            setattr(module, name, made.requires_grad_(False))
+
+
+def fast_fp8(network: nn.Module) -> None:
+    """Put the host's layers that multiply plain 8-bit weights in 8 bits in the place of a network's linear ones."""
+    for module in list(network.modules()):
+        for name, linear in list(module.named_children()):
+            if isinstance(linear, nn.Linear):
+                layer = ops.fp8_ops.Linear(linear.in_features, linear.out_features, bias=linear.bias is not None)
+                layer.load_state_dict(linear.state_dict())
+                layer.to(torch.float8_e4m3fn).requires_grad_(False)
+                setattr(module, name, layer)

@@ -5,13 +5,11 @@ All that depends on the model is done by the host's own classes: tokenizing, enc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from typing import Any
 
 import torch
-from comfy.ldm.modules.attention import attention_pytorch
 from torch import Tensor, nn
 
 from ....stableidentity_core.backends.compute import AS_LOADED, Compute, gradient_checkpointing
@@ -19,16 +17,19 @@ from ....stableidentity_core.backends.objective import Flow, Objective
 from ....stableidentity_core.backends.protocol import STEPS_AHEAD, Conditioning, Posterior
 from ....stableidentity_core.text.prompts import PromptRows
 from .. import weights
+from ..attention import with_gradient
 from ..cancel import check_cancelled, stoppable_at
 from ..fingerprint import model_fingerprint
 from ..memory import fits_beside
+from ..networks import told_when_used
 from ..posterior import is_video, mean_with_gradient
 from ..precision import compute_dtype, own_dtype
 from .apart import apart
 from .blocks import blocks_of, norms_of, on_copies, written_by_copying
 from .checks import check_flow_trio, check_flow_weights
+from .fp8 import in_full_precision
 from .latents import decode, encode, latents_of
-from .memory import FlowPlan, plan_flow_memory
+from .memory import plan_flow_memory
 from .networks import FlowNetworks
 from .table import FlowFamily
 from .text import LENGTH, FlowTextEncoders, joined_encoded
@@ -48,19 +49,12 @@ class FlowBackend:
         self.objective: Objective = Flow.at_sd_levels(self.device)
         self.latent_format = self.model.model.latent_format
         self.latents = latents_of(vae, self.latent_format)
-        self.text_spaces = tuple(replace(space, embed=self._flagged(space.embed)) for space in networks.text.spaces)
+        self.text_spaces = told_when_used(networks.text.spaces, networks.others_were_used)
         self._fingerprint = fingerprint
 
     @property
     def dtype(self) -> torch.dtype:
         return self.networks.dtype
-
-    def _flagged(self, embed: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-        def flagged(ids: Tensor) -> Tensor:
-            self.networks.others_were_used()
-            return embed(ids)
-
-        return flagged
 
     def encode_posterior(self, images: Tensor) -> Posterior:
         self.networks.others_were_used()
@@ -126,7 +120,7 @@ class FlowBackend:
             name: value.process_cond(batch_size=len(x), device=x.device, area=None).cond
             for name, value in given.items()
         }
-        picture = model.apply_model(x, levels, transformer_options=_options(), **found)
+        picture = model.apply_model(x, levels, transformer_options=with_gradient(), **found)
         velocity = (x - picture.float()) / levels.view(-1, *[1] * (x.ndim - 1))
         return velocity.squeeze(2) if is_video(self.vae) else velocity
 
@@ -155,11 +149,6 @@ class FlowBackend:
             yield
 
 
-def _options() -> dict[str, Any]:
-    """Fresh each time, as the host's networks write into it; other kernels of attention may lack a backward pass."""
-    return {"optimized_attention_override": lambda _attention, *args, **kwargs: attention_pytorch(*args, **kwargs)}
-
-
 def _rows(conditioning: Conditioning, chosen: Tensor) -> Conditioning:
     return Conditioning(
         context=conditioning.context[chosen],
@@ -183,27 +172,34 @@ def flow_backend(
     batch_size: int = 1,
     compute: Compute = AS_LOADED,
     fingerprint: str | None = None,
+    learned: int = 0,
 ) -> Iterator[FlowBackend]:
     """Make a backend from clones of the models; afterwards the host is as before. See `comfy_backend`.
 
     Raises:
         WrongModelError: the three do not fit the method or each other.
     """
+    check_flow_trio(model, FlowTextEncoders(clip, family), vae)
+    fingerprint = fingerprint or model_fingerprint(model, clip)
     with ExitStack() as stack:
-        stack.enter_context(torch.inference_mode(False))
-        stack.enter_context(torch.enable_grad())
-        check_flow_trio(model, FlowTextEncoders(clip, family), vae)
-        fingerprint = fingerprint or model_fingerprint(model, clip)
-        static, static_text = weights.static_clone(model), weights.static_clip(clip)
-        stack.callback(weights.drop_copy, static, model)
-        stack.callback(weights.drop_copy, static_text.patcher, clip.patcher)
+        static, static_text = stack.enter_context(weights.for_training(model, clip))
         text = FlowTextEncoders(static_text, family)
         check_flow_weights(static, text)  # where weights are streamed, only the clone shows their type
         for module in (static.model, static_text.cond_stage_model):
-            stack.enter_context(weights.frozen(module))
             stack.enter_context(on_copies(norms_of(module)))
-        stack.enter_context(weights.host_in_training_mode())
-        plan = _planned(static, static_text, family, resolution, batch_size, compute)
+            stack.enter_context(in_full_precision(module))
+        plan = plan_flow_memory(
+            static.get_model_object("diffusion_model"),
+            static_text.cond_stage_model,
+            family.activations,
+            static.load_device,
+            dtype=compute_dtype(static, compute),
+            resolution=resolution,
+            batch_size=batch_size,
+            low_memory=compute.low_memory,
+            factor=vae.spacial_compression_encode(),
+            learned=learned,
+        )
         ahead = 1 if not plan.apart and fits_beside(plan.need, vae, resolution, batch_size) else STEPS_AHEAD
         networks = FlowNetworks(static, text, plan.need.beside, plan.apart)
         stack.enter_context(networks.computing_in(own_dtype(static)))
@@ -211,16 +207,3 @@ def flow_backend(
         stack.enter_context(written_by_copying(_blocks_of_all(networks)))
         networks.use_network()
         yield FlowBackend(networks, vae, fingerprint, plan.recomputes, ahead)
-
-
-def _planned(model: Any, clip: Any, family: FlowFamily, resolution: int, batch_size: int, compute: Compute) -> FlowPlan:
-    return plan_flow_memory(
-        model.get_model_object("diffusion_model"),
-        clip.cond_stage_model,
-        family.activations,
-        model.load_device,
-        dtype=compute_dtype(model, compute),
-        resolution=resolution,
-        batch_size=batch_size,
-        low_memory=compute.low_memory,
-    )

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from .fp8 import overridden
+
 
 def blocks_of(network: nn.Module) -> list[nn.Module]:
     """Modules that run one after another and hold most of a step's activations: those of the outermost lists."""
@@ -51,17 +53,10 @@ def written_by_copying(modules: Iterable[nn.Module]) -> Iterator[None]:
 
     Newer hosts do so at the end of a block. To be entered before blocks are recomputed, so that it holds there too.
     """
-    modules = list(modules)
-    before = [(module, module.__dict__.get("forward")) for module in modules]
-    for module in modules:
-        module.forward = _copying(module.forward)  # on the instance, above the class's
-    try:
+    with ExitStack() as stack:
+        for module in modules:
+            stack.enter_context(overridden(module, "forward", _copying(module.forward)))
         yield
-    finally:
-        for module, forward in before:
-            del module.forward
-            if forward is not None:
-                module.forward = forward
 
 
 def _copying(forward: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,16 +8,18 @@ import comfy.model_sampling
 import torch
 
 from ....stableidentity_core.errors import StableIdentityError, WrongModelError
-from ..checks import TRAINABLE, check_patches, check_quantised, sampling_kinds
+from ..checks import TRAINABLE, check_quantised, sampling_kinds
+from ..patches import check_patches
+from .fp8 import FP8, is_scaled_fp8
 from .table import FLOW_BASES, FlowFamily, flow_family_of_model
 from .text import FlowTextEncoders
 
-# Plain 8-bit weights are cast as they are used, and gradients pass through that; scaled ones are of another class.
-FP8 = {getattr(torch, name) for name in ("float8_e4m3fn", "float8_e5m2") if hasattr(torch, name)}
+NEEDED = "fp32, fp16, bf16 or fp8"
+REMEDY = "Load the file in one of these types; Does It Know Names? and painting take this one too."
 
 
-def check_flow_trio(model: Any, text: FlowTextEncoders, vae: Any) -> None:
-    """Check all three.
+def check_flow_trio(model: Any, text: FlowTextEncoders, vae: Any, trains: bool = True) -> None:
+    """Check all three; with `trains`, also what only matters to a training.
 
     Raises:
         WrongModelError: naming what was found and what was needed.
@@ -31,11 +33,13 @@ def check_flow_trio(model: Any, text: FlowTextEncoders, vae: Any) -> None:
             f"MODEL is {describe_model(model)}, the connected CLIP is that of {family.name}: they do not belong "
             f"together, or people cannot be learned on this MODEL. Supported are {FLOW_BASES}. {load}."
         )
+    _check_channels(model, load)
     _check_width(model, text, load)
     _check_sampling(model)
     _check_vae(model, vae, load)
-    check_patches(model)
-    check_flow_weights(model, text)
+    if trains:
+        check_patches(model)
+        check_flow_weights(model, text)
 
 
 def check_flow_resolution(family: FlowFamily, vae: Any, resolution: int) -> None:
@@ -49,11 +53,10 @@ def check_flow_resolution(family: FlowFamily, vae: Any, resolution: int) -> None
 
 
 def check_flow_weights(model: Any, text: FlowTextEncoders) -> None:
-    """Raise for quantised weights other than plain fp8 (scaled fp8, GGUF, nf4, int8), which block gradients."""
-    needed = "fp32, fp16, bf16 or plain fp8"
-    check_quantised(model.get_model_object("diffusion_model"), "MODEL", TRAINABLE | FP8, needed)
-    for encoder in text.encoders.values():
-        check_quantised(encoder, "CLIP", TRAINABLE | FP8, needed)
+    """Raise for quantised weights other than fp8 (GGUF, nf4, nvfp4, int8), which block gradients."""
+    networks = [("MODEL", model.get_model_object("diffusion_model"))]
+    for what, network in (*networks, *(("CLIP", encoder) for encoder in text.encoders.values())):
+        check_quantised(network, what, TRAINABLE | FP8, NEEDED, REMEDY, is_scaled_fp8)
 
 
 def describe_model(model: Any) -> str:
@@ -61,6 +64,18 @@ def describe_model(model: Any) -> str:
     family = flow_family_of_model(model)
     kind, config = type(model.model).__name__, type(model.model.model_config).__name__
     return family.name if family else kind if kind == config else f"{kind} ({config})"
+
+
+def _check_channels(model: Any, load: str) -> None:
+    """Raise for a network that takes more than the latents: the host tells image-to-video Wan 2.2 only by this."""
+    settings, needed = model.model.model_config.unet_config, model.model.latent_format.latent_channels
+    found = settings.get("in_dim", settings.get("in_channels", needed))
+    if found != needed:
+        raise WrongModelError(
+            f"MODEL takes {found} input channels (image-to-video, inpainting and control models take more than "
+            f"{needed}), needed {needed}. Learn the person on the plain model of the same base; the words then work "
+            f"with this one's text encoder too. {load}."
+        )
 
 
 def _check_width(model: Any, text: FlowTextEncoders, load: str) -> None:

@@ -11,6 +11,7 @@ from ....stableidentity_core.console.streams import get_logger
 from ..families import GB
 from ..memory import MemoryNeed, describe_memory
 from .blocks import blocks_of
+from .fp8 import stored
 from .table import FlowMemory
 
 log = get_logger(__name__)
@@ -41,22 +42,28 @@ def plan_flow_memory(
     resolution: int,
     batch_size: int,
     low_memory: bool,
+    factor: int,
+    learned: int = 0,
 ) -> FlowPlan:
     """The fastest way that fits.
 
     Autograd would keep each weight that is cast as it is used, so then blocks are always recomputed.
+
+    Args:
+        factor: pixels of a picture's side for each of its latent's.
+        learned: bytes of what is learned, with its gradient and the optimiser's.
     """
-    views = batch_size * (resolution / 512) ** 2 * dtype.itemsize / 2 * larger_than_counted(network, kept)
+    views = batch_size * dtype.itemsize / 2 * counted_views(network, kept, resolution, factor)
     cast = largest_cast(network, dtype), largest_cast(text, TEXT)
     size = weight_bytes(network), weight_bytes(text)
     low = views * kept.network_low + cast[0], batch_size * kept.text_low + cast[1]
     plans = [
-        FlowPlan(need=MemoryNeed(weights=sum(size), beside=int(sum(low))), recomputes=True, apart=False),
-        FlowPlan(need=_larger(size, low), recomputes=True, apart=True),
+        _together(size, sum(low) + learned, recomputes=True),
+        FlowPlan(need=_larger(size, low, learned), recomputes=True, apart=True),
     ]
     if not (low_memory or any(cast)):
-        beside = int(views * kept.network + batch_size * kept.text)
-        plans.insert(0, FlowPlan(need=MemoryNeed(weights=sum(size), beside=beside), recomputes=False, apart=False))
+        full = views * kept.network + batch_size * kept.text
+        plans.insert(0, _together(size, full + learned, recomputes=False))
     plan = next((plan for plan in plans if plan.need.fits(device)), plans[-1])
     log.info("StableIdentity: training takes %s", describe_memory(plan.need, device))
     if plan.apart:
@@ -68,30 +75,35 @@ def plan_flow_memory(
     return plan
 
 
-def _larger(size: tuple[int, int], low: tuple[float, float]) -> MemoryNeed:
+def _together(size: tuple[int, int], beside: float, recomputes: bool) -> FlowPlan:
+    return FlowPlan(need=MemoryNeed(weights=sum(size), beside=int(beside)), recomputes=recomputes, apart=False)
+
+
+def _larger(size: tuple[int, int], low: tuple[float, float], learned: int) -> MemoryNeed:
     """What the larger of the two needs on its own."""
     weights, beside = max(zip(size, low, strict=True), key=sum)
-    return MemoryNeed(weights=weights, beside=int(beside))
+    return MemoryNeed(weights=weights, beside=int(beside + learned))
 
 
-def larger_than_counted(network: nn.Module, kept: FlowMemory) -> float:
-    """How many times the activations of the network that was counted this one has.
+def counted_views(network: nn.Module, kept: FlowMemory, resolution: int, factor: int) -> float:
+    """How many times the activations that were counted this network has, for a picture of this resolution.
 
     With widths s times and blocks l times as large, parameters grow by s^2 l and activations by s l.
     """
     parameters = sum(value.numel() for value in network.parameters())
-    return (parameters / kept.parameters * len(blocks_of(network)) / kept.blocks) ** 0.5
+    larger = (parameters / kept.parameters * len(blocks_of(network)) / kept.blocks) ** 0.5
+    return larger * (resolution / factor / (512 / kept.factor)) ** 2
 
 
 def weight_bytes(network: nn.Module) -> int:
-    return sum(value.numel() * value.itemsize for value in network.parameters())
+    return sum(stored(value).nbytes for value in network.parameters())
 
 
 def largest_cast(network: nn.Module, dtype: torch.dtype) -> int:
     """Bytes of the largest block's weights in the type they are cast to; 0 where none is."""
     return max(
         (
-            sum(value.numel() * dtype.itemsize for value in block.parameters() if value.dtype != dtype)
+            sum(value.numel() * dtype.itemsize for value in block.parameters() if stored(value).dtype != dtype)
             for block in blocks_of(network)
         ),
         default=0,

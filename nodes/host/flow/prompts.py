@@ -6,22 +6,28 @@ vocabulary, the conditioning would be the plain prompt's, bit for bit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from torch import Tensor
 
+from ....stableidentity_core.console.streams import get_logger
 from ....stableidentity_core.errors import StableIdentityError
 from ....stableidentity_core.identity import Identity
+from ....stableidentity_core.identity.lookalikes import shortened
 from ....stableidentity_core.identity.prompt import check_triggers, find_triggers, replace_triggers
 from ....stableidentity_core.text.names import celebrity_names
 from ....stableidentity_core.text.space import WORDS
-from ....stableidentity_core.text.stand_in import StandIn, find_stand_in
+from ....stableidentity_core.text.stand_in import NoStandInError, StandIn, find_stand_in
 from .table import Encoder, FlowFamily
 from .text import inner_tokens, placed
 
+log = get_logger(__name__)
 Rows = list[list[tuple[Any, ...]]]
+TOUCHING = 200  # names to try without spaces around; where none of them is read alike, hardly any other is
+_WEIGHT = re.compile(r"\([^()]*<[A-Za-z0-9_.-]+>[^()]*:\s*[0-9.]+\s*\)")  # around a person
 
 
 class StandInTokenizer:
@@ -42,6 +48,7 @@ class StandInTokenizer:
         self.original = original
         self.identities = dict(identities)
         self._family = family
+        self._warned: set[str] = set()
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or "original" not in self.__dict__:
@@ -57,29 +64,53 @@ class StandInTokenizer:
             for encoder in self._family.encoders:
                 words = [identity.words[encoder.space] for identity in named]
                 found[encoder.tokens] = self._placed(encoder, text, words, tokenized)
+            self._warn_of_weights(text, found)
         return found
 
     def _placed(self, encoder: Encoder, text: str, people: list[Tensor], tokenized: Any) -> Rows:
-        """One encoder's token lists with the people's words."""
+        """One encoder's token lists with the people's words.
+
+        Where a person touches other letters, some tokenizers read no name as it is elsewhere: then with spaces around.
+        """
+        names = celebrity_names()
+        read = partial(self._read, text, tokenized)
+        try:
+            return self._with_words(encoder, people, partial(read, spaced=False), names[:TOUCHING])
+        except NoStandInError:
+            return self._with_words(encoder, people, partial(read, spaced=True), names)
+
+    def _read(self, text: str, tokenized: Any, name: str, spaced: bool) -> dict[str, Rows]:
+        """The host's token lists with a name in each person's place."""
+        return tokenized(replace_triggers(text, dict.fromkeys(self.identities, name), spaced=spaced))
+
+    def _with_words(
+        self, encoder: Encoder, people: list[Tensor], read: Callable[[str], dict[str, Rows]], names: Sequence[str]
+    ) -> Rows:
         inner = getattr(self.original, encoder.tokenizer)
-
-        def rows_with(name: StandIn) -> Rows:
-            return tokenized(replace_triggers(text, dict.fromkeys(self.identities, name.name), spaced=False))[
-                encoder.tokens
-            ]
-
         name = find_stand_in(
-            celebrity_names(),
+            names,
             partial(inner_tokens, inner),
-            lambda candidate: len(_places(rows_with(candidate), candidate, inner)) == len(people),
+            lambda candidate: len(_places(read(candidate.name)[encoder.tokens], candidate, inner)) == len(people),
             len(people),
             f"The prompt in {encoder.space}",
         )
-        rows = [list(row) for row in rows_with(name)]
+        rows = [list(row) for row in read(name.name)[encoder.tokens]]
         for pair, words in zip(_places(rows, name, inner), people, strict=True):
             for (row, column), word in zip(pair, words, strict=True):
                 rows[row][column] = placed(word, *rows[row][column][1:])
         return rows
+
+    def _warn_of_weights(self, text: str, found: Mapping[str, Rows]) -> None:
+        """Some encoders read a weight in a prompt as text."""
+        weighed = {entry[1] for rows in found.values() for row in rows for entry in row} != {1.0}
+        if _WEIGHT.search(text) and not weighed and text not in self._warned:
+            self._warned.add(text)
+            log.warning(
+                "StableIdentity: %s knows no weights in prompts: it reads the brackets and the number as text. Prompt: "
+                "%r",
+                self._family.name,
+                shortened(text),
+            )
 
 
 def _places(rows: Rows, name: StandIn, tokenizer: Any) -> list[list[tuple[int, int]]]:

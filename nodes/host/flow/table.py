@@ -45,6 +45,7 @@ class FlowMemory:
     blocks: int
     text: float  # in fp32, in which the host computes text encoders
     text_low: float
+    factor: int = 8  # pixels of the picture's side for each of its latent's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +129,13 @@ FLOW_FAMILIES = (
         files="Qwen3-4B",
         sampling=Sampling(steps=4, cfg=1.0, sampler="euler", scheduler="simple"),
         activations=FlowMemory(
-            network=7.5 * GB, network_low=0.75 * GB, parameters=3.88e9, blocks=25, text=2.5 * GB, text_low=0.38 * GB
+            network=7.5 * GB,
+            network_low=0.75 * GB,
+            parameters=3.88e9,
+            blocks=25,
+            text=2.5 * GB,
+            text_low=0.38 * GB,
+            factor=16,
         ),
     ),
 )

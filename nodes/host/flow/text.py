@@ -9,12 +9,12 @@ from functools import partial
 from typing import Any
 
 import torch
-from comfy import model_management
 from torch import Tensor
 
 from ....stableidentity_core.errors import WrongModelError
 from ....stableidentity_core.text.prompts import PromptRows
 from ....stableidentity_core.text.space import PromptLayout, TextSpace
+from ..text import token_rows
 from .table import Encoder, FlowFamily
 
 LENGTH = "length"  # of the context, among the further tensors of a conditioning
@@ -95,12 +95,7 @@ class FlowTextEncoders:
         return self.encoders[space].transformer.get_input_embeddings()
 
     def _embed(self, space: str, ids: Tensor) -> Tensor:
-        """Rows of the token embedding as used in prompts, including LoRA patches."""
-        model_management.load_models_gpu([self.clip.patcher])
-        embedding = self._embedding(space)
-        with torch.inference_mode():
-            rows = embedding(ids.to(embedding.weight.device), out_dtype=torch.float32)
-        return rows.float().cpu().clone()
+        return token_rows(self.clip.patcher, self._embedding(space), ids)
 
     def encode(self, rows: Mapping[str, PromptRows], words: Mapping[str, Tensor]) -> list[Encoded]:
         """Prompts with words [B, N, D] -> what CLIPTextEncode gives for each of them."""

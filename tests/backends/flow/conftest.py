@@ -18,7 +18,9 @@ MODULES = (
     "flow.memory",
     "flow.text",
     "flow.blocks",
+    "flow.fp8",
     "painting",
+    "precision",
     "weights",
 )
 

@@ -14,6 +14,8 @@ from stableidentity_core.text.stand_in import tokens_in_sentence
 pytestmark = pytest.mark.host
 FAMILIES = ["SD3.5", "Z-Image", "Wan"]
 PROMPTS = ["a photo of {} on the beach", "{}, smiling", "oil painting ({}:1.3) by a master", "very long " * 45 + "{}"]
+# Where a person touches other letters, which some tokenizers join with those of a name.
+TOUCHING = ["photo,{}, smiling", '"{}" poster', "a-{}-b", "super-{}", "一张{}的照片", "x{}", "{}2 and {}"]
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -86,6 +88,29 @@ def test_stock_embedding_reads_a_file_of_sd3_as_apply_identity_does(host, trios,
             tokenizer.embedding_directory = folder
     ours = encoded(applied, "a photo of <anna> on the beach")
     assert torch.equal(stock["cond"], ours["cond"]) and torch.equal(stock["pooled_output"], ours["pooled_output"])
+
+
+@pytest.mark.parametrize("prompt", TOUCHING)
+def test_a_person_may_touch_other_letters(text, host, tmp_path, prompt):
+    words = {space.name: torch.randn(2, space.width) * 0.05 for space in text.spaces}
+    applied = host.prompts.apply_identities(text.clip, [Identity(trigger="anna", words=words)], tmp_path)
+    tokens = applied.tokenize(prompt.format("<anna>", "<anna>"))
+    for encoder in text.family.encoders:
+        entries = [entry for row in tokens[encoder.tokens] for entry in row]
+        placed = [entry[0]["data"] for entry in entries if isinstance(entry[0], dict)]
+        wanted = [*words[encoder.space]] * prompt.count("{}")
+        assert len(placed) == len(wanted) and all(map(torch.equal, placed, wanted)), encoder.space
+
+
+def test_a_weight_that_an_encoder_reads_as_text_is_told_once(text, host, tmp_path, caplog):
+    words = {space.name: torch.ones(2, space.width) for space in text.spaces}
+    applied = host.prompts.apply_identities(text.clip, [Identity(trigger="anna", words=words)], tmp_path)
+    for _time in range(2):
+        tokens = applied.tokenize("a photo of (<anna> in the snow:1.2)")
+    applied.tokenize("a photo of <anna> (from above)")
+    weights = {entry[1] for rows in tokens.values() for row in rows for entry in row if isinstance(entry[0], dict)}
+    told = [record.getMessage() for record in caplog.records if "knows no weights" in record.getMessage()]
+    assert (weights == {1.2} and not told) or (weights == {1.0} and len(told) == 1 and "Z-Image" in told[0])
 
 
 def test_two_people_stand_each_in_their_place(text, host, tmp_path):

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from stableidentity_core.backends.compute import Compute, SixteenBit
 from stableidentity_core.errors import StableIdentityError, WrongModelError
 from stableidentity_core.text import build_name_space
 
@@ -15,7 +16,9 @@ pytestmark = pytest.mark.host
 
 
 class QuantizedTensor(torch.Tensor):
-    """What the host puts in the place of scaled fp8 weights, here with plain numbers."""
+    """What the host puts in the place of scaled weights, here of a layout that the pack does not know."""
+
+    _layout_cls = "TensorCoreNVFP4Layout"
 
 
 class GGMLTensor(torch.Tensor):
@@ -47,11 +50,52 @@ def test_other_flow_models_are_refused_by_name(host, trios, name):
 
 
 @pytest.mark.parametrize("kind", [QuantizedTensor, GGMLTensor])
-def test_quantised_weights_are_refused_plain_fp8_is_not(host, kind):
+def test_quantised_weights_are_refused_fp8_is_not(host, kind):
     model, clip, vae = with_weights(kind)
     text = host.any_text.host_text(clip)
-    with pytest.raises(WrongModelError, match=rf"MODEL holds quantised weights \(1 as {kind.__name__}\).*plain fp8"):
+    with pytest.raises(WrongModelError, match=rf"MODEL holds quantised weights \(1 as {kind.__name__}\).*bf16 or fp8"):
         host.models.check_models(model, text, vae, 512)
+    host.models.check_models(model, text, vae, 512, trains=False)  # to paint with
+
+
+def test_what_takes_more_than_the_latents_is_refused(host, trios):
+    """The host reads Wan 2.2's image-to-video files (36 channels) as text-to-video; so does its detection here."""
+    from comfy import model_detection, supported_models
+
+    from helpers.host_flow import WAN, model_of
+
+    for channels, what in ((36, "36 input channels"), (52, "52 input channels")):
+        config = {**WAN, "in_dim": channels}
+        assert type(model_detection.model_config_from_unet_config(config)) is supported_models.WAN21_T2V
+        model = model_of(supported_models.WAN21_T2V(config))
+        with pytest.raises(WrongModelError, match=rf"{what} \(image-to-video.*needed 16.*Wan text-to-video"):
+            host.models.check_models(model, host.any_text.host_text(trios("Wan")[1]), trios("Wan")[2], 512)
+
+
+def test_what_other_nodes_put_around_the_network_is_told(host, trios, caplog):
+    model, clip, vae = trios("Wan")
+    text = host.any_text.host_text(clip)
+    host.models.check_models(model, text, vae, 512)
+    assert "around it" not in caplog.text
+    changed = model.clone()
+    changed.set_model_unet_function_wrapper(lambda apply, given: apply(given["input"], given["timestep"], **given["c"]))
+    host.models.check_models(changed, text, vae, 512)
+    assert "around it (model_function_wrapper)" in caplog.text
+
+
+def test_fp16_is_refused_where_the_host_does_not_compute_the_model_in_it(host, trios, monkeypatch):
+    """On a card without bf16, `auto` is then the model's own way."""
+    units = SixteenBit(fp16=True)
+    monkeypatch.setattr(host.precision, "sixteen_bit", lambda _device: units)
+    for kind, holds in (("Z-Image", False), ("Wan", True)):
+        model = trios(kind)[0]
+        auto = host.precision.compute_dtype(model, Compute(precision="auto"))
+        assert auto == (torch.float16 if holds else torch.float32)
+        if holds:
+            assert host.precision.compute_dtype(model, Compute(precision="fp16")) == torch.float16
+        else:
+            with pytest.raises(StableIdentityError, match=r"fp16.*of this MODEL \(ZImage\).*Set precision to auto"):
+                host.precision.compute_dtype(model, Compute(precision="fp16"))
 
 
 def test_a_text_encoder_that_lacks_one_part(host, trios):

@@ -12,9 +12,10 @@ from helpers.make import randn, some_face, some_names
 from helpers.trainings import FEATURES, learn_identity, new_run, small, words
 from stableidentity_core.errors import StableIdentityError
 from stableidentity_core.face import Face
-from stableidentity_core.train import TrainConfig
+from stableidentity_core.methods.registry import METHODS
+from stableidentity_core.train import TrainConfig, TrainingRun
 from stableidentity_core.train.project import project
-from stableidentity_core.train.projector_init import make_projector
+from stableidentity_core.train.projector_init import learned_bytes, make_projector
 from stableidentity_core.train.result import format_held_out_loss
 from stableidentity_core.train.session import check_spaces
 
@@ -132,3 +133,16 @@ def test_a_name_space_of_another_text_encoder_is_refused(backend, names):
     ):
         with pytest.raises(StableIdentityError, match=r"name space was made for .* needs \{'clip_h': 64\}"):
             check_spaces(backend, wrong)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_bytes_of_what_is_learned_are_told_before(method, backend, names):
+    """By which a training asks for memory: weights, gradient and both moments of Adam; beside them, step counters."""
+    config, faces = TrainConfig().with_settings(resolution=64, steps=1, method=method), [some_face()]
+    run = TrainingRun(backend, faces, make_projector(backend, faces, [names], config), config)
+    list(run)
+    weights = list(run.projector.parameters())
+    states = [value for state in run.optimizer.state.values() for value in state.values()]
+    gradients = [weight.grad for weight in weights if weight.grad is not None]
+    there = sum(value.nbytes for value in (*weights, *gradients, *states) if value.ndim)
+    assert learned_bytes(faces, [names], config) == there
