@@ -11,12 +11,13 @@ from ..errors import StableIdentityError
 from .compared import COMPARED
 from .evaluation import EVALUATION
 from .face_nets import FACE_NETS
+from .flow import FLOW
 from .models import MODELS
 from .triposplat import SPLATS
 from .video import VIDEO
 from .weight import Weight
 
-WEIGHTS = {weight.name: weight for weight in (*MODELS, *FACE_NETS, *VIDEO, *SPLATS, *EVALUATION, *COMPARED)}
+WEIGHTS = {weight.name: weight for weight in (*MODELS, *FACE_NETS, *VIDEO, *SPLATS, *FLOW, *EVALUATION, *COMPARED)}
 NEEDED = tuple(weight.name for weight in WEIGHTS.values() if weight.section == "needed")
 EVALUATION_FACES = ("retinaface_resnet50", "arcface_ir_se50")  # by which the suite finds and recognises faces
 FOR_EVALUATION = (*EVALUATION_FACES, *(weight.name for weight in EVALUATION))

@@ -20,6 +20,10 @@ LOADERS = {
     "ControlNetLoader": "control_net_name",
     "StableIdentityLoadFaceEncoder": "encoder_name",
     "StableIdentityLoadVideoModel": "model_name",
+    "UNETLoader": "unet_name",
+    "CLIPLoader": "clip_name",
+    "TripleCLIPLoader": "clip_name1",
+    "VAELoader": "vae_name",
 }
 WINDOW, FILLED, READABLE = (1920, 1080), 0.75, 0.57  # what the frontend fits a workflow into; below it hides all text
 SETTINGS = re.compile(r"^## Three settings (that matter|to try)\n\n(?:- .+\n?){3}(?!- )", re.MULTILINE)
@@ -101,7 +105,10 @@ def test_every_loader_says_where_its_file_is_from(number):
     text, known = note(ui), {url: weight for weight in WEIGHTS.values() for url in weight.urls}
     for node in all_nodes(ui):
         if node["type"] in LOADERS:
-            assert node["properties"].get("models"), node["type"]
+            told = node["properties"].get("models")
+            assert told, node["type"]
+            chosen = {value for value in node["widgets_values"] if str(value).endswith(".safetensors")}
+            assert chosen <= {model["name"] for model in told}, "each file that the node has chosen"
     for model in models(ui) + ui.get("models", []):
         weight = known[model["url"]]
         assert model["url"].startswith("https://huggingface.co/")  # the frontend offers no others for download

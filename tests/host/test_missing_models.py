@@ -1,5 +1,5 @@
-"""A person without weights opens workflow 2: the frontend offers every file, and asks for nothing more once they lie
-where it says."""
+"""A person without weights opens a workflow: the frontend offers every file, and asks for nothing more once they lie
+where it says. In workflow 21 some loaders are in a subgraph, and one of them has three files of one folder."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from playwright.sync_api import Error as PlaywrightError
 
 from helpers.frontend import Page, load_workflow, wait_until_ready
 from helpers.server import ComfyServer
-from helpers.workflows import ui_workflow
+from helpers.workflows import all_nodes, ui_workflow
 
 ALL = re.compile("See Errors|Show missing models")  # opens the list, in frontends that do not show it at once
-PHOTO = 2
+WORKFLOWS = {2: 4, 21: 7}  # and how many files they need
 
 
-def missing(page: Page) -> str:
+def missing(page: Page, number: int) -> str:
     """What the frontend says about the workflow's files."""
-    assert load_workflow(page, ui_workflow(PHOTO)) == []
+    assert load_workflow(page, ui_workflow(number)) == []
     page.wait_for_timeout(3000)  # it looks into the folders first
     page.keyboard.press("Escape")  # the dialog that a new ComfyUI opens
     try:
@@ -31,18 +31,23 @@ def missing(page: Page) -> str:
     return page.inner_text("body")
 
 
+@pytest.fixture(params=WORKFLOWS)
+def number(request: pytest.FixtureRequest) -> int:
+    return request.param
+
+
 @pytest.fixture
-def files(server: ComfyServer) -> Iterator[list[Path]]:
-    models = ui_workflow(PHOTO)["models"]
+def files(server: ComfyServer, number: int) -> Iterator[list[Path]]:
+    models = [model for node in all_nodes(ui_workflow(number)) for model in node["properties"].get("models", [])]
     paths = [server.models / model["directory"] / model["name"] for model in models]
     yield paths
     for path in paths:
         path.unlink(missing_ok=True)
 
 
-def test_every_file_is_offered_and_then_none_is_missing(page: Page, files: list[Path]) -> None:
-    said = missing(page)
-    assert len(files) == 4
+def test_every_file_is_offered_and_then_none_is_missing(page: Page, files: list[Path], number: int) -> None:
+    said = missing(page, number)
+    assert len(files) == WORKFLOWS[number]
     for path in files:
         assert path.name in said or path.name[:8] in said, path.name
     assert said.count("Download") >= len(files)
@@ -51,6 +56,6 @@ def test_every_file_is_offered_and_then_none_is_missing(page: Page, files: list[
         path.write_bytes(b"as if downloaded")
     page.reload(wait_until="domcontentloaded")
     wait_until_ready(page)
-    said = missing(page)
+    said = missing(page, number)
     assert not [path.name for path in files if path.name in said and path.parent.name != "checkpoints"]
     assert "models are missing" not in said and "Missing Models" not in said

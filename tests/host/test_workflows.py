@@ -8,17 +8,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers.prompts import Json, node
-from helpers.workflows import api_workflow, needs_nodes
+from helpers.prompts import Json
+from helpers.refusal import node
+from helpers.workflows import api_workflow, needs_nodes, of_kind
 from helpers.world import World
 from stableidentity_core.head3d.splat_files import load_splat
 
 SMALLER = {
     "StableIdentityTrain": {"preset": "custom", "steps": 3, "resolution": 64},
     "EmptyLatentImage": {"width": 64, "height": 64, "batch_size": 1},
+    "EmptySD3LatentImage": {"width": 64, "height": 64, "batch_size": 1},
+    "EmptyHunyuanLatentVideo": {"width": 64, "height": 64, "length": 5, "batch_size": 1},
     "KSampler": {"steps": 2},
     "StableIdentityLoadFaceEncoder": {"encoder_name": "tiny"},
 }
+FLOW = {21: "SD3.5", 22: "Z-Image", 23: "Wan"}
+LOADED = {"UNETLoader": 0, "CLIPLoader": 1, "TripleCLIPLoader": 1, "VAELoader": 2}  # outputs of a checkpoint's loader
 
 
 def tiny(number: int, world: World) -> Json:
@@ -33,17 +38,47 @@ def tiny(number: int, world: World) -> Json:
     return prompt
 
 
+def tiny_flow(number: int, world: World) -> Json:
+    """One of those on flow models, on tiny weights."""
+    prompt = tiny(number, world)
+    loaders = {key for key, entry in prompt.items() if entry["class_type"] in (*LOADED, "SITestTinyTrio")}
+    for entry in prompt.values():
+        for name, value in entry["inputs"].items():
+            if isinstance(value, list) and value[0] in loaders:
+                loader = prompt[value[0]]["class_type"]
+                entry["inputs"][name] = ["flow", LOADED.get(loader, value[1])]
+    for key in loaders:
+        del prompt[key]
+    prompt["flow"] = node("SITestTinyFlow", kind=FLOW[number])
+    return prompt
+
+
+def frames(file: bytes) -> list[np.ndarray]:
+    """Of a picture, or of an mp4."""
+    if file[4:8] != b"ftyp":
+        return [np.asarray(Image.open(io.BytesIO(file)))]
+    import av
+
+    with av.open(io.BytesIO(file)) as video:
+        return [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
+
+
 def run(number: int, world: World, **changes: Json) -> dict[str, list[np.ndarray]]:
     """Pictures by title, after the whole workflow has run; changes by class."""
     prompt = tiny(number, world)
     for entry in prompt.values():
         entry["inputs"].update(changes.get(entry["class_type"], {}))
+    return painted(prompt, world)
+
+
+def painted(prompt: Json, world: World) -> dict[str, list[np.ndarray]]:
+    """Pictures by title, after the whole prompt has run."""
     result = world.server.run(prompt)
     assert result.status == "success", result.error
     assert {key for key in prompt if key not in result.cached_nodes} <= result.executed_nodes
     return {
         prompt[key].get("_meta", {}).get("title", key): [
-            np.asarray(Image.open(io.BytesIO(world.server.view(one)))) for one in output["images"]
+            frame for one in output["images"] for frame in frames(world.server.view(one))
         ]
         for key, output in result.outputs.items()
         if "images" in output and output["images"][0]["type"] != "input"
@@ -51,10 +86,14 @@ def run(number: int, world: World, **changes: Json) -> dict[str, list[np.ndarray
 
 
 @pytest.fixture(scope="module")
-def learned(world: World) -> dict[str, list[np.ndarray]]:
+def photos(world: World) -> None:
     for side, name in ((512, "photo.jpg"), (64, "pose.png")):
         with Image.open(world.server.input / "astronaut.png") as photo:
             photo.resize((side, side)).save(world.server.input / name)
+
+
+@pytest.fixture(scope="module")
+def learned(world: World, photos: None) -> dict[str, list[np.ndarray]]:
     return run(2, world)
 
 
@@ -122,3 +161,20 @@ def test_a_painted_picture_becomes_a_head_in_3d(world, learned):
     reach = splat.positions.abs().quantile(0.99)
     assert len(splat) == 32768 and 0.5 < reach < 2
     assert any("filename" in str(output) and ".mp4" in str(output) for output in result.outputs.values())
+
+
+@pytest.mark.parametrize("number", FLOW)
+def test_a_person_is_learned_and_painted_on_a_flow_model(world, photos, number):
+    """Behind Apply Identity the stock prompt node reads the word as the person; before it, as plain text."""
+    prompt = tiny_flow(number, world)
+    (train,) = of_kind(prompt, "StableIdentityTrain")
+    if number == 21:  # a projector for the width of T5-XXL has 73 million weights
+        train["method"] = "textual_inversion"
+    (saved,) = of_kind(prompt, "StableIdentitySave")
+    (text,) = (one for one in of_kind(prompt, "CLIPTextEncode") if f"<{saved['name']}>" in one["text"])
+    title, length = ("The video", 5) if number == 23 else ("The new picture", 1)
+    person = painted(prompt, world)[title]
+    assert world.embedding(saved["name"]).is_file()
+    assert len(person) == length and person[0].shape == (64, 64, 3) and person[0].std() > 1
+    text["clip"] = ["flow", 1]
+    assert not np.array_equal(person, painted(prompt, world)[title])

@@ -128,6 +128,20 @@ def test_rows_of_a_table_in_8_bits_are_those_of_the_whole_table(host, over, trio
         assert torch.equal(backend.text_spaces[0].embed(ids[0]), wanted[0])
 
 
+def test_a_text_encoder_of_plain_fp8_has_the_gradient_of_its_model(over):
+    """As in the smaller T5-XXL of SD3.5: its rows and norms are fp8 too."""
+    from helpers.host_flow import TRIOS
+
+    model, clip, vae = TRIOS["SD3.5"]()
+    clip.cond_stage_model.t5xxl.transformer.to(torch.float8_e4m3fn)
+    with over((model, clip, vae)) as backend:
+        assert backend.recomputes, "autograd would keep every weight that is cast"
+        with backend.computing_exactly():
+            GradientProbe(backend).deviation()  # raises
+        names = build_name_space(backend.text_spaces[-1])
+    assert names.std.isfinite().all() and names.std.mean() > 0
+
+
 def test_the_host_is_left_as_found(kind, opened, trios):
     model, clip, vae = trios(kind)
     parts = [model.model, clip.cond_stage_model, vae.first_stage_model]
