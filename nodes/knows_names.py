@@ -96,8 +96,8 @@ class KnowsNames(io.ComfyNode):
 def _inputs() -> list[io.Input]:
     return [
         io.Model.Input("model", tooltip="The diffusion model that people would be learned on."),
-        io.Clip.Input("clip", tooltip="From the same checkpoint."),
-        io.Vae.Input("vae", tooltip="From the same checkpoint."),
+        io.Clip.Input("clip", tooltip="The text encoder of the same model."),
+        io.Vae.Input("vae", tooltip="The VAE of the same model."),
         FaceEncoderType.Input(
             "recogniser",
             tooltip="Says which faces are alike: from Load Face Encoder, best ArcFace; for drawn people the "

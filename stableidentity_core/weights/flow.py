@@ -7,12 +7,10 @@ from .weight import Weight
 
 COMFY_ORG = f"{HUGGING_FACE}/Comfy-Org"
 SD35 = f"{COMFY_ORG}/stable-diffusion-3.5-fp8"
-FLUX_TEXT = f"{HUGGING_FACE}/comfyanonymous/flux_text_encoders"
 Z_IMAGE = f"{COMFY_ORG}/z_image_turbo"
 WAN = f"{COMFY_ORG}/Wan_2.1_ComfyUI_repackaged"
 REVISIONS = {
     SD35: "934251d1e6168bcb45a069abc5bd5cdd5f8fea00",
-    FLUX_TEXT: "6af2a98e3f615bdfa612fbd85da93d1ed5f69ef5",
     Z_IMAGE: "d24c4cf2a0cd98a42f23467e27e3d76ee9438b8e",
     WAN: "123acf1cc74bccbb9bfff8ac1ee72edc08c2341d",
 }
@@ -28,16 +26,14 @@ def _file(
     sha256: str,
     licence: str,
     note: str = "–",
-    revision: str | None = None,
 ) -> Weight:
     """An entry.
 
     Args:
         place: repository, path in it, folder below `models`.
-        revision: another than that of the repository.
     """
     repository, path, folder = place
-    revision = revision or REVISIONS[repository]
+    revision = REVISIONS[repository]
     return Weight(
         name=name,
         section="optional",
@@ -46,7 +42,7 @@ def _file(
         folder=folder,
         urls=(f"{repository}/resolve/{revision}/{path}",),
         source=f"[{repository.removeprefix(HUGGING_FACE + '/')}]({repository})",
-        revision=revision if revision == "main" else revision[:8],
+        revision=revision[:8],
         bytes=size,
         sha256=sha256,
         hash_from=PINNED_BY,
@@ -58,40 +54,12 @@ def _file(
 FLOW = (
     _file(
         "sd35_medium",
-        "SD3.5 medium, for workflow 21",
+        "SD3.5 medium with its text encoders, for workflow 21",
         (SD35, "sd3.5_medium_incl_clips_t5xxlfp8scaled.safetensors", "checkpoints"),
         11_638_004_202,
         "1778e8857679042c176c21cd8a0da7b29bded68be018557477f84419df79bacf",
         STABILITY,
-        "its text encoders are not used: scaled fp8 blocks gradients",
-    ),
-    _file(
-        "sd35_clip_l",
-        "SD3.5's text encoder CLIP-L, for workflow 21",
-        (FLUX_TEXT, "clip_l.safetensors", "text_encoders"),
-        246_144_152,
-        "660c6f5b1abae9dc498ac2d21e1347d2abdb0cf6c0c0c8576cd796491d9a6cdd",
-        "Apache-2.0",
-        "the text encoder of OpenAI's CLIP ViT-L/14, whose code is MIT; many packs use it",
-    ),
-    _file(
-        "sd35_clip_g",
-        "SD3.5's text encoder CLIP-G, for workflow 21",
-        (SD35, "text_encoders/clip_g.safetensors", "text_encoders"),
-        1_389_382_176,
-        "ec310df2af79c318e24d20511b601a591ca8cd4f1fce1d8dff822a356bcdb1f4",
-        STABILITY,
-        "LAION's OpenCLIP ViT-bigG/14, which is MIT; SDXL has the same file",
-        revision="main",
-    ),
-    _file(
-        "sd35_t5xxl",
-        "SD3.5's text encoder T5-XXL in plain fp8, for workflow 21",
-        (FLUX_TEXT, "t5xxl_fp8_e4m3fn.safetensors", "text_encoders"),
-        4_893_934_904,
-        "7d330da4816157540d6bb7838bf63a0f02f573fc48ca4d8de34bb0cbfd514f09",
-        "Apache-2.0",
-        "not the scaled file, which blocks gradients",
+        "T5-XXL in it is scaled fp8",
     ),
     _file(
         "z_image_turbo",
@@ -128,10 +96,10 @@ FLOW = (
     ),
     _file(
         "wan_umt5xxl",
-        "Wan's text encoder UMT5-XXL, fp16, for workflow 23",
-        (WAN, "split_files/text_encoders/umt5_xxl_fp16.safetensors", "text_encoders"),
-        11_366_399_385,
-        "7b8850f1961e1cf8a77cca4c964a358d303f490833c6c087d0cff4b2f99db2af",
+        "Wan's text encoder UMT5-XXL, scaled fp8, for workflow 23",
+        (WAN, "split_files/text_encoders/umt5_xxl_fp8_e4m3fn_scaled.safetensors", "text_encoders"),
+        6_735_906_897,
+        "c3355d30191f1f066b26d93fba017ae9809dce6c627dda5f6a66eaa651204f68",
         "Apache-2.0",
     ),
     _file(

@@ -22,7 +22,6 @@ LOADERS = {
     "StableIdentityLoadVideoModel": "model_name",
     "UNETLoader": "unet_name",
     "CLIPLoader": "clip_name",
-    "TripleCLIPLoader": "clip_name1",
     "VAELoader": "vae_name",
 }
 WINDOW, FILLED, READABLE = (1920, 1080), 0.75, 0.57  # what the frontend fits a workflow into; below it hides all text

@@ -1,5 +1,5 @@
 """A person without weights opens a workflow: the frontend offers every file, and asks for nothing more once they lie
-where it says. In workflow 21 some loaders are in a subgraph, and one of them has three files of one folder."""
+where it says. In workflow 22 the loaders are in a subgraph."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from helpers.server import ComfyServer
 from helpers.workflows import all_nodes, ui_workflow
 
 ALL = re.compile("See Errors|Show missing models")  # opens the list, in frontends that do not show it at once
-WORKFLOWS = {2: 4, 21: 7}  # and how many files they need
+WORKFLOWS = {2: 4, 22: 6}  # and how many files they need
 
 
 def missing(page: Page, number: int) -> str:

@@ -23,7 +23,7 @@ SMALLER = {
     "StableIdentityLoadFaceEncoder": {"encoder_name": "tiny"},
 }
 FLOW = {21: "SD3.5", 22: "Z-Image", 23: "Wan"}
-LOADED = {"UNETLoader": 0, "CLIPLoader": 1, "TripleCLIPLoader": 1, "VAELoader": 2}  # outputs of a checkpoint's loader
+LOADED = {"UNETLoader": 0, "CLIPLoader": 1, "VAELoader": 2}  # outputs of a checkpoint's loader
 
 
 def tiny(number: int, world: World) -> Json:

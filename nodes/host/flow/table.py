@@ -88,7 +88,7 @@ FLOW_FAMILIES = (
         models=("SD3",),
         text="SD3ClipModel",
         encoders=(CLIP_L, CLIP_G, T5),
-        files="CLIP-L, CLIP-G and T5-XXL",
+        files="CLIP-L, CLIP-G and T5-XXL by TripleCLIPLoader",
         sampling=Sampling(steps=28, cfg=4.5, sampler="euler", scheduler="sgm_uniform"),
         activations=FlowMemory(
             network=3.8 * GB, network_low=0.34 * GB, parameters=2.24e9, blocks=24, text=0.5 * GB, text_low=0.07 * GB
@@ -100,7 +100,7 @@ FLOW_FAMILIES = (
         text="ZImageTEModel",
         encoders=(QWEN3_4B,),
         text_width="cap_feat_dim",
-        files="Qwen3-4B",
+        files="Qwen3-4B by Load CLIP with type lumina2",
         sampling=Sampling(steps=9, cfg=1.0, sampler="euler", scheduler="simple"),
         activations=FlowMemory(
             network=7.8 * GB, network_low=0.61 * GB, parameters=6.15e9, blocks=34, text=0.4 * GB, text_low=0.03 * GB
@@ -112,7 +112,7 @@ FLOW_FAMILIES = (
         text="WanT5Model",
         encoders=(UMT5,),
         filled=512,
-        files="UMT5-XXL",
+        files="UMT5-XXL by Load CLIP with type wan",
         sampling=Sampling(steps=20, cfg=6.0, sampler="uni_pc", scheduler="simple"),
         activations=FlowMemory(
             network=3.1 * GB, network_low=0.27 * GB, parameters=1.42e9, blocks=30, text=0.3 * GB, text_low=0.03 * GB
@@ -126,7 +126,7 @@ FLOW_FAMILIES = (
         encoders=(QWEN3_4B,),
         text_width="context_in_dim",
         layers=3,
-        files="Qwen3-4B",
+        files="Qwen3-4B by Load CLIP with type flux2",
         sampling=Sampling(steps=4, cfg=1.0, sampler="euler", scheduler="simple"),
         activations=FlowMemory(
             network=7.5 * GB,

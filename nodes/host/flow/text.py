@@ -47,7 +47,7 @@ class FlowTextEncoders:
         if missing:
             raise WrongModelError(
                 f"The connected CLIP of {family.name} lacks {' and '.join(missing)}; words are learned in all of its "
-                f"text encoders. Load {family.files}, for SD3.5 with TripleCLIPLoader."
+                f"text encoders. Load {family.files}."
             )
         self.spaces = tuple(self._space(encoder) for encoder in family.encoders)
 

@@ -22,6 +22,7 @@ USED = [name for name in PAGES if re.fullmatch(r"README\.md|docs/\w+\.md", name)
 # Nodes of the host, and what else is written like a name.
 OTHERS = {
     "Load Checkpoint",
+    "Load CLIP",
     "Load Image",
     "Load Video",
     "Save Image",
