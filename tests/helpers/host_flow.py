@@ -18,7 +18,7 @@ from comfy import model_management, ops
 from comfy.ldm.models.autoencoder import AutoencoderKL
 from comfy.ldm.wan.vae import WanVAE
 from comfy.text_encoders import flux, sd3_clip, wan, z_image
-from torch import nn
+from torch import Tensor, nn
 
 HOST = Path(comfy.__path__[0])
 CLIP = {"hidden_size": 48, "intermediate_size": 96, "num_attention_heads": 4, "num_hidden_layers": 3}
@@ -200,22 +200,25 @@ def wan_vae() -> Any:
     return comfy.sd.VAE(sd=network.state_dict(), dtype=torch.float32)
 
 
+def sized(name: str, drawn: Tensor, t5_heads: int = T5["num_heads"]) -> Tensor:
+    """Random numbers as a weight with which activations keep their size."""
+    if drawn.ndim < 2:
+        return 0.05 * drawn if name.endswith("bias") else 1 + 0.1 * drawn
+    if "shared" in name:  # T5's words, of size 1 when T5 is new
+        return drawn
+    if "embed_tokens" in name or "token_embedding" in name:
+        return 0.05 * drawn
+    if name.endswith("SelfAttention.q.weight"):  # T5's scores are not divided, so its queries are
+        return drawn / math.sqrt(drawn.numel() / t5_heads)
+    return drawn / math.sqrt(drawn[0].numel())
+
+
 def fill(network: nn.Module, seed: int) -> None:
     """Random weights with which activations keep their size."""
     generator = torch.Generator().manual_seed(seed)
     for name, value in network.named_parameters():
         value.requires_grad_(False)
-        drawn = torch.randn(value.shape, generator=generator)
-        if value.ndim < 2:
-            value.copy_(0.05 * drawn if name.endswith("bias") else 1 + 0.1 * drawn)
-        elif "shared" in name:  # T5's words, of size 1 when T5 is new
-            value.copy_(drawn)
-        elif "embed_tokens" in name or "token_embedding" in name:
-            value.copy_(0.05 * drawn)
-        elif name.endswith("SelfAttention.q.weight"):  # T5's scores are not divided, so its queries are
-            value.copy_(drawn / math.sqrt(value.numel() / T5["num_heads"]))
-        else:
-            value.copy_(drawn / math.sqrt(value[0].numel()))
+        value.copy_(sized(name, torch.randn(value.shape, generator=generator)))
     for name, value in network.named_buffers():
         if name.endswith("pos_embed"):  # SD3's, which the host makes of memory as it is, for a file to fill
             value.copy_(0.05 * torch.randn(value.shape, generator=generator))

@@ -43,7 +43,7 @@ NAMES = {
         "Markdown",
         "Jupyter",
     ),
-    *("SD3.5", "Z-Image", "Wan", "Flux.2 klein 4B"),
+    *("SD3.5", "Z-Image", "Wan", "Flux.2 klein 4B", "Flux.2 klein"),
     *("3D", "CFG", "SDS", "Perp-Neg", "LucidDreamer", "WEBP", "KB"),
     *("scikit-learn", "Checkpoint", "Latent", "token", "unet", "input", "embeddings"),
     *("K", "R", "t", "5e-05", "x"),  # the key R, K采样器, the point between two people, 512x512

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from helpers.flow_hosts import needs_flow
 from helpers.prompts import Json
 from helpers.refusal import Refusals, node
 from helpers.world import World
@@ -34,7 +36,8 @@ def test_a_model_is_asked(world: World):
     assert sheet.shape[1] > 12 * 208
 
 
-def test_a_flow_model_is_asked_by_its_own_sampler(world: World):
+def test_a_flow_model_is_asked_by_its_own_sampler(world: World, comfyui: Path):
+    needs_flow(comfyui)
     prompt = asked(world)
     prompt["trio"] = node("SITestTinyFlow", kind="Z-Image")
     result = world.server.run(prompt, timeout=600)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from helpers.flow_hosts import needs_flow
 from helpers.prompts import Json
 from helpers.refusal import node
 from helpers.workflows import api_workflow, needs_nodes, of_kind
@@ -164,8 +165,9 @@ def test_a_painted_picture_becomes_a_head_in_3d(world, learned):
 
 
 @pytest.mark.parametrize("number", FLOW)
-def test_a_person_is_learned_and_painted_on_a_flow_model(world, photos, number):
+def test_a_person_is_learned_and_painted_on_a_flow_model(world, photos, comfyui, number):
     """Behind Apply Identity the stock prompt node reads the word as the person; before it, as plain text."""
+    needs_flow(comfyui)
     prompt = tiny_flow(number, world)
     (train,) = of_kind(prompt, "StableIdentityTrain")
     if number == 21:  # a projector for the width of T5-XXL has 73 million weights

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import comfy.model_sampling
 import torch
+from comfyui_version import __version__ as HOST_VERSION
 
 from ....stableidentity_core.errors import StableIdentityError, WrongModelError
 from ..checks import TRAINABLE, check_quantised, sampling_kinds
@@ -14,6 +16,7 @@ from .fp8 import FP8, is_scaled_fp8
 from .table import FLOW_BASES, FlowFamily, flow_family_of_model
 from .text import FlowTextEncoders
 
+OLDEST = (0, 26)  # ComfyUI; older ones lack a model, or a way for its gradients
 NEEDED = "fp32, fp16, bf16 or fp8"
 REMEDY = "Load the file in one of these types; Does It Know Names? and painting take this one too."
 
@@ -38,8 +41,19 @@ def check_flow_trio(model: Any, text: FlowTextEncoders, vae: Any, trains: bool =
     _check_sampling(model)
     _check_vae(model, vae, load)
     if trains:
+        check_host()
         check_patches(model)
         check_flow_weights(model, text)
+
+
+def check_host(version: str = HOST_VERSION) -> None:
+    """Raise in a host that lacks what gradients need in these models."""
+    found = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+    if found < OLDEST:
+        raise WrongModelError(
+            f"People are learned on flow models with ComfyUI {'.'.join(map(str, OLDEST))} or newer; this is {version}. "
+            "Update ComfyUI, or learn the person on SD1.5, SD2.x or SDXL."
+        )
 
 
 def check_flow_resolution(family: FlowFamily, vae: Any, resolution: int) -> None:

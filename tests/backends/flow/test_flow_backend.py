@@ -35,15 +35,36 @@ def test_gradients_are_right_and_the_same_however_memory_is_saved(kind, opened):
     assert (kept - exact).norm() < SAME and (in_turns - exact).norm() < SAME
 
 
-def test_only_one_network_is_asked_for_at_a_time(opened, monkeypatch):
-    used = []
+def test_only_the_network_that_computes_is_loaded(opened):
+    """In turns: text, diffusion model, and the text again for its backward pass; otherwise both."""
+    from comfy import model_management
+
     with opened("Z-Image") as backend, backend.computing(Compute()):
-        probe = GradientProbe(backend)
-        backend.networks.apart = True
-        for name in ("use_text", "use_network"):
-            monkeypatch.setattr(backend.networks, name, lambda name=name: used.append(name))
-        probe.direction()
-    assert used == ["use_text", "use_network", "use_text"]
+        networks, seen = backend.networks, []
+        parts = {"text": networks.text.clip.patcher.model, "network": networks.model.model}
+        computing = {"text": parts["text"].qwen3_4b, "network": networks.network}
+
+        def loaded(name: str):
+            entries = model_management.current_loaded_models
+            there = {part for part, model in parts.items() if any(entry.model.model is model for entry in entries)}
+            seen.append((name, there))
+
+        hooks = [
+            module.register_forward_pre_hook(lambda *_given, name=name: loaded(name))
+            for name, module in computing.items()
+        ]
+        try:
+            probe = GradientProbe(backend)
+            probe.direction()
+            together, seen[:] = list(seen), []
+            networks.apart = True
+            networks.others_were_used()
+            probe.direction()
+        finally:
+            for hook in hooks:
+                hook.remove()
+    assert together == [("text", {*parts}), ("network", {*parts})]
+    assert seen == [("text", {"text"}), ("network", {"network"}), ("text", {"text"})]
 
 
 @pytest.mark.parametrize("kind", [*FAMILIES, "Flux.2 klein"], indirect=True)

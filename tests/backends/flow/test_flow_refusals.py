@@ -58,6 +58,17 @@ def test_quantised_weights_are_refused_fp8_is_not(host, kind):
     host.models.check_models(model, text, vae, 512, trains=False)  # to paint with
 
 
+@pytest.mark.parametrize(
+    ("version", "fine"), [("0.3.64", False), ("0.8.0", False), ("0.25.9", False), ("0.26.0", True), ("1.0", True)]
+)
+def test_an_older_host_says_that_it_is(host, version, fine):
+    if fine:
+        host.checks.check_host(version)
+    else:
+        with pytest.raises(WrongModelError, match=rf"ComfyUI 0.26 or newer; this is {version}. Update ComfyUI"):
+            host.checks.check_host(version)
+
+
 def test_what_takes_more_than_the_latents_is_refused(host, trios):
     """The host reads Wan 2.2's image-to-video files (36 channels) as text-to-video; so does its detection here."""
     from comfy import model_detection, supported_models

@@ -10,11 +10,15 @@ import torch
 from comfy_api.latest import ComfyExtension, io
 
 from .campaign_nodes import CAMPAIGN_NODES
-from .flow import TinyFlow
 from .stall import Stall, WeightAddress
 from .tiny import host_tiny
 from .triposplat import TinyTripoSplat
 from .wrong_models import CLIPS, MODELS, VAES, wrong_clip, wrong_model, wrong_vae
+
+try:
+    from .flow import TinyFlow
+except ImportError:  # of a ComfyUI that is older than these models
+    TinyFlow = None
 
 # The models are too small to share out: on a busy machine threads that wait for each other cost ten times the work.
 if "OMP_NUM_THREADS" not in os.environ:
@@ -230,7 +234,7 @@ class TestExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [
             TinyTrio,
-            TinyFlow,
+            *([TinyFlow] if TinyFlow else []),
             TinyControlNet,
             TinyClipVision,
             ShowFeature,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import folder_paths
 from comfy_api.latest import io
 
-from .tiny import host_flow
+from .tiny import helper
+
+host_flow = helper("host_flow")
 
 
 class TinyFlow(io.ComfyNode):

@@ -9,13 +9,12 @@ from types import ModuleType
 _FOLDER = Path(__file__).resolve().parents[2] / "helpers"
 
 
-def _helper(name: str) -> ModuleType:
+def helper(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"stableidentity_{name}", _FOLDER / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-host_tiny = _helper("host_tiny")
-host_flow = _helper("host_flow")
-in_use = _helper("in_use")
+host_tiny = helper("host_tiny")
+in_use = helper("in_use")
