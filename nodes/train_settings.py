@@ -182,7 +182,8 @@ def _scoring() -> list[io.Input]:
             options=list(KEEPS),
             default=LAST,
             tooltip="Which step's words are the result. best: the step whose pictures the connected recogniser finds "
-            "most similar to the photo. last: the last one. In the mini world, best was not measurably better.",
+            "most similar to the photo. last: the last one. In the mini world, best was better with the preset paper, "
+            "not measurably with fast.",
         ),
         io.Int.Input(
             "score_every",
