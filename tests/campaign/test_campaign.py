@@ -29,12 +29,12 @@ def found(rows: list[Row]) -> set[tuple[str, str]]:
 
 
 def test_generated_input_is_accepted_or_refused_in_our_words(plan):
-    """Ten of each kind; the same seed makes the same."""
-    rows = inputs.run(replace(plan, goal=10 * len(CATEGORIES)))
+    """Six of each kind; the same seed makes the same."""
+    rows = inputs.run(replace(plan, goal=6 * len(CATEGORIES)))
     assert [row.what for row in rows] == list(CATEGORIES)
     for row in rows:
-        assert row.tried == 10 == (row.refused or 0) + (row.accepted or 0) + row.happened
-    assert sum(row.refused or 0 for row in rows) > 50 and sum(row.accepted or 0 for row in rows) > 10
+        assert row.tried == 6 == (row.refused or 0) + (row.accepted or 0) + row.happened
+    assert sum(row.refused or 0 for row in rows) > 30 and sum(row.accepted or 0 for row in rows) > 6
     assert not faults_text(rows)
 
 
