@@ -18,6 +18,7 @@ from .host import paths
 from .host.flow.table import has_to_be_applied
 from .host.mini_world import is_of_mini_world
 from .host.people_routes import announce
+from .host.progress_text import tell
 from .types import TRIGGER_TOOLTIP, FaceType, IdentityType, NameSpaceType, ProjectorType, fits
 
 IF_EXISTS = [choice.value for choice in IfExists]
@@ -151,7 +152,9 @@ class SaveIdentity(io.ComfyNode):
         if has_to_be_applied(identity.words):
             prompt, behind = identity.trigger, " behind Apply Identity"
         shown = path.relative_to(first).as_posix() if path.is_relative_to(first) else path
-        return io.NodeOutput(prompt, ui={"text": [f"{shown}: type {prompt} in a prompt{behind}"]})
+        told = f"{shown}: type {prompt} in a prompt{behind}"
+        tell(told)
+        return io.NodeOutput(prompt, ui={"text": [told]})
 
 
 def _portrait(pictures: Tensor | None) -> bytes:
@@ -197,5 +200,8 @@ class LoadIdentity(io.ComfyNode):
     @classmethod
     def execute(cls, name, trigger) -> io.NodeOutput:
         identity = load_identity(paths.embedding_path(name), trigger.strip() or None)
-        warning = identity.header.get(WARNING)
-        return io.NodeOutput(identity, ui={"text": [f"Warning of its training: {warning}"]} if warning else None)
+        if WARNING not in identity.header:
+            return io.NodeOutput(identity)
+        told = f"Warning of its training: {identity.header[WARNING]}"
+        tell(told)
+        return io.NodeOutput(identity, ui={"text": [told]})

@@ -76,7 +76,7 @@ class KnowsNames(io.ComfyNode):
         steps=0, cfg=0.0
     ) -> io.NodeOutput:  # fmt: skip
         text = host_text(clip)
-        check_models(model, text, vae, resolution, trains=False)
+        check_models(model, text, vae, resolution, where=f"it is a widget of {NODE}", trains=False)
         sampling = text.family.sampling
         sampling = replace(sampling, steps=steps or sampling.steps, cfg=cfg or sampling.cfg)
         groups = name_groups(names_of(name_space or host_name_spaces(clip)), names, draw)

@@ -16,6 +16,7 @@ from ..stableidentity_core.train.warm_start import WarmStart
 from . import categories, widgets
 from .host import paths
 from .host.cancel import checked
+from .host.progress_text import tell
 from .host.projector_training import train_projector_in_host
 from .types import FaceEncoderType, FaceType, NameSpaceType, ProjectorType, fits, only
 
@@ -111,6 +112,7 @@ class SaveProjector(io.ComfyNode):
     @classmethod
     def execute(cls, projector, name, if_exists=IfExists.NUMBER.value) -> io.NodeOutput:
         path = save_projector_under_name(projector, paths.projectors_folder(), name, IfExists(if_exists))
+        tell(f"saved as {path.name}")
         return io.NodeOutput(path.name, ui={"text": [path.name]})
 
 

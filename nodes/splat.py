@@ -106,6 +106,7 @@ class SaveSplat(io.ComfyNode):
         save_splat(found, path)
         text = f"Saved in ComfyUI's output folder: {shown_as} ({len(found):,} Gaussians)"
         tell(text)
+        tell(text)
         return io.NodeOutput(str(path), ui={"text": (text,)})
 
 

@@ -36,10 +36,13 @@ function load(person, place) {
 function insertOrLoad(person) {
   const box = promptBox();
   if (!box) return load(person);
-  const text = whatToType(person, box.node);
+  const { text, applied } = whatToType(person, box.node);
   if (!text) return load(person);
   insert(text);
-  if (!isInSight(box.element)) say("success", t("{text} was inserted into {title}.", { text, title: box.node.title }));
+  const title = box.node.title;
+  if (!applied && text.startsWith("<")) {
+    say("warn", t("{text} is plain text in {title} until Load Identity and Apply Identity bring the person to its CLIP.", { text, title }));
+  } else if (!isInSight(box.element)) say("success", t("{text} was inserted into {title}.", { text, title }));
 }
 
 async function rename(person) {

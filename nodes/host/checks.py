@@ -168,10 +168,15 @@ def _remedy(what: str, kinds: Iterable[str]) -> str:
 
 def _check_unet(model: Any, unet: Any) -> None:
     if not isinstance(unet, UNetModel):
-        family = flow_family_of_model(model)
+        if family := flow_family_of_model(model):
+            raise WrongModelError(
+                f"MODEL is {family.name}, the connected CLIP is of another base: they do not belong together. To learn "
+                f"on {family.name}, connect its own text encoder ({family.files}) and VAE. To learn on the CLIP's base "
+                f"({BASES}), connect its MODEL."
+            )
         raise WrongModelError(
             f"MODEL is {type(model.model).__name__} (network: {type(unet).__name__}), needed the UNet of Stable "
-            f"Diffusion{f', or with MODEL of {family.name} its own CLIP: {family.files}' if family else ''}. {LOAD}."
+            f"Diffusion. {LOAD}."
         )
     if isinstance(unet, VideoUNet):
         raise WrongModelError(

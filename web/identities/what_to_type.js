@@ -52,9 +52,10 @@ function triggerOf(loader, person, renamed) {
   return bare ? `<${bare}>` : null;
 }
 
-// The text to insert, or "" if there is none.
+// The text to insert, or "" if there is none, and whether the person is brought to the box.
 export function whatToType(person, node) {
-  if (!node || !person.load) return person.prompt;
+  const unapplied = { text: person.prompt, applied: false };
+  if (!node || !person.load) return unapplied;
   for (const reader of readers(node)) {
     for (const one of clipWay(reader)) {
       if (![APPLY, PROMPT].includes(one.type) || SKIPPED.has(one.mode)) continue;
@@ -63,9 +64,9 @@ export function whatToType(person, node) {
       for (const input of one.inputs ?? []) {
         if (input.type !== "STABLEIDENTITY_IDENTITY") continue;
         const trigger = triggerOf(source(one, input), person, renamed);
-        if (trigger) return trigger;
+        if (trigger) return { text: trigger, applied: true };
       }
     }
   }
-  return person.prompt;
+  return unapplied;
 }

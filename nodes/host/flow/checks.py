@@ -11,6 +11,7 @@ from comfyui_version import __version__ as HOST_VERSION
 
 from ....stableidentity_core.errors import StableIdentityError, WrongModelError
 from ..checks import TRAINABLE, check_quantised, sampling_kinds
+from ..families import BASES
 from ..patches import check_patches
 from .fp8 import FP8, is_scaled_fp8
 from .table import FLOW_BASES, FlowFamily, flow_family_of_model
@@ -34,7 +35,8 @@ def check_flow_trio(model: Any, text: FlowTextEncoders, vae: Any, trains: bool =
     if flow_family_of_model(model) is not family:
         raise WrongModelError(
             f"MODEL is {describe_model(model)}, the connected CLIP is that of {family.name}: they do not belong "
-            f"together, or people cannot be learned on this MODEL. Supported are {FLOW_BASES}. {load}."
+            f"together, or people cannot be learned on this MODEL. Supported are {FLOW_BASES}, each "
+            f"with its own text encoder, and {BASES} with theirs. {load}."
         )
     _check_channels(model, load)
     _check_width(model, text, load)

@@ -21,13 +21,15 @@ from ....stableidentity_core.identity.prompt import check_triggers, find_trigger
 from ....stableidentity_core.text.names import celebrity_names
 from ....stableidentity_core.text.space import WORDS
 from ....stableidentity_core.text.stand_in import NoStandInError, StandIn, find_stand_in
-from .table import Encoder, FlowFamily
+from ..progress_text import tell
+from .table import Encoder, FlowFamily, has_to_be_applied
 from .text import inner_tokens, placed
 
 log = get_logger(__name__)
 Rows = list[list[tuple[Any, ...]]]
 TOUCHING = 200  # names to try without spaces around; where none of them is read alike, hardly any other is
-_WEIGHT = re.compile(r"\([^()]*<[A-Za-z0-9_.-]+>[^()]*:\s*[0-9.]+\s*\)")  # around a person
+_WEIGHT = re.compile(r"\([^()]+:\s*[0-9.]+\s*\)")
+_EMBEDDING = re.compile(r"embedding:\s*[^\s,()]+", re.IGNORECASE)
 
 
 class StandInTokenizer:
@@ -57,6 +59,8 @@ class StandInTokenizer:
 
     def tokenize_with_weights(self, text: str, return_word_ids: bool = False, **kwargs: Any) -> Any:
         check_triggers(text, self.identities)
+        text = replace_triggers(text, {trigger: trigger for trigger in self.identities}, spaced=False)
+        self._check_embeddings(text)
         named = [self.identities[trigger] for trigger in find_triggers(text) if trigger in self.identities]
         tokenized = partial(self.original.tokenize_with_weights, return_word_ids=return_word_ids, **kwargs)
         found = tokenized(text)
@@ -100,17 +104,23 @@ class StandInTokenizer:
                 rows[row][column] = placed(word, *rows[row][column][1:])
         return rows
 
+    def _check_embeddings(self, text: str) -> None:
+        """Raise for `embedding:NAME` where the host's tokenizer does not read it as the person, and says nothing."""
+        found = _EMBEDDING.search(text)
+        if found and has_to_be_applied(encoder.space for encoder in self._family.encoders):
+            raise StableIdentityError(
+                f"The prompt contains {found.group(0)!r}, which {self._family.name} does not read as a person. Type "
+                f"the trigger of a connected one instead: {', '.join(self.identities)}. Prompt: {shortened(text)!r}"
+            )
+
     def _warn_of_weights(self, text: str, found: Mapping[str, Rows]) -> None:
         """Some encoders read a weight in a prompt as text."""
         weighed = {entry[1] for rows in found.values() for row in rows for entry in row} != {1.0}
         if _WEIGHT.search(text) and not weighed and text not in self._warned:
             self._warned.add(text)
-            log.warning(
-                "StableIdentity: %s knows no weights in prompts: it reads the brackets and the number as text. Prompt: "
-                "%r",
-                self._family.name,
-                shortened(text),
-            )
+            said = f"{self._family.name} knows no weights in prompts: it reads the brackets and the number as text"
+            tell(said)
+            log.warning("StableIdentity: %s. Prompt: %r", said, shortened(text))
 
 
 def _places(rows: Rows, name: StandIn, tokenizer: Any) -> list[list[tuple[int, int]]]:

@@ -102,15 +102,34 @@ def test_a_person_may_touch_other_letters(text, host, tmp_path, prompt):
         assert len(placed) == len(wanted) and all(map(torch.equal, placed, wanted)), encoder.space
 
 
+def test_embedding_is_refused_where_the_host_reads_it_wrongly(text, host, tmp_path, caplog):
+    """Behind Apply Identity it would be a picture of nobody, with no word said."""
+    words = {space.name: torch.ones(2, space.width) for space in text.spaces}
+    applied = host.prompts.apply_identities(text.clip, [Identity(trigger="anna", words=words)], tmp_path)
+    for prompt in ("a photo of embedding:anna smiling", "(Embedding: anna-2:1.2), <anna>"):
+        if text.family.name == "SD3.5":
+            applied.tokenize(prompt)
+            continue
+        with pytest.raises(
+            StableIdentityError, match=rf"{text.family.name} does not read as a person.*instead: <anna>"
+        ):
+            applied.tokenize(prompt)
+    caplog.clear()
+    ours, same = (applied.tokenize(prompt) for prompt in ("embedding:<anna> smiling", "<anna> smiling"))
+    assert {key: len(rows[0]) for key, rows in ours.items()} == {key: len(rows[0]) for key, rows in same.items()}
+    assert "does not exist" not in caplog.text
+
+
 def test_a_weight_that_an_encoder_reads_as_text_is_told_once(text, host, tmp_path, caplog):
     words = {space.name: torch.ones(2, space.width) for space in text.spaces}
     applied = host.prompts.apply_identities(text.clip, [Identity(trigger="anna", words=words)], tmp_path)
     for _time in range(2):
         tokens = applied.tokenize("a photo of (<anna> in the snow:1.2)")
+        applied.tokenize("<anna> (smiling:1.3)")
     applied.tokenize("a photo of <anna> (from above)")
     weights = {entry[1] for rows in tokens.values() for row in rows for entry in row if isinstance(entry[0], dict)}
     told = [record.getMessage() for record in caplog.records if "knows no weights" in record.getMessage()]
-    assert (weights == {1.2} and not told) or (weights == {1.0} and len(told) == 1 and "Z-Image" in told[0])
+    assert (weights == {1.2} and not told) or (weights == {1.0} and len(told) == 2 and "Z-Image" in told[0])
 
 
 def test_two_people_stand_each_in_their_place(text, host, tmp_path):

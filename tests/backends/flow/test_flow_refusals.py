@@ -138,7 +138,9 @@ def test_a_flow_model_with_the_clip_of_sd2(host, trios, tiny_eps):
     from helpers import host_tiny
 
     text = host.any_text.host_text(host_tiny.load_clip(tiny_eps))
-    with pytest.raises(WrongModelError, match=r"MODEL is SD3.*with MODEL of SD3.5 its own CLIP: CLIP-L, CLIP-G and T5"):
+    with pytest.raises(
+        WrongModelError, match=r"MODEL is SD3.5, .*connect its own text encoder \(CLIP-L, CLIP-G and T5.*SD1.5"
+    ):
         host.models.check_models(trios("SD3.5")[0], text, trios("SD3.5")[2], 512)
 
 

@@ -29,6 +29,7 @@ OTHERS = {
     "CLIP Text Encode",
     "VAE Encode",
     "Preview Image",
+    "Preview as Text",
     *(
         "Create Video",
         "Preview Splat",
