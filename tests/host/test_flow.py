@@ -52,6 +52,8 @@ def kind(request, world: World) -> str:
     result = world.server.run(training(world, request.param, pictures=1))
     assert result.status == "success", result.error
     (told,) = result.outputs["save"]["text"]
+    (shown,) = (text for of, text in result.texts if of == "save")
+    assert shown.startswith(told.partition("<")[0]), "the node shows it"
     assert ("type embedding:" if request.param == "SD3.5" else "type <anna> in a prompt behind Apply Identity") in told
     assert result.executed_nodes and "no picture of" not in world.server.log_tail()
     return request.param

@@ -13,7 +13,7 @@ from helpers.make import rand, some_identity
 from helpers.prompts import Json, node
 from helpers.server import ComfyServer
 from helpers.stores import key, some_result
-from stableidentity_core.identity import save_identity
+from stableidentity_core.identity import Identity, save_identity
 from stableidentity_core.identity.portraits import portrait_png
 from stableidentity_core.store import ResultStore
 
@@ -153,6 +153,33 @@ def test_a_person_who_is_applied_goes_by_the_trigger(tab, room):
         assert expected in (text_of(tab), text_of(tab, "2"))
     person(tab, "tab-ben").locator(".si-main").click()
     assert text_of(tab, "2") == "b embedding:tab/tab-ann embedding:tab/tab-ben", "nobody else's trigger"
+
+
+def test_a_person_of_a_flow_model_goes_by_the_trigger_and_is_told_to_be_applied(tab, room):
+    """`embedding:` is read wrongly there, and a trigger that nobody applies is plain text, without an error."""
+    identity = Identity(trigger="tab-zoe", words={"qwen3_4b": rand(2, 2560)})
+    save_identity(identity, room / "tab-zoe.safetensors")
+    tab.get_by_label("Refresh", exact=True).click()
+    card = person(tab, "tab-zoe")
+    card.wait_for()
+    load = {
+        "5": node("StableIdentityLoad", name="tab/tab-zoe.safetensors", trigger=""),
+        "6": node("StableIdentityApply", clip=["9", 1], identity=["5", 0], trigger=""),
+    }
+    api = prompts("a", "b", **load)
+    api["2"]["inputs"]["clip"] = ["6", 0]
+    show(tab, api)
+    told = tab.get_by_text("<tab-zoe> is plain text in")
+    for start, applied in (("b", True), ("a", False)):
+        next(one for one in tab.locator("textarea").all() if one.input_value() == start).click()
+        tab.keyboard.press("End")
+        card.locator(".si-main").click()
+        assert f"{start} <tab-zoe>" in (text_of(tab), text_of(tab, "2"))
+        if applied:
+            tab.wait_for_timeout(500)
+            assert told.count() == 0
+        else:
+            told.wait_for()
 
 
 TITLE = """(number) => {

@@ -36,8 +36,12 @@ def painted(world: World):
     return run(world, watched(world, "watched", 3, picture_prompt="<person> smiling"))
 
 
+def told_by_train(result) -> list[str]:
+    return [text for of, text in result.texts if of == "train"]
+
+
 def test_it_tells_what_it_does_from_the_beginning_to_the_verdict(painted):
-    texts = [text for of, text in painted.texts if of == "train"]
+    texts = told_by_train(painted)
     stages = ["loading the models", "checking the gradient", "encoding the photo", "measuring the held-out loss"]
     assert [text for text in texts if text in stages] == stages
     steps = [text for text in texts if text.startswith("step ")]
@@ -93,7 +97,7 @@ def test_pictures_change_no_word(world, painted, pictures):
 
 def test_a_stored_training_shows_the_person_too(world, painted):
     again = run(world, watched(world, "watched", 3, picture_prompt="<person> smiling", preview_every=3))
-    assert again.texts[-1][1].endswith("(learned before, taken from the store)")
+    assert told_by_train(again)[-1].endswith("(learned before, taken from the store)")
     (shown,) = pixels(world, again, "shown")
     assert (shown == pixels(world, painted, "shown")[-1]).all()
 
@@ -117,7 +121,7 @@ def test_each_of_several_people_has_a_picture(world):
     result = run(world, prompt)
     first, second = pixels(world, result, "train")
     assert (first != second).any() and len(pixels(world, result, "shown")) == 4
-    texts = [text for _of, text in result.texts]
+    texts = told_by_train(result)
     assert any(re.match(rf"person 2 of 2, step \d of {STEPS}", text) for text in texts)
     assert "painting pair-b, 2 of 2" in texts and texts[-1].startswith("2 people: ")
 
