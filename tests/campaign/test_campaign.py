@@ -62,7 +62,9 @@ def test_kills_lose_nothing_and_leave_nothing(plan):
     assert not faults_text(rows)
 
 
+@pytest.mark.full_size
 def test_kills_find_writers_that_are_wrong(plan):
+    """What the campaign itself would find, half a minute for three writers made for this."""
     wrong = {HalfWriter: "half file", Litterer: "left over", Stubborn: "cannot go on"}
     acts = [kind(plan.folder / kind.__name__) for kind in wrong]
     rows = kills.run(replace(plan, goal=KILLED * len(wrong)), lambda _folder, _url: acts)

@@ -117,7 +117,14 @@ def test_a_host_that_dies_at_work_is_told(pack, through_tasks, tmp_path):
     assert "Traceback" not in ours and files_in(out) == {"comfyui.log"}
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "terminated"])
+# The one is turned into the other, and each costs a start of the server.
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param(signal.SIGINT, id="Ctrl-C", marks=pytest.mark.full_size),
+        pytest.param(signal.SIGTERM, id="terminated"),
+    ],
+)
 def test_broken_off_it_stops_the_server_and_leaves_only_the_log(pack, through_tasks, tmp_path, how):
     out = tmp_path / "out"
     with learning(pack, out, through_tasks) as (process, server):
